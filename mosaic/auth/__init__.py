@@ -1,0 +1,1 @@
+"""Who may come in: passwords, PINs, tokens, TURN credentials, back-off."""

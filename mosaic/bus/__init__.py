@@ -1,0 +1,1 @@
+"""Publish and subscribe between the services, and later between nodes."""

@@ -1,0 +1,33 @@
+"""The bus: what happens now. It is a hint; the database is the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+Payload = dict[str, Any]
+Listener = Callable[[str, Payload], None]
+
+
+class Subscription(Protocol):
+    """Held by the listener; cancel() is safe to call twice."""
+
+    def cancel(self) -> None:
+        """Stop the delivery."""
+
+
+class Bus(Protocol):
+    """Topics are dotted words; payloads are JSON-like dictionaries.
+
+    Topics in use:
+      room.<hub_id>         {"type": "updated"|"closed"|"reopened"|"pin"}
+      room.<hub_id>.people  {"type": "admitted"|"refused"|"role"|"kicked"|
+                             "waiting", "participant_id": ..., "role"?, "name"?}
+      account.<name>        {"type": "removed"|"password"}
+    """
+
+    def publish(self, topic: str, payload: Payload) -> None:
+        """Deliver to every listener of the topic, in order, soon."""
+
+    def subscribe(self, topic: str, listener: Listener) -> Subscription:
+        """Hear a topic; "room.*" hears every topic with that prefix."""

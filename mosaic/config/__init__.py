@@ -1,0 +1,1 @@
+"""Settings: a TOML file and command-line flags into frozen values."""

@@ -1,0 +1,137 @@
+"""Every setting, with its default. etc/mosaic.toml explains each of them.
+
+msgspec structs: frozen, checked against their types, unknown keys refused.
+Durations are seconds, sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the configuration file."""
+
+
+class Endpoints(Section):
+    """Where each service listens: Twisted endpoint strings.
+
+    Services that are given the same string share that port.
+    """
+
+    rest: tuple[str, ...] = ("mosaic-tls:8443",)
+    drcp: tuple[str, ...] = ("mosaic-tls:8443",)
+    xmpp: tuple[str, ...] = ("mosaic-tls:8443",)
+    turn_tls: tuple[str, ...] = ("mosaic-tls:8443",)
+    http: tuple[str, ...] = (
+        "tcp:8080:interface=127.0.0.1",
+        "tcp:8080:interface=\\:\\:1",
+    )
+    turn_tcp: tuple[str, ...] = ("tcp:3478",)
+    turn_udp: tuple[str, ...] = ("udp:3478",)
+    xmpp_starttls: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+
+
+class Tls(Section):
+    """Certificates and deadlines of the shared TLS port."""
+
+    certs: str = ""
+    handshake_timeout_s: float = 10.0
+    first_bytes_timeout_s: float = 10.0
+
+
+class Turn(Section):
+    """The STUN/TURN relay."""
+
+    realm: str = ""
+    relay_ports: tuple[int, int] = (49152, 65535)
+    relay_address_v4: str = ""
+    relay_address_v6: str = ""
+    allow_peers: tuple[str, ...] = ()
+    credential_ttl_s: int = 43200
+    allocations_per_credential: int = 10
+    allocations_per_address: int = 200
+    allocations_total: int = 8000
+    first_message_timeout_s: float = 10.0
+    queue_bytes: int = 1048576
+
+
+class Drcp(Section):
+    """Real-time collaboration."""
+
+    max_frame_bytes: int = 1048576
+    max_sync_bytes: int = 20971520
+    max_awareness_bytes: int = 65536
+    max_state_vector_bytes: int = 4096
+    max_document_bytes: int = 20971520
+    messages_per_s: float = 120.0
+    message_burst: int = 240
+    bytes_per_s: float = 1048576.0
+    queue_bytes: int = 262144
+    max_behind_bytes: int = 4194304
+    max_behind_s: float = 10.0
+    handshake_timeout_s: float = 10.0
+    snapshot_after_s: float = 300.0
+    unload_after_s: float = 60.0
+
+
+class Xmpp(Section):
+    """XMPP client-to-server."""
+
+    domain: str = ""
+    auth_timeout_s: float = 10.0
+    max_stanza_bytes_before_login: int = 65536
+    max_stanza_bytes: int = 262144
+    create_rooms: bool = True
+    scram_sha_1: bool = False
+
+
+class Http(Section):
+    """REST, uploads and the web pages."""
+
+    headers_timeout_s: float = 10.0
+    body_timeout_s: float = 60.0
+    max_body_bytes: int = 1048576
+    max_upload_bytes: int = 52428800
+    requests_per_s: float = 50.0
+    request_burst: int = 200
+    allowed_origins: tuple[str, ...] = ()
+
+
+class Auth(Section):
+    """Passwords, PINs and tokens."""
+
+    tries: int = 5
+    backoff_s: float = 30.0
+    max_backoff_s: float = 900.0
+    session_ttl_s: float = 604800.0
+    room_token_ttl_s: float = 43200.0
+    scram_iterations: int = 10000
+
+
+class Store(Section):
+    """The database."""
+
+    url: str = ""
+    commit_window_s: float = 0.01
+
+
+class Settings(Section):
+    """The whole configuration."""
+
+    state: str = ""
+    public_host: str = "localhost"
+    log_format: Literal["plain", "json"] = "plain"
+    log_level: Literal["debug", "info", "warn", "error"] = "info"
+    drain_s: float = 10.0
+    endpoints: Endpoints = Endpoints()
+    tls: Tls = Tls()
+    turn: Turn = Turn()
+    drcp: Drcp = Drcp()
+    xmpp: Xmpp = Xmpp()
+    http: Http = Http()
+    auth: Auth = Auth()
+    store: Store = Store()

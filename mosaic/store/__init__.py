@@ -1,0 +1,1 @@
+"""The truth on disk: accounts, rooms, tokens, chat and the update journal."""

@@ -1,0 +1,1 @@
+"""Pure protocol cores: bytes and the time in, events and bytes out."""

@@ -1,0 +1,1 @@
+"""The domain: rooms, people, roles, documents, chat; pure rules."""
