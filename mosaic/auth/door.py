@@ -20,11 +20,27 @@ from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account, Principal, Role, Room
 
 
-class CredentialMinter(Protocol):
-    """Makes TURN credentials (an HMAC over the user name)."""
+class Minted(Protocol):
+    """Time-limited TURN credentials. expires_at: Unix seconds."""
 
-    def mint(self, subject: str, *, now: float, ttl_s: int) -> tuple[str, str]:
-        """User name and credential for somebody. now: Unix seconds."""
+    @property
+    def username(self) -> str:
+        """Expiry and owner."""
+
+    @property
+    def password(self) -> str:
+        """An HMAC of the user name."""
+
+    @property
+    def expires_at(self) -> int:
+        """When they end."""
+
+
+class CredentialMinter(Protocol):
+    """Makes TURN credentials."""
+
+    def mint(self, owner: str, now: float) -> Minted:
+        """For a participant or account. now: Unix seconds."""
 
 
 class HouseDoor:
@@ -46,12 +62,10 @@ class HouseDoor:
         server_key: bytes,
         run_in_thread: RunInThread,
         credentials: CredentialMinter,
-        credential_ttl_s: int,
         turn_urls: Callable[[str], tuple[str, ...]],
     ) -> None:
         self._wall = wall
         self._credentials = credentials
-        self._credential_ttl_s = credential_ttl_s
         self._turn_urls = turn_urls
         backoff = Backoff(
             tries=settings.tries,
@@ -172,14 +186,12 @@ class HouseDoor:
         """Credentials for our own STUN/TURN. Raises Forbidden in the lobby."""
         if principal.waiting:
             raise Forbidden("wait until the host lets you in")
-        username, credential = self._credentials.mint(
-            principal.participant_id or principal.account or "guest",
-            now=self._wall(),
-            ttl_s=self._credential_ttl_s,
-        )
+        now = self._wall()
+        owner = principal.participant_id or principal.account or "guest"
+        minted = self._credentials.mint(owner, now)
         return TurnCredentials(
             urls=self._turn_urls(host),
-            username=username,
-            credential=credential,
-            ttl=self._credential_ttl_s,
+            username=minted.username,
+            credential=minted.password,
+            ttl=max(0, int(minted.expires_at - now)),
         )
