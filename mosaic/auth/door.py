@@ -21,27 +21,11 @@ from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account, Principal, Role, Room
 
 
-class Minted(Protocol):
-    """Time-limited TURN credentials. expires_at: Unix seconds."""
-
-    @property
-    def username(self) -> str:
-        """Expiry and owner."""
-
-    @property
-    def password(self) -> str:
-        """An HMAC of the user name."""
-
-    @property
-    def expires_at(self) -> int:
-        """When they end."""
-
-
 class CredentialMinter(Protocol):
-    """Makes TURN credentials."""
+    """Makes TURN credentials (an HMAC over the user name)."""
 
-    def mint(self, owner: str, now: float) -> Minted:
-        """For a participant or account. now: Unix seconds."""
+    def mint(self, subject: str, *, now: float, ttl_s: int) -> tuple[str, str]:
+        """User name and credential for somebody. now: Unix seconds."""
 
 
 class HouseDoor:
@@ -63,10 +47,12 @@ class HouseDoor:
         server_key: bytes,
         run_in_thread: RunInThread,
         credentials: CredentialMinter,
+        credential_ttl_s: int,
         turn_urls: Callable[[str], tuple[str, ...]],
     ) -> None:
         self._wall = wall
         self._credentials = credentials
+        self._credential_ttl_s = credential_ttl_s
         self._turn_urls = turn_urls
         backoff = Backoff(
             tries=settings.tries,
@@ -189,12 +175,14 @@ class HouseDoor:
         """Credentials for our own STUN/TURN. Raises Forbidden in the lobby."""
         if principal.waiting:
             raise Forbidden("wait until the host lets you in")
-        now = self._wall()
-        owner = principal.participant_id or principal.account or "guest"
-        minted = self._credentials.mint(owner, now)
+        username, credential = self._credentials.mint(
+            principal.participant_id or principal.account or "guest",
+            now=self._wall(),
+            ttl_s=self._credential_ttl_s,
+        )
         return TurnCredentials(
             urls=self._turn_urls(host),
-            username=minted.username,
-            credential=minted.password,
-            ttl=max(0, int(minted.expires_at - now)),
+            username=username,
+            credential=credential,
+            ttl=self._credential_ttl_s,
         )

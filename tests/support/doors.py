@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -22,21 +21,12 @@ NOON = 1_000_000.0
 FAST = Auth(scram_iterations=50)
 
 
-@dataclass(frozen=True)
-class FakeCredential:
-    """What a TURN secret would mint."""
-
-    username: str
-    password: str
-    expires_at: int
-
-
 class FakeMinter:
-    """Credentials that say for whom and when they were made."""
+    """Credentials that say for whom they were made and when they end."""
 
-    def mint(self, owner: str, now: float) -> FakeCredential:
-        """An hour's worth."""
-        return FakeCredential(f"{int(now) + 3600}:{owner}", "hmac", int(now) + 3600)
+    def mint(self, subject: str, *, now: float, ttl_s: int) -> tuple[str, str]:
+        """User name and credential."""
+        return f"{int(now) + ttl_s}:{subject}", "hmac"
 
 
 class Threads:
@@ -80,6 +70,7 @@ class House:
             server_key=b"secret of the server",
             run_in_thread=self.threads,
             credentials=FakeMinter(),
+            credential_ttl_s=3600,
             turn_urls=lambda host: (f"turn:{host}:3478?transport=udp",),
         )
 
