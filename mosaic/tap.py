@@ -31,12 +31,10 @@ class Options(usage.Options):
         "Endpoint flags take Twisted endpoint strings and may be repeated; "
         "services that are given the same string share that port."
     )
-    optParameters = [  # noqa: RUF012 (usage.Options reads it so)
-        [name, short, None, text] for name, short, text in _VALUES
-    ]
+    optParameters = [[name, short, None, text] for name, short, text in _VALUES]
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # it has no annotations
         self["turn-allow-peer"] = []
 
     def opt_turn_allow_peer(self, cidr: str) -> None:
@@ -77,9 +75,7 @@ _ENDPOINTS = {
 }
 
 for _flag, _text in _ENDPOINTS.items():
-    setattr(
-        Options, f"opt_{_flag.replace('-', '_')}", _endpoint_option(_flag, _text)
-    )
+    setattr(Options, f"opt_{_flag.replace('-', '_')}", _endpoint_option(_flag, _text))
 
 
 def refuse(line: str) -> None:
