@@ -85,14 +85,15 @@ def problems(settings: Settings) -> Iterator[Problem]:
 
 
 def _certificates(settings: Settings, state: Path) -> Iterator[Problem]:
-    from mosaic.tls.certificates import CertificateError, load_pairs
+    from mosaic.tls.certificates import load_certificates
+    from mosaic.tls.errors import CertificateError
 
     try:
         if settings.tls.certs:
-            load_pairs(Path(settings.tls.certs))
+            load_certificates(Path(settings.tls.certs))
         for text in {t for name in _TLS_SERVICES for t in _strings(settings, name)}:
             if given := re.search(r"[:,]certs=((?:\\.|[^:\\])+)", text):
-                load_pairs(Path(re.sub(r"\\(.)", r"\1", given[1])))
+                load_certificates(Path(re.sub(r"\\(.)", r"\1", given[1])))
     except CertificateError as error:
         yield Problem(key="tls.certs", message=str(error))
 

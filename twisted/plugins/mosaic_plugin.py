@@ -6,9 +6,9 @@ nothing heavy and install no reactor.
 
 from twisted.application.service import ServiceMaker
 
-from mosaic.tls.parser import TlsEndpointParser
+from mosaic.tls.parser import MosaicTlsParser
 
 mosaic = ServiceMaker(
     "Mosaic", "mosaic.tap", "A self-hosted meeting workspace.", "mosaic"
 )
-mosaic_tls = TlsEndpointParser()
+mosaic_tls = MosaicTlsParser()
