@@ -52,7 +52,8 @@ def pin_groups(state_dir: Path) -> bool:
         return False
     if openssl_is_loaded():
         return named is not None
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
     temporary = path.with_suffix(".new")
     temporary.write_text(CONFIGURATION)
     temporary.replace(path)

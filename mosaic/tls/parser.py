@@ -26,9 +26,14 @@ class MosaicTlsParser:
     prefix = "mosaic-tls"
 
     def parseStreamServer(
-        self, reactor: IReactorCore, *args: str, **kwargs: str
+        self, reactor: IReactorCore, *args: object, **kwargs: object
     ) -> IStreamServerEndpoint:
         """Make the endpoint. Raises ValueError, or CertificateError for `certs=`."""
         from mosaic.tls.endpoints import tls_endpoint
 
-        return tls_endpoint(reactor, args, kwargs, default_context=None)
+        return tls_endpoint(
+            reactor,
+            [str(value) for value in args],
+            {key: str(value) for key, value in kwargs.items()},
+            default_context=None,
+        )
