@@ -17,7 +17,7 @@ _WHOLE_TAGS = re.compile(
 """As many complete tags as there are, with the text before each."""
 _TAG_STOP = re.compile(rb"""["'>]""")
 _CDATA = b"<![CDATA["
-_DECLARATION = b"<?xml"
+_DECLARATION = re.compile(rb"<\?xml[ \t\r\n]")
 
 
 class _Within(Enum):
@@ -90,8 +90,9 @@ class TagGate:
                 self.refused = "a comment or a DOCTYPE"
             elif head == _CDATA:
                 self._within, self._scanned = _Within.CDATA, opening + len(_CDATA)
-        elif head[1:2] == b"?" and not _is_declaration(head):
-            self.refused = "a processing instruction"
+        elif head[1:2] == b"?" and not _DECLARATION.match(head):
+            if len(head) > len(b"<?xml") or not b"<?xml".startswith(head):
+                self.refused = "a processing instruction"
         elif len(head) > 1:
             self._within, self._scanned = _Within.TAG, opening + 1
 
@@ -112,12 +113,6 @@ class TagGate:
             self._quote = bytes(stop[0])
         self._scanned = len(self.held)
         return None
-
-
-def _is_declaration(head: bytes) -> bool:
-    """Whether it is, or may become, `<?xml` and a space."""
-    name, after = head[: len(_DECLARATION)], head[len(_DECLARATION) :]
-    return _DECLARATION.startswith(name) and (not after or after[:1].isspace())
 
 
 def _whole_tags_end(data: bytes | bytearray, start: int) -> int:

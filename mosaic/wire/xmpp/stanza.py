@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from xml.sax.saxutils import quoteattr
 
 NS_CLIENT = "jabber:client"
@@ -63,6 +64,11 @@ class Stanza:
         to: replaces the addressee when given. alone: declare jabber:client too,
         for where no stream header does it (RFC 7395).
         """
+        if to is None and not (alone or self.inherited or "from" in self.attributes):
+            bare_start = b"<" + self.name.encode()
+            if self.raw.startswith(bare_start):
+                rest = self.raw[len(bare_start) :]
+                return b"%b from=%b%b" % (bare_start, _quoted(sender), rest)
         start = _START.match(self.raw)
         assert start is not None  # the parser checked it
         ours = {b"from": _quoted(sender)}
@@ -96,5 +102,6 @@ def start_tag_end(buffer: bytes | bytearray, start: int) -> tuple[int, bool]:
     return found.end(), bool(found[3])
 
 
+@lru_cache(maxsize=4096)
 def _quoted(value: str) -> bytes:
     return quoteattr(value).encode()
