@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from unittest import mock
 from xml.parsers import expat
 
@@ -55,6 +56,11 @@ def parse(data: bytes, *, size: int | None = None, limit: int = 65536) -> list[E
         for start in range(0, len(data), step)
         for event in parser.feed(data[start : start + step])
     ]
+
+
+def untold(events: list[Event]) -> list[Event]:
+    """Without the words for people: of two faults in one tag either is told."""
+    return [replace(e, text="") if isinstance(e, StreamFault) else e for e in events]
 
 
 def only_stanza(raw: bytes, header: bytes = HEADER) -> Stanza:
@@ -112,9 +118,9 @@ class SlicingTests(SynchronousTestCase):
     ) -> None:
         """TCP and TLS cut where they like, also within a character."""
         data = HEADER + b"".join(pieces)
-        whole = parse(data)
-        self.assertEqual(parse(data, size=size), whole)
-        self.assertEqual(parse(data, size=1), whole)
+        whole = untold(parse(data))
+        self.assertEqual(untold(parse(data, size=size)), whole)
+        self.assertEqual(untold(parse(data, size=1)), whole)
 
     @settings(max_examples=150, deadline=None)
     @given(lists(sampled_from([*PIECES, b"<", b">", b"'", b"<!", b"]]>", b"&"])))
