@@ -112,15 +112,16 @@ def _suggest(key: str) -> str:
 
 def all_keys() -> dict[str, Any]:
     """Every key in dotted form with its default."""
-    return dict(_walk(Settings(), ""))
+    return dict(walk(Settings(), ""))
 
 
-def _walk(section: msgspec.Struct, prefix: str) -> list[tuple[str, Any]]:
+def walk(section: msgspec.Struct, prefix: str = "") -> list[tuple[str, Any]]:
+    """Dotted keys and values of a section and those below it."""
     found: list[tuple[str, Any]] = []
     for name in section.__struct_fields__:
         value = getattr(section, name)
         if isinstance(value, msgspec.Struct):
-            found.extend(_walk(value, f"{prefix}{name}."))
+            found.extend(walk(value, f"{prefix}{name}."))
         else:
             found.append((prefix + name, value))
     return found
