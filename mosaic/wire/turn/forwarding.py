@@ -7,7 +7,7 @@ The native plane does the same in C; this is what its twin runs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mosaic.wire.stun.address import MAGIC_COOKIE, Address, FiveTuple, pack_xor
 from mosaic.wire.stun.errors import MalformedAttribute, MalformedMessage
@@ -43,8 +43,7 @@ class Channel:
         self.expires_at = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Outbound:
+class Outbound(NamedTuple):
     """A payload for a peer. own_only: only if it is a relayed address of ours."""
 
     peer: Address

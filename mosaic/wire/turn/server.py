@@ -7,7 +7,7 @@ in `requests`; packets between client and peers never come here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mosaic.wire.stun import attributes as stun
@@ -38,8 +38,9 @@ from mosaic.wire.turn.requests import (
     Unauthorized,
 )
 
-PasswordFor = Callable[[str, float], str | None]
-"""The password of a username at a time, or None: unknown, expired, revoked."""
+PasswordsFor = Callable[[str, float], Sequence[str]]
+"""The passwords that a username may have at a time: none if it is unknown,
+expired or revoked, several while secrets are rotated."""
 
 _SPOOFABLE = "udp"
 
@@ -47,7 +48,7 @@ _SPOOFABLE = "udp"
 class TurnServer:
     """One server: all transports of a process feed the same one.
 
-    realm: 1-12 bytes (see `nonce`). password_for: long-term passwords.
+    realm: 1-12 bytes (see `nonce`). passwords_for: long-term passwords.
     nonce_key: 32 random bytes. Raises ValueError for a realm too long.
     """
 
@@ -55,7 +56,7 @@ class TurnServer:
         self,
         *,
         realm: str,
-        password_for: PasswordFor,
+        passwords_for: PasswordsFor,
         policy: PeerPolicy,
         nonce_key: bytes,
         limits: Limits | None = None,
@@ -64,7 +65,7 @@ class TurnServer:
         limits = limits or Limits()
         self.counters = counters or Counters()
         self._realm = realm
-        self._password_for = password_for
+        self._passwords_for = passwords_for
         self._nonces = Nonces(nonce_key, realm=realm, lifetime_s=limits.nonce_s)
         self._budget = StrangerBudget(
             per_s=limits.stranger_answers_per_s, burst=limits.stranger_burst
@@ -136,13 +137,12 @@ class TurnServer:
             raise BadRequest
         if not self._nonces.fresh(nonce, five_tuple.client.host, now):
             raise StaleNonce
-        password = self._password_for(username, now)
-        if password is None or realm != self._realm:
-            raise Unauthorized
-        key = long_term_key(username, realm, password)
-        if not message.verify(key):
-            raise Unauthorized
-        return Request(message, five_tuple, now, username, key)
+        if realm == self._realm:
+            for password in self._passwords_for(username, now):
+                key = long_term_key(username, realm, password)
+                if message.verify(key):
+                    return Request(message, five_tuple, now, username, key)
+        raise Unauthorized
 
     def _binding(
         self, message: Message, five_tuple: FiveTuple, now: float
