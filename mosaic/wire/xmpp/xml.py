@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
@@ -21,7 +22,7 @@ class Xml(str):
 
 def element(
     name: str,
-    attributes: dict[str, str | None] | None = None,
+    attributes: Mapping[str, str | None] | None = None,
     *children: str | Xml,
     ns: str | None = None,
 ) -> Xml:
@@ -32,7 +33,7 @@ def element(
     """
     written = "".join(
         f" {key}={quoteattr(_clean(value))}"
-        for key, value in ({"xmlns": ns} | (attributes or {})).items()
+        for key, value in {"xmlns": ns, **(attributes or {})}.items()
         if value is not None
     )
     inner = "".join(
