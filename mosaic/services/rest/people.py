@@ -62,7 +62,6 @@ class People:
                 body=NewToken,
                 answer=Joined,
                 status=201,
-                refusals=(423,),
             ),
         )
 
