@@ -125,21 +125,15 @@ def _path_parameters(one: Operation) -> list[dict[str, Any]]:
 def _query_parameters(
     one: Operation, components: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """The query's type taken apart; a null in it means absent, so it is not shown."""
+    """The query's type taken apart."""
     if one.query is None:
         return []
     schema = components[one.query.__name__]
     found = []
     for name, field in schema["properties"].items():
-        kinds = [
-            kind for kind in field.get("anyOf", [field]) if kind != {"type": "null"}
-        ]
-        shown = {**kinds[0]}
-        if field.get("default") is not None:
-            shown["default"] = field["default"]
         required = name in schema.get("required", ())
         found.append(
-            {"name": name, "in": "query", "required": required, "schema": shown}
+            {"name": name, "in": "query", "required": required, "schema": field}
         )
     return found
 
