@@ -77,6 +77,7 @@ class DeadlineChannel(HTTPChannel):
 
     deadlines = Deadlines()
     transport: Any
+    _networkProducer: Any
     _refused = False
     _dropped = 0
     _body_bytes = 0
@@ -185,6 +186,12 @@ class DeadlineChannel(HTTPChannel):
         """Read on."""
         if self.transport is not None and not self._waitingForTransport:
             self._networkProducer.resumeProducing()
+
+    def hand_over(self) -> None:
+        """Leave the transport to another protocol: a websocket's."""
+        for alarm in (self._phase, self._pace, self._stall):
+            alarm.silence()
+        self._networkProducer.unregisterProducer()
 
     def refuse(self, error: BaseException) -> None:
         """Answer a request that has not arrived whole, and close.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from mosaic.workspace.model import Role
 
@@ -31,7 +31,16 @@ Password = Annotated[
     Meta(
         min_length=1,
         max_length=1024,
-        description="At least 6 characters for a new one; any printable Unicode.",
+        description="As it was typed; it is prepared by SASLprep.",
+        examples=["correct horse battery"],
+    ),
+]
+FreshPassword = Annotated[
+    str,
+    Meta(
+        min_length=6,
+        max_length=1024,
+        description="At least 6 characters that SASLprep (RFC 4013) lets through.",
         examples=["correct horse battery"],
     ),
 ]
@@ -74,21 +83,21 @@ class SetUp(Body):
 
     code: SetupCode
     name: AccountName
-    password: Password
+    password: FreshPassword
 
 
 class NewUser(Body):
     """An account to make."""
 
     name: AccountName
-    password: Password
+    password: FreshPassword
     admin: bool = False
 
 
 class NewPassword(Body):
     """A password to set."""
 
-    password: Password
+    password: FreshPassword
 
 
 class NewRoom(Body):
@@ -137,7 +146,7 @@ class Admission(Body):
 class MessagesQuery(Body):
     """The page of chat before a sequence number, newest if there is none."""
 
-    before: Annotated[int, Meta(ge=1, le=2**53)] | None = None
+    before: Annotated[int, Meta(ge=1, le=2**53)] | UnsetType = UNSET
     limit: Annotated[int, Meta(ge=1, le=200)] = 100
 
 

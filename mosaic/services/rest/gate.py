@@ -14,6 +14,7 @@ from mosaic.auth.interface import Door, Forbidden, InvalidToken
 from mosaic.services.rest.operations import Caller, Who
 from mosaic.services.rest.problems import Refusal
 from mosaic.services.rest.ratelimit import RateLimit
+from mosaic.store.interface import NotFound
 from mosaic.workspace.model import Principal, Role
 
 BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/-]{1,512}=*)", re.IGNORECASE)
@@ -67,7 +68,7 @@ class Gate:
     ) -> Caller:
         """The caller, if the rule lets them in.
 
-        Raises InvalidToken, Forbidden or TryLater.
+        Raises InvalidToken, Forbidden, NotFound or TryLater.
         """
         address = peer_address(request)
         if who is Who.ANYONE:
@@ -114,6 +115,8 @@ class Gate:
         if not who.in_room or hub_id is None:
             return None
         role = await self._door.role_in(principal, hub_id)
+        if role is None and principal.admin:
+            raise NotFound("there is no such room")
         if role is None:
             raise Forbidden("you are not in this room")
         if who is Who.HOST and role is not Role.HOST:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET
+
 from mosaic.auth.interface import Door, Issued
 from mosaic.services.rest.documents import (
     Admission,
@@ -62,7 +64,6 @@ class People:
                 body=NewToken,
                 answer=Joined,
                 status=201,
-                refusals=(423,),
             ),
         )
 
@@ -174,9 +175,8 @@ class People:
         hub_id = call.path["hub_id"]
         query: MessagesQuery = call.query
         await self._store.room(hub_id)
-        found = await self._store.messages(
-            hub_id, before=query.before, limit=query.limit
-        )
+        before = None if query.before is UNSET else query.before
+        found = await self._store.messages(hub_id, before=before, limit=query.limit)
         return Messages(
             messages=[
                 ChatLine(

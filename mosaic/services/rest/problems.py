@@ -39,7 +39,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str | UnsetType = UNSET
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818 - it is an answer
     """A request that is refused with this status; detail may be shown."""
 
     def __init__(
@@ -68,9 +68,6 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (msgspec.DecodeError, 400),
 )
 """The first class that matches decides; whatever is not here is a 500."""
-
-SILENT = {StoreFull: "the disk is full: nothing was saved"}
-"""Details that replace the message, which is for the log."""
 
 
 def status_of(error: BaseException) -> int:
@@ -111,7 +108,9 @@ def _detail(error: BaseException, status: int) -> str | UnsetType:
         return UNSET
     if isinstance(error, HTTPException):
         return UNSET
-    return SILENT.get(type(error)) or str(error) or UNSET  # type: ignore[call-overload, no-any-return]  # keyed by class
+    if isinstance(error, StoreFull):  # its message is for the log
+        return "the disk is full: nothing was saved"
+    return str(error) or UNSET
 
 
 def _headers(error: BaseException, status: int) -> dict[str, str]:
