@@ -122,9 +122,7 @@ class Door(Protocol):
         """The role somebody has in a room: from a room token, membership, or
         host for administrators."""
 
-    async def admit(
-        self, hub_id: str, participant_id: str, role: Role | None
-    ) -> None:
+    async def admit(self, hub_id: str, participant_id: str, role: Role | None) -> None:
         """Let in from the lobby with a role, or refuse (None)."""
 
     async def kick(self, hub_id: str, participant_id: str) -> None:
