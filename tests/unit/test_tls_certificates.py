@@ -34,7 +34,9 @@ class FolderTests(SynchronousTestCase):
 
     def refusal(self, at: str) -> str:
         """The message of the error, which must name the file `at`."""
-        error = self.assertRaises(CertificateError, load_certificates, self.folder)
+        error: CertificateError = self.assertRaises(
+            CertificateError, load_certificates, self.folder
+        )
         self.assertEqual(error.path, self.folder / at if at else self.folder)
         self.assertEqual(str(error), f"{error.path}: {error.message}")
         self.assertNotIn("\n", str(error))

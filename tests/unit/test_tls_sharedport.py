@@ -10,7 +10,7 @@ from twisted.internet.testing import StringTransport
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
+from zope.interface import directlyProvides, implementer
 
 from mosaic.tls.sharedport import SharedPort, UndecidedProtocol
 
@@ -55,7 +55,7 @@ class RecordingFactory(Factory):
     def stopFactory(self) -> None:
         self.running -= 1
 
-    def buildProtocol(self, addr: object) -> Recorder | None:  # type: ignore[override]  # a route may refuse
+    def buildProtocol(self, addr: object) -> Recorder | None:
         self.addresses.append(addr)
         if self.refuses:
             return None
@@ -74,11 +74,14 @@ class SocketTransport(StringTransport):
         self.disconnecting = True
 
 
-@implementer(INegotiated)
 class TlsTransport(SocketTransport):
-    """TLS, as a protocol sees it."""
+    """TLS, as far as a protocol that waits looks at it."""
 
     negotiatedProtocol: bytes | None = None
+
+    def __init__(self) -> None:
+        super().__init__(peerAddress=CLIENT)
+        directlyProvides(self, INegotiated)
 
 
 class SharedPortCase(SynchronousTestCase):
@@ -102,7 +105,7 @@ class SharedPortCase(SynchronousTestCase):
         self, alpn: bytes | None, port: SharedPort | None = None
     ) -> SocketTransport:
         """Open a connection and let its TLS handshake end."""
-        transport = self.connect(port, TlsTransport(peerAddress=CLIENT))
+        transport = self.connect(port, TlsTransport())
         transport.negotiatedProtocol = alpn  # type: ignore[attr-defined]  # TlsTransport
         waiting = transport.protocol
         assert isinstance(waiting, UndecidedProtocol)
@@ -200,7 +203,7 @@ class SingleRouteTests(SharedPortCase):
 
     def test_tls_handshake_has_its_deadline(self) -> None:
         """A silent client costs ten seconds."""
-        transport = self.connect(transport=TlsTransport(peerAddress=CLIENT))
+        transport = self.connect(transport=TlsTransport())
         self.clock.advance(10)
         self.assertTrue(transport.aborted)
 
@@ -236,7 +239,7 @@ class DeadlineTests(SharedPortCase):
 
     def test_first_bytes_have_their_own_time_after_the_handshake(self) -> None:
         """Ten seconds for each."""
-        transport = self.connect(transport=TlsTransport(peerAddress=CLIENT))
+        transport = self.connect(transport=TlsTransport())
         self.clock.advance(9)
         waiting = transport.protocol
         assert isinstance(waiting, UndecidedProtocol)
