@@ -105,7 +105,7 @@ class UndecidedProtocol(Protocol):
         self._received = b""
         self._deadline: IDelayedCall | None = None
         self._inner: IProtocol | None = None
-        self._closed = False
+        self._decided = False
 
     def connectionMade(self) -> None:
         """Start the first deadline, or hand over where there is nothing to learn."""
@@ -120,7 +120,7 @@ class UndecidedProtocol(Protocol):
 
     def handshakeCompleted(self) -> None:
         """Decide by ALPN, or give the client its time for the first bytes."""
-        if self._closed or self._inner is not None:
+        if self._decided or self._inner is not None:
             return
         transport: Any = self.transport
         route = self._port.route_for_alpn(transport.negotiatedProtocol)
@@ -135,7 +135,7 @@ class UndecidedProtocol(Protocol):
             # Only transports whose protocol cannot be replaced come here.
             self._inner.dataReceived(data)
             return
-        if self._closed:
+        if self._decided:
             return
         self._received += data
         verdict = recognise(self._received)
@@ -167,8 +167,8 @@ class UndecidedProtocol(Protocol):
     def _decide(self) -> None:
         """Leave the waiting state: once, whichever way."""
         self._cancel()
-        if not self._closed:
-            self._closed = True
+        if not self._decided:
+            self._decided = True
             self._port.undecided -= 1
 
     def _refuse(self, why: str) -> None:
