@@ -104,4 +104,4 @@ def makeService(options: Options) -> IService:
 
     from mosaic.app.build import build
 
-    return build(settings, reactor, twistd_options=options.parent or {})
+    return build(settings, reactor, options=options)

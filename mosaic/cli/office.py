@@ -12,11 +12,12 @@ from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.task import Clock
 
 from mosaic.app.addresses import Addresses
+from mosaic.app.credentials import CredentialDesk
 from mosaic.app.keys import load_or_make_key, load_or_make_keys, make_private_folder
 from mosaic.app.planned import known_addresses
 from mosaic.auth.door import HouseDoor
 from mosaic.auth.interface import AuthError
-from mosaic.auth.turn_credentials import CredentialMint
+from mosaic.auth.turn_credentials import TurnSecrets
 from mosaic.bus.memory import MemoryBus
 from mosaic.cli.errors import Refused
 from mosaic.config.load import state_folder
@@ -91,7 +92,9 @@ def open_office(settings: Settings) -> Iterator[Office]:
                 settings=settings.auth,
                 server_key=server_key,
                 run_in_thread=maybeDeferred,
-                credentials=CredentialMint(turn_keys),
+                credentials=CredentialDesk(
+                    TurnSecrets(turn_keys, ttl_s=settings.turn.credential_ttl_s)
+                ),
                 credential_ttl_s=settings.turn.credential_ttl_s,
                 turn_urls=addresses.turn_urls,
             ),

@@ -8,7 +8,7 @@ from typing import Any
 
 from mosaic.app.keys import load_or_make_keys
 from mosaic.app.planned import known_addresses
-from mosaic.auth.turn_credentials import CredentialMint
+from mosaic.auth.turn_credentials import TurnSecrets
 from mosaic.cli.errors import Refused
 from mosaic.cli.output import add_json_flag, show
 from mosaic.config.load import state_folder
@@ -32,15 +32,15 @@ def _credentials(settings: Settings, options: argparse.Namespace) -> None:
         raise Refused(f"--ttl: {ttl_s} is not a positive number")
     state = state_folder(settings)
     try:
-        mint = CredentialMint(load_or_make_keys(state, "turn"))
+        secrets = TurnSecrets(load_or_make_keys(state, "turn"), ttl_s=ttl_s)
     except (OSError, ValueError) as error:
         raise Refused(f"state folder {state}: {error}") from error
-    username, credential = mint.mint(options.user, now=time.time(), ttl_s=ttl_s)
+    minted = secrets.mint(options.user, time.time())
     show(
         {
             "urls": list(known_addresses(settings).turn_urls(settings.public_host)),
-            "username": username,
-            "credential": credential,
+            "username": minted.username,
+            "credential": minted.password,
             "ttl": ttl_s,
         },
         as_json=options.json,

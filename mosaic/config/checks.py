@@ -67,6 +67,12 @@ def _check_turn(settings: Settings) -> None:
         raise ConfigError(
             "turn.relay_ports", f"first port {first} is above last port {last}"
         )
+    if len(settings.turn.realm.encode()) > 12:
+        raise ConfigError(
+            "turn.realm",
+            f"{settings.turn.realm!r} is longer than 12 bytes: answers to strangers "
+            "must stay short",
+        )
     for cidr in settings.turn.allow_peers:
         try:
             ipaddress.ip_network(cidr)
