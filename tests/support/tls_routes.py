@@ -21,7 +21,8 @@ class WhoAmI(Resource):
 
     def render_GET(self, request: Request) -> bytes:
         """The client's address."""
-        return f"http {peer_address(request.transport)}".encode()
+        transport: Any = request.transport
+        return f"http {peer_address(transport)}".encode()
 
     def render_POST(self, request: Request) -> bytes:
         """How much came through."""
