@@ -42,9 +42,8 @@ def pin_groups(state_dir: Path) -> bool:
 
     Call it before the first import of OpenSSL or cryptography. Returns whether
     the pinned curves will be in force: False when OpenSSL is loaded already,
-    or when the operator has named an OPENSSL_CONF of his own, which stays.
-
-    Raises OSError if the file cannot be written.
+    when the operator has named an OPENSSL_CONF of his own, which stays, and
+    when the file cannot be written (whoever uses the folder next says why).
     """
     path = (state_dir / "tls" / "openssl.cnf").absolute()
     named = os.environ.get("OPENSSL_CONF")
@@ -52,10 +51,13 @@ def pin_groups(state_dir: Path) -> bool:
         return False
     if openssl_is_loaded():
         return named is not None
-    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
     temporary = path.with_suffix(".new")
-    temporary.write_text(CONFIGURATION)
-    temporary.replace(path)
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        temporary.write_text(CONFIGURATION)
+        temporary.replace(path)
+    except OSError:
+        return False
     os.environ["OPENSSL_CONF"] = str(path)
     return True

@@ -46,3 +46,9 @@ class PinGroupsTests(SynchronousTestCase):
         self.patch(groups, "openssl_is_loaded", lambda: True)
         self.assertFalse(groups.pin_groups(self.state))
         self.assertNotIn("OPENSSL_CONF", self.environment)
+
+    def test_a_folder_that_cannot_be_written_is_no_crash(self) -> None:
+        """The start goes on to the check that says what is wrong with it."""
+        self.state.write_text("a file")
+        self.assertFalse(groups.pin_groups(self.state))
+        self.assertNotIn("OPENSSL_CONF", self.environment)
