@@ -139,7 +139,7 @@ def internal_component(
     stanzas for its host into it."""
     service = component.InternalComponent(router, host)
     for handler in mosaic_handlers():
-        service.addHandler(handler)
+        handler.setHandlerParent(service)
 
     def receive(stanza: Stanza, sender: Jid, to: Jid) -> None:
         router.route(to_element(stanza, str(sender)))
