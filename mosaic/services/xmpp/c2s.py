@@ -266,12 +266,10 @@ class ClientStream(Protocol):
 
     def _bind(self, stanza: Stanza) -> None:
         """RFC 6120 section 7: a resource of the client's choice or ours."""
-        reply_to = self._account + "@" + self._house.exchange.domain
+        domain = self._house.exchange.domain
         try:
             session = Session(
-                jid=Jid(
-                    self._account, self._house.exchange.domain, self._wished(stanza)
-                ),
+                jid=Jid(self._account, domain, self._wished(stanza)),
                 send=self._outbox.write,
                 close=self.close,
             )

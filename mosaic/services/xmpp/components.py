@@ -111,7 +111,12 @@ class Identity(XMPPHandler):
         """The identity, without a node only."""
         if nodeIdentifier:
             return []
-        return [disco.DiscoIdentity("component", "generic", "Mosaic")]
+        return [
+            disco.DiscoIdentity("component", "generic", "Mosaic"),
+            # XEP-0030 section 3.1 wants both announced; wokkel forgets it.
+            disco.DiscoFeature(disco.NS_DISCO_INFO),
+            disco.DiscoFeature(disco.NS_DISCO_ITEMS),
+        ]
 
     def getDiscoItems(
         self, requestor: JID, target: JID, nodeIdentifier: str = ""
@@ -139,7 +144,7 @@ def internal_component(
     stanzas for its host into it."""
     service = component.InternalComponent(router, host)
     for handler in mosaic_handlers():
-        service.addHandler(handler)
+        handler.setHandlerParent(service)
 
     def receive(stanza: Stanza, sender: Jid, to: Jid) -> None:
         router.route(to_element(stanza, str(sender)))

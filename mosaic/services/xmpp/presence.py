@@ -87,11 +87,8 @@ class Presence:
             return
         if not to.resource and to.domain == self._exchange.domain:
             return  # a bare address reached available sessions only
-        raw = element(
-            "presence",
-            {"from": session.address, "to": str(to), "type": "unavailable"},
-        )
         attributes = {"to": str(to), "type": "unavailable"}
+        raw = element("presence", attributes)
         goodbye = Stanza(
             raw=raw.encode(), name="presence", ns=NS_CLIENT, attributes=attributes
         )
