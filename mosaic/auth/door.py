@@ -13,6 +13,7 @@ from mosaic.auth.interface import Forbidden, Issued, TurnCredentials
 from mosaic.auth.issue import TokenDesk
 from mosaic.auth.rooms import RoomDesk
 from mosaic.auth.tries import Tries
+from mosaic.auth.turns import KeyedLocks
 from mosaic.bus.interface import Bus
 from mosaic.config.settings import Auth
 from mosaic.store.interface import Store
@@ -20,11 +21,27 @@ from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account, Principal, Role, Room
 
 
-class CredentialMinter(Protocol):
-    """Makes TURN credentials (an HMAC over the user name)."""
+class Minted(Protocol):
+    """Time-limited TURN credentials. expires_at: Unix seconds."""
 
-    def mint(self, subject: str, *, now: float, ttl_s: int) -> tuple[str, str]:
-        """User name and credential for somebody. now: Unix seconds."""
+    @property
+    def username(self) -> str:
+        """Expiry and owner."""
+
+    @property
+    def password(self) -> str:
+        """An HMAC of the user name."""
+
+    @property
+    def expires_at(self) -> int:
+        """When they end."""
+
+
+class CredentialMinter(Protocol):
+    """Makes TURN credentials."""
+
+    def mint(self, owner: str, now: float) -> Minted:
+        """For a participant or account. now: Unix seconds."""
 
 
 class HouseDoor:
@@ -46,25 +63,25 @@ class HouseDoor:
         server_key: bytes,
         run_in_thread: RunInThread,
         credentials: CredentialMinter,
-        credential_ttl_s: int,
         turn_urls: Callable[[str], tuple[str, ...]],
     ) -> None:
         self._wall = wall
         self._credentials = credentials
-        self._credential_ttl_s = credential_ttl_s
         self._turn_urls = turn_urls
         backoff = Backoff(
             tries=settings.tries,
             first_s=settings.backoff_s,
             max_s=settings.max_backoff_s,
         )
-        self._tries = Tries(backoff, clock)
+        locks = KeyedLocks(clock)
+        self._tries = Tries(backoff, locks, clock)
         self._tokens = TokenDesk(store, settings, wall=wall)
         self._accounts = AccountDesk(
             store,
             bus,
             self._tokens,
             self._tries,
+            locks,
             server_key=server_key,
             iterations=settings.scram_iterations,
             run_in_thread=run_in_thread,
@@ -172,14 +189,12 @@ class HouseDoor:
         """Credentials for our own STUN/TURN. Raises Forbidden in the lobby."""
         if principal.waiting:
             raise Forbidden("wait until the host lets you in")
-        username, credential = self._credentials.mint(
-            principal.participant_id or principal.account or "guest",
-            now=self._wall(),
-            ttl_s=self._credential_ttl_s,
-        )
+        now = self._wall()
+        owner = principal.participant_id or principal.account or "guest"
+        minted = self._credentials.mint(owner, now)
         return TurnCredentials(
             urls=self._turn_urls(host),
-            username=username,
-            credential=credential,
-            ttl=self._credential_ttl_s,
+            username=minted.username,
+            credential=minted.password,
+            ttl=max(0, int(minted.expires_at - now)),
         )
