@@ -35,6 +35,9 @@ class Framing(Protocol):
     def pong(self, channel: ev.Channel | None) -> list[bytes]:
         """The answer to a ping."""
 
+    def keep_alive(self, channel: ev.Channel) -> list[bytes]:
+        """A message that says nothing; stock clients want one every 30 s."""
+
 
 def websocket_frame(payload: bytes) -> bytes:
     """One final binary frame, as a server sends it (RFC 6455 section 5.2)."""

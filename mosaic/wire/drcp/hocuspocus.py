@@ -93,6 +93,10 @@ class HocuspocusFraming:
         head = b"" if channel is None else self._head(channel)
         return [head + bytes((Type.PONG,))]
 
+    def keep_alive(self, channel: ev.Channel) -> list[bytes]:
+        """An awareness message without states."""
+        return [self._head(channel) + awareness_message(())]
+
     def _head(self, channel: ev.Channel) -> bytes:
         assert isinstance(channel, str)
         return var_string(channel)

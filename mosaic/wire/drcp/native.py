@@ -124,6 +124,10 @@ class NativeFraming:
         """The answer to a ping."""
         return [self._head(channel or 0) + bytes((Type.PONG,))]
 
+    def keep_alive(self, channel: ev.Channel) -> list[bytes]:
+        """Native clients ping by themselves: nothing."""
+        return []
+
     def _head(self, channel: ev.Channel) -> bytes:
         assert isinstance(channel, int)
         return var_uint(channel)

@@ -61,6 +61,10 @@ class YWebsocketFraming:
         """The protocol has no ping: nothing."""
         return []
 
+    def keep_alive(self, channel: ev.Channel) -> list[bytes]:
+        """An awareness message without states."""
+        return [awareness_message(())]
+
 
 class YWebsocketSession:
     """Reads the frames of one connection."""
