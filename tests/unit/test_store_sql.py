@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -203,7 +204,7 @@ class GroupTests(SqlCase):
         self.start()
         self.result(self.store.add_room(ROOM))
         huge = Room(hub_id="200000008", name="x", pin="1", created_at=2**70, owner=None)
-        bad = [
+        bad: list[Deferred[Any]] = [
             self.store.update_room(
                 Room(hub_id="100000009", name="\ud800", pin="1", created_at=0.0)
             ),
@@ -244,7 +245,7 @@ class TwoProcessTests(SqlCase):
         self.result(self.store.add_room(ROOM))
         self.assertEqual(self.poll(), 0)
         with open_direct(self.path) as direct:
-            direct.update_room(Room(**{**_fields(ROOM), "locked": True}))
+            direct.update_room(replace(ROOM, locked=True))
         self.assertEqual(self.poll(), 1)
         self.assertEqual(self.poll(), 1)
         self.assertTrue(self.result(self.store.room(ROOM.hub_id)).locked)
@@ -280,10 +281,6 @@ class TwoProcessTests(SqlCase):
         with open_direct(self.path) as direct:
             direct.remove_account("ada")
         self.assertIsNone(self.result(self.store.token(b"d" * 32)))
-
-
-def _fields(room: Room) -> dict[str, object]:
-    return {name: getattr(room, name) for name in Room.__dataclass_fields__}
 
 
 del SqlCase  # abstract: nothing for the runner to collect
