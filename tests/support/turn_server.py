@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import sys
 import time
+from typing import Any
 
-from twisted.internet import reactor, ssl, stdio
+from twisted.internet import reactor as installed
+from twisted.internet import ssl, stdio
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
@@ -19,6 +21,8 @@ from mosaic.config.settings import Turn
 from mosaic.services.turn.service import TurnService
 from mosaic.wire.turn.requests import Limits
 from tests.support.certificate import self_signed_pem
+
+reactor: Any = installed
 
 
 class UntilClosed(Protocol):

@@ -40,6 +40,7 @@ from mosaic.wire.turn.server import TurnServer
 REALM = "mosaic"
 SERVER = Address("198.18.0.1", 3478)
 CLIENT = Address("198.51.100.7", 40000)
+OTHER_CLIENT = Address("198.51.100.8", 40000)
 PEER = Address("9.9.9.9", 5000)
 Rows = Sequence[tuple[Attribute[Any], Any]]
 _transactions = count(1)

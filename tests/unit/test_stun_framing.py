@@ -30,7 +30,8 @@ class StreamTests(SynchronousTestCase):
         self, wanted: list[bytes | int], cuts: list[int]
     ) -> None:
         """An int stands for STUN, bytes for a ChannelData payload."""
-        whole, expected = b"", []
+        whole = b""
+        expected: list[bytes] = []
         for item in wanted:
             if isinstance(item, int):
                 whole, expected = whole + BINDING, [*expected, BINDING]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis.strategies import binary, integers, ip_addresses, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
@@ -25,8 +27,9 @@ from mosaic.wire.stun.message import (
 from mosaic.wire.turn import attributes as turn
 from tests.vectors import stun as vectors
 
+Rows = list[tuple[rows.Attribute[Any], Any]]
 TID = bytes(range(12))
-ROWS = [
+ROWS: list[rows.Attribute[Any]] = [
     row
     for module in (rows, turn)
     for row in vars(module).values()
@@ -102,7 +105,7 @@ class MessageTests(SynchronousTestCase):
     def test_one_flipped_bit_breaks_integrity(self) -> None:
         """Everything before the integrity attribute is covered."""
         for digest in ("sha1", "sha256"):
-            rows_sent = [(rows.USERNAME, "ann")]
+            rows_sent: Rows = [(rows.USERNAME, "ann")]
             made = encode(1, Class.REQUEST, TID, rows_sent, key=b"k", digest=digest)
             self.assertTrue(parse(made).verify(b"k"))
             for at in (8, 19, 24, 26):
@@ -143,7 +146,7 @@ class MessageTests(SynchronousTestCase):
         """Section 6.3.1: a 420 lists them."""
         odd = rows.bytes_row(0x7F01, "ODD", "none")
         optional = rows.bytes_row(0xFF01, "OPTIONAL", "none")
-        sent = [(odd, b""), (optional, b""), (odd, b""), (rows.USERNAME, "a")]
+        sent: Rows = [(odd, b""), (optional, b""), (odd, b""), (rows.USERNAME, "a")]
         message = parse(encode(1, Class.REQUEST, TID, sent))
         self.assertEqual(message.unknown_required(rows.UNDERSTOOD), (0x7F01,))
 
@@ -175,7 +178,7 @@ class AnythingTests(SynchronousTestCase):
     @given(sampled_from(ROWS), binary(max_size=40))
     @settings(max_examples=300, deadline=None)
     def test_any_value_of_any_attribute(
-        self, row: rows.Attribute[object], value: bytes
+        self, row: rows.Attribute[Any], value: bytes
     ) -> None:
         """A value is read, or refused as malformed."""
         try:
