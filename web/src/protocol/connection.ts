@@ -146,6 +146,14 @@ export class DrcpClient {
     }
   }
 
+  /** Begin again on a new socket, for a new welcome. */
+  reconnect(): void {
+    if (this.#state.kind === "ended") return;
+    this.#detach()?.close(1000, "again");
+    this.#resume = null;
+    this.#attempt();
+  }
+
   /** Close for good. */
   leave(): void {
     if (this.#state.kind === "ended") return;

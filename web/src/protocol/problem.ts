@@ -7,6 +7,8 @@ export interface ProblemDocument {
   status: number;
   detail: string;
   retry_after_s?: number;
+  /** With 423: why the room cannot be entered. */
+  reason?: string;
 }
 
 /** The server answered with a problem. */
@@ -53,6 +55,7 @@ export async function readProblem(response: Response): Promise<ProblemError> {
     ...(typeof body.retry_after_s === "number"
       ? { retry_after_s: body.retry_after_s }
       : {}),
+    ...(typeof body.reason === "string" ? { reason: body.reason } : {}),
   };
   return new ProblemError(
     problem,

@@ -139,8 +139,9 @@ export class RoomDocument implements SharedDoc {
     this.#awareness.destroy();
   }
 
-  /** Put unsaved edits away now: the page may not live on. */
+  /** Send and put away what is not saved: the page may not live on. */
   keepNow(): void {
+    this.#flush();
     this.#keep(true);
   }
 

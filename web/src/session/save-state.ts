@@ -5,7 +5,7 @@ import type { EndReason, SaveState } from "./api";
 /** What the line depends on. */
 export interface SaveFacts {
   readonly connection: ConnectionState;
-  /** False until the first welcome of this meeting. */
+  /** False until we were in the room for the first time. */
   readonly wasLive: boolean;
   readonly waiting: boolean;
   readonly ended: EndReason | null;
