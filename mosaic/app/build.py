@@ -17,8 +17,8 @@ from twisted.logger import Logger
 from mosaic import __version__
 from mosaic.app.addresses import Addresses
 from mosaic.app.banner import banner
+from mosaic.app.chores import DAY_S, HOUR_S, Chores
 from mosaic.app.clock import use_monotonic_clock
-from mosaic.app.credentials import CredentialDesk
 from mosaic.app.firstrun import Welcome, prepare
 from mosaic.app.house import House, Readiness
 from mosaic.app.keys import load_or_make_key, load_or_make_keys
@@ -45,6 +45,7 @@ from mosaic.services.xmpp.service import XmppService
 from mosaic.store.sql import SqlStore
 from mosaic.tls.authority import ensure_certificates
 from mosaic.tls.context import Certificates
+from mosaic.tls.errors import CertificateError
 from mosaic.tls.sharedport import SharedPort
 
 _log = Logger()
@@ -103,8 +104,7 @@ class _Builder:
             settings=settings.auth,
             server_key=load_or_make_key(self.state, "server"),
             run_in_thread=self.in_thread,
-            credentials=CredentialDesk(self.turn_secrets),
-            credential_ttl_s=settings.turn.credential_ttl_s,
+            credentials=self.turn_secrets,
             turn_urls=lambda host: self.addresses.turn_urls(host),
         )
         self.turn = TurnService(
@@ -213,8 +213,29 @@ class _Builder:
         house.add_service_stage("xmpp", self.xmpp)
         house.add_stage("ports", self.listeners.start, self.listeners.stop)
         house.add_stage("addresses", self._note_addresses, _nothing)
+        house.add_service_stage("chores", self._chores())
         self._install_signals(house)
         return house
+
+    def _chores(self) -> Chores:
+        chores = Chores(self.reactor)
+        chores.every(HOUR_S, "forgetting expired tokens", self.door.forget_expired)
+        chores.every(DAY_S, "renewing certificates", self._renew_certificates)
+        return chores
+
+    def _renew_certificates(self) -> None:
+        for error in self._reload_certificates():
+            _log.error("certificates not renewed: {error}", error=str(error))
+
+    def _reload_certificates(self) -> list[CertificateError]:
+        if not self.settings.tls.certs:
+            try:
+                ensure_certificates(
+                    self.state, self.settings.public_host, time.time()
+                )
+            except CertificateError as error:
+                return [error]
+        return self.certificates.reload()
 
     async def _open_store(self) -> None:
         await self.store.start()
@@ -275,7 +296,7 @@ class _Builder:
                 "log_level": self.log.set_level,
                 "turn.allow_peers": self.turn.set_allowed_peers,
             },
-            certificates=self.certificates.reload,
+            certificates=self._reload_certificates,
         )
         install_signals(self.reactor, stop=self.reactor.stop, reload=reloader.reload)
 

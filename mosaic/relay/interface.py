@@ -98,6 +98,7 @@ class RelayPlane(Protocol):
         bind: str,
         advertise: str,
         expires_at: float,
+        even: bool = False,
     ) -> Address:
         """Open an allocation's socket on a random port; how peers see it.
 

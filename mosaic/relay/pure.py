@@ -125,12 +125,15 @@ class PurePlane:
         bind: str,
         advertise: str,
         expires_at: float,
+        even: bool = False,
     ) -> Address:
         """Open an allocation's socket; raises RelayError."""
         sock = open_on_random_port(
             bind,
             self._ports,
-            lambda port: Address(advertise, port) in self._by_relayed,
+            lambda port: (
+                (even and port & 1 == 1) or Address(advertise, port) in self._by_relayed
+            ),
         )
         relayed = Address(advertise, sock.getsockname()[1])
         route = Route(relay, five_tuple, relayed, expires_at)

@@ -53,7 +53,7 @@ def open_udp(host: str, port: int, buffer_bytes: int) -> socket.socket:
 
 
 def open_on_random_port(
-    host: str, ports: tuple[int, int], taken: Callable[[int], bool]
+    host: str, ports: tuple[int, int], unfit: Callable[[int], bool]
 ) -> socket.socket:
     """A relay socket on an unpredictable port of [first, last].
 
@@ -65,7 +65,7 @@ def open_on_random_port(
     guesses = [first + secrets.randbelow(size) for _ in range(_RANDOM_TRIES)]
     sweep = (first + (start + step) % size for step in range(min(size, _SWEEP)))
     for port in (*guesses, *sweep):
-        if taken(port):
+        if unfit(port):
             continue
         try:
             return open_udp(host, port, RELAY_BUFFER_BYTES)

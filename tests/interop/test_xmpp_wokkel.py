@@ -16,6 +16,9 @@ ROOT = Path(mosaic.__file__).parent.parent
 KNOWN_FAILURES = {"wokkel.test.test_client.ClientCreatorTest.test_call"}
 """Expects bytes where Twisted's connector holds text now; it is the outgoing
 client, which a server does not use."""
+BY_CHANCE = {"wokkel.test.test_component.ComponentTest.test_stopServiceNoReconnect"}
+"""Advances its clock by 1 s and hopes that a retry due after 1 s, give or take
+a random bit, has not come yet: fails every second time."""
 
 SCRIPT = """
 import sys
@@ -46,9 +49,8 @@ class WokkelTests(TestCase):
         assert ran is not None, said[-2000:]
         self.assertGreater(int(ran[1]), 600)
         bad = set(re.findall(r"^wokkel(?:\.\w+){4}$", said, re.MULTILINE))
-        self.assertEqual(bad - KNOWN_FAILURES, set(), said[-4000:])
-        known = f"failures={len(bad)}, " if bad else ""
-        self.assertIn(f"({known}successes=", said)
+        self.assertEqual(bad - KNOWN_FAILURES - BY_CHANCE, set(), said[-4000:])
+        self.assertIn(f"successes={int(ran[1]) - len(bad)})", said)
 
     def test_wokkel_needs_the_shim(self) -> None:
         """When this fails, the shim has become needless: take it out."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json as json_module
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +101,7 @@ class RestCase(SynchronousTestCase):
         self.state = Path(self.mktemp())
         self.static = Path(self.mktemp())
         self.bus = MemoryBus(self.clock)
-        self.store = MemoryStore()
+        self.store = MemoryStore(wall=lambda: self.wall)
         self.heard: list[tuple[str, Payload]] = []
         for topic in ("room.*", "account.*"):
             self.bus.subscribe(
@@ -205,7 +206,16 @@ class RestCase(SynchronousTestCase):
         reading = readBody(response)
         for _ in range(200):
             self.agent.flush()
+        self.check_documented(method, path, response.code)
         return Reply(response.code, response.headers, self.successResultOf(reading))
+
+    def check_documented(self, method: str, path: str, status: int) -> None:
+        """Whatever a test asks of an operation, its description knows the answer."""
+        bare = path.partition("?")[0].removeprefix("/api/v1")
+        for one in self.rest.operations:
+            pattern = re.sub(r"{(\w+)}", "[^/]+", one.path)
+            if one.method == method and re.fullmatch(pattern, bare):
+                self.assertIn(status, (*one.statuses, 500), f"{method} {path}")
 
     def problem(self, reply: Reply, status: int) -> Any:
         """Assert that the reply is a problem document with the status."""

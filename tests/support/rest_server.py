@@ -38,7 +38,7 @@ async def serve(reactor: object, state: str) -> None:
         wall=time.time,
         settings=AUTH,
         server_key=b"k" * 32,
-        run_in_thread=deferToThread,
+        run_in_thread=deferToThread,  # type: ignore[arg-type]  # differs in its first argument's name
         credentials=FixedCredentials(),
         credential_ttl_s=600,
         turn_urls=lambda host: (f"turn:{host}:3478",),

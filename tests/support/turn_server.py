@@ -9,16 +9,20 @@ from __future__ import annotations
 import json
 import sys
 import time
-from tempfile import NamedTemporaryFile
+from typing import Any
 
-from twisted.internet import reactor, ssl, stdio
+from twisted.internet import reactor as installed
+from twisted.internet import ssl, stdio
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from mosaic.auth.turn_credentials import TurnSecrets
 from mosaic.config.settings import Turn
 from mosaic.services.turn.service import TurnService
+from mosaic.wire.turn.requests import Limits
 from tests.support.certificate import self_signed_pem
+
+reactor: Any = installed
 
 
 class UntilClosed(Protocol):
@@ -26,7 +30,7 @@ class UntilClosed(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Standard input has closed."""
-        reactor.callFromThread(reactor.stop)  # type: ignore[attr-defined]
+        reactor.callFromThread(reactor.stop)
 
 
 def main() -> None:
@@ -34,22 +38,20 @@ def main() -> None:
     secrets = TurnSecrets([b"interop"], ttl_s=600)
     settings = Turn(allow_peers=tuple(sys.argv[1:]))
     service = TurnService(
-        reactor,  # type: ignore[arg-type] # a module that is an object
+        reactor,
         settings,
         credentials=secrets,
+        # turnutils_uclient of Debian picks its channels as RFC 5766 did
+        limits=Limits(channels=range(0x4000, 0x8000)),
         udp=("udp:0:interface=127.0.0.1", "udp:0:interface=\\:\\:1"),
     )
     service.startService()
-    with NamedTemporaryFile("w", suffix=".pem") as pem:
-        pem.write(self_signed_pem())
-        pem.flush()
-        context = ssl.DefaultOpenSSLContextFactory(pem.name, pem.name)
-        tcp = reactor.listenTCP(  # type: ignore[attr-defined]
-            0, service.stream_factory("tcp"), interface="127.0.0.1"
-        )
-        tls = reactor.listenSSL(  # type: ignore[attr-defined]
-            0, service.stream_factory("tls"), context, interface="127.0.0.1"
-        )
+    pem = self_signed_pem()
+    context = ssl.PrivateCertificate.loadPEM(pem).options()
+    tcp = reactor.listenTCP(0, service.stream_factory("tcp"), interface="127.0.0.1")
+    tls = reactor.listenSSL(
+        0, service.stream_factory("tls"), context, interface="127.0.0.1"
+    )
     minted = secrets.mint("interop", time.time())
     told = {
         "udp": service.udp_addresses[0].port,
@@ -60,9 +62,9 @@ def main() -> None:
         "password": minted.password,
     }
     stdio.StandardIO(UntilClosed())
-    reactor.callWhenRunning(print, json.dumps(told), flush=True)  # type: ignore[attr-defined]
-    reactor.addSystemEventTrigger("before", "shutdown", service.stopService)  # type: ignore[attr-defined]
-    reactor.run()  # type: ignore[attr-defined]
+    reactor.callWhenRunning(print, json.dumps(told), flush=True)
+    reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
+    reactor.run()
 
 
 if __name__ == "__main__":

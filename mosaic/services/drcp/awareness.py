@@ -20,8 +20,8 @@ class AwarenessTable(Generic[Owner]):
     """States by client id, and the connection that introduced each.
 
     stamp: (owner, state) -> state, sets the identity. same_person: a participant
-    whose old connection is not yet known to be dead takes its ids over. Entries that changed wait
-    in `pending`, the last one of a client wins.
+    whose old connection is not yet known to be dead takes its ids over. Entries
+    that changed wait in `pending`, the last one of a client wins.
     """
 
     def __init__(

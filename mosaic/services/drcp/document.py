@@ -15,7 +15,7 @@ from mosaic.services.drcp.counters import Counters
 from mosaic.services.drcp.journal import Edit, Journal
 from mosaic.services.drcp.member import Attachment
 from mosaic.services.drcp.pace import MIN_TICK_S, Pace
-from mosaic.services.drcp.replica import CrdtFailure, Replica, chunks, merged, rebuild
+from mosaic.services.drcp.replica import CrdtError, Replica, chunks, merged, rebuild
 from mosaic.services.drcp.shared import Shared, spawn
 from mosaic.store.interface import Store
 from mosaic.wire.drcp.framing import websocket_frames
@@ -140,7 +140,7 @@ class LiveDocument:
             return self._replica.diff(state_vector)
         except MalformedUpdate as error:
             raise ProtocolError(str(error)) from None
-        except CrdtFailure as failure:
+        except CrdtError as failure:
             self._failed(failure)
             raise ProtocolError("the document cannot be read", code=4500) from None
 
@@ -148,7 +148,7 @@ class LiveDocument:
         """Raises ProtocolError (4500)."""
         try:
             return self._replica.state_vector()
-        except CrdtFailure as failure:
+        except CrdtError as failure:
             self._failed(failure)
             raise ProtocolError("the document cannot be read", code=4500) from None
 
@@ -208,7 +208,7 @@ class LiveDocument:
         try:
             # The sum of updates is an over-estimate: ask for the true size.
             self._replica.full()
-        except CrdtFailure as failure:
+        except CrdtError as failure:
             self._failed(failure)
             return False
         return self._replica.size_bytes + self._pending_bytes + size <= limit
@@ -259,7 +259,7 @@ class LiveDocument:
             try:
                 update = merged(chunk)
                 self._replica.apply([(e.update, s) for e, s in part], update)
-            except CrdtFailure as failure:
+            except CrdtError as failure:
                 self._failed(failure)
                 part = self._apply_singly(part)
                 updates += [edit.update for edit, _ in part]
@@ -274,7 +274,7 @@ class LiveDocument:
         for edit, summary in part:
             try:
                 self._replica.apply([(edit.update, summary)], edit.update)
-            except CrdtFailure as failure:
+            except CrdtError as failure:
                 self._failed(failure)
                 self._counters.updates_refused += 1
                 # Only attachments queue edits here.
@@ -283,7 +283,7 @@ class LiveDocument:
                 good.append((edit, summary))
         return good
 
-    def _failed(self, failure: CrdtFailure) -> None:
+    def _failed(self, failure: CrdtError) -> None:
         """After a panic the document is built anew from the journal."""
         if failure.panicked and self._ready.done:
             self._counters.crdt_panics += 1
@@ -381,7 +381,7 @@ class LiveDocument:
         through_seq = self._journal.last_seq
         try:
             state = self._replica.full()
-        except CrdtFailure as failure:
+        except CrdtError as failure:
             self._failed(failure)
             return False
         self._dirty = False

@@ -26,7 +26,7 @@ MERGE_BYTES = 65536
 MAX_WAITING = 1000
 
 
-class CrdtFailure(Exception):
+class CrdtError(Exception):
     """pycrdt refused or panicked; after a panic the document is not trusted."""
 
     def __init__(self, message: str, *, panicked: bool) -> None:
@@ -35,7 +35,7 @@ class CrdtFailure(Exception):
 
 
 def guarded(call: Callable[..., T], *args: object) -> T:
-    """Call into pycrdt. Raises CrdtFailure for every error and panic."""
+    """Call into pycrdt. Raises CrdtError for every error and panic."""
     try:
         return call(*args)
     except (SystemExit, KeyboardInterrupt):
@@ -43,11 +43,11 @@ def guarded(call: Callable[..., T], *args: object) -> T:
     except BaseException as error:
         # A Rust panic is a BaseException.
         panicked = not isinstance(error, Exception)
-        raise CrdtFailure(str(error)[:200], panicked=panicked) from None
+        raise CrdtError(str(error)[:200], panicked=panicked) from None
 
 
 def merged(updates: Sequence[bytes]) -> bytes:
-    """One update out of a chunk. Raises CrdtFailure."""
+    """One update out of a chunk. Raises CrdtError."""
     if len(updates) == 1:
         return updates[0]
     return guarded(merge_updates, *updates)
@@ -96,7 +96,7 @@ class Replica:
     def apply(
         self, batch: Sequence[tuple[bytes, UpdateSummary]], update: bytes
     ) -> None:
-        """Apply `update`, the merge of a batch. Raises CrdtFailure."""
+        """Apply `update`, the merge of a batch. Raises CrdtError."""
         self._full = None
         guarded(self._doc.apply_update, update)
         for raw, summary in batch:
@@ -109,13 +109,13 @@ class Replica:
             self._sort_waiting()
 
     def state_vector(self) -> bytes:
-        """Raises CrdtFailure."""
+        """Raises CrdtError."""
         return guarded(self._doc.get_state)
 
     def diff(self, state_vector: bytes) -> bytes:
         """What a holder of the state vector lacks.
 
-        Raises MalformedUpdate for the state vector, CrdtFailure.
+        Raises MalformedUpdate for the state vector, CrdtError.
         """
         if state_vector in (b"", EMPTY_STATE_VECTOR):
             update = self.full()
@@ -152,7 +152,7 @@ def _reached(wanted: dict[int, int], clocks: dict[int, int]) -> bool:
 def rebuild(stored: StoredDocument) -> tuple[Replica, dict[int, str]]:
     """A replica from the store, and what must be set aside: seq -> reason.
 
-    Raises CrdtFailure if the snapshot itself cannot be applied.
+    Raises CrdtError if the snapshot itself cannot be applied.
     """
     first_seq = stored.last_seq - len(stored.updates) + 1
     poison: dict[int, str] = {}
@@ -180,7 +180,7 @@ def _build(
             replica.apply([(update, check_update(update))], update)
         except MalformedUpdate as error:
             poison[seq] = str(error)
-        except CrdtFailure as error:
+        except CrdtError as error:
             if error.panicked:
                 return replica, (seq, str(error))
             poison[seq] = str(error)

@@ -15,7 +15,7 @@ _log = Logger()
 
 def spawn(work: Coroutine[Any, Any, T], what: str) -> Deferred[T | None]:
     """Run a coroutine; its failure is logged with what it was for."""
-    started: Deferred[T | None] = Deferred.fromCoroutine(work)  # type: ignore[arg-type]  # T widens to T | None
+    started: Deferred[T | None] = Deferred.fromCoroutine(work)
 
     def failed(failure: Failure) -> None:
         _log.failure("{what} failed", failure=failure, what=what)
@@ -51,4 +51,4 @@ class Shared(Generic[T]):
         self.done = True
         waiters, self._waiters = self._waiters or [], None
         for waiter in waiters:
-            waiter.callback(result)  # type: ignore[arg-type]  # a Failure becomes an errback
+            waiter.callback(result)

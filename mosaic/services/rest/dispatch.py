@@ -115,8 +115,10 @@ class ApiResource(Resource):
             return b""
         try:
             b"/".join(request.postpath).decode("utf-8")
+            if b"" in request.postpath:  # Klein takes //rooms for /rooms
+                raise Refusal(404)
             return self._klein.render(request)
-        except (UnicodeDecodeError, HTTPException):
+        except (UnicodeDecodeError, HTTPException, Refusal):
             refuse(request, Refusal(404))
             request.finish()
             return NOT_DONE_YET

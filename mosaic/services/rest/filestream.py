@@ -13,8 +13,11 @@ CHUNK_BYTES = 65536
 
 @implementer(IPushProducer)
 class FileStream:
-    """A push producer from an open file to a request: it stops reading the disk while the
-    transport's buffer is full, and needs no timer in between."""
+    """A push producer from an open file to a request.
+
+    It stops reading the disk while the transport's buffer is full, and needs
+    no timer in between.
+    """
 
     def __init__(self, file: IO[bytes], consumer: Any) -> None:
         self._file = file

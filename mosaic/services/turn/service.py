@@ -13,7 +13,6 @@ from twisted.application import service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IDelayedCall,
-    IProtocolFactory,
     IReactorFDSet,
     IReactorTime,
 )
@@ -187,9 +186,9 @@ class TurnService(service.Service):
             stopped, self._stopped = self._stopped, None
             stopped.callback(None)
 
-    def stream_factory(self, transport_name: str) -> IProtocolFactory:
+    def stream_factory(self, transport_name: str) -> TurnStreamFactory:
         """The factory for TURN on a stream: "tcp" or "tls"."""
-        factory = TurnStreamFactory(
+        return TurnStreamFactory(
             self,
             self._reactor,
             transport_name,
@@ -197,7 +196,6 @@ class TurnService(service.Service):
             idle_s=IDLE_STREAM_S,
             queue_bytes=self._settings.queue_bytes,
         )
-        return IProtocolFactory(factory)
 
     def drop(self, matches: Callable[[str], bool]) -> None:
         """End the allocations of usernames that match, at once.
@@ -288,6 +286,7 @@ class TurnService(service.Service):
             bind=bind,
             advertise=advertise,
             expires_at=wanted.expires_at,
+            even=wanted.even,
         )
 
     def _schedule(self) -> None:

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import (
     IReactorTime,
     ITransport,
 )
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -195,7 +195,7 @@ def _address(address: IAddress) -> Address:
     return Address(canonical(address.host), address.port)  # type: ignore[attr-defined] # IPv4Address and IPv6Address have both
 
 
-class TurnStreamFactory(Factory):
+class TurnStreamFactory(ServerFactory):
     """Builds one `TurnStream` for each connection of one kind: tcp or tls."""
 
     noisy = False

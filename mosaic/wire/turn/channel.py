@@ -26,12 +26,14 @@ def encode_channel_data(channel: int, payload: bytes, *, stream: bool) -> bytes:
 
 
 def decode_channel_data(data: bytes | memoryview) -> tuple[int, memoryview] | None:
-    """Channel and payload, or None for what is not ChannelData.
+    """Channel (0x4000-0x7FFF) and payload, or None for what is not ChannelData.
+
+    Channels above 0x4FFF are not refused here: they are never bound.
 
     The header's length counts; bytes after it (padding over UDP) are ignored,
     and a header that promises more than there is makes the message void.
     """
-    if len(data) < 4 or data[0] >> 4 != 4:
+    if len(data) < 4 or data[0] >> 6 != 1:
         return None
     size = data[2] << 8 | data[3]
     if size > len(data) - 4:

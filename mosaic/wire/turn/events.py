@@ -22,12 +22,14 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class OpenRelay:
     """Open a relay socket of a family (4 or 6), then call `relay_opened` or
-    `relay_refused` with its number. Numbers are never used again."""
+    `relay_refused` with its number. Numbers are never used again.
+    even: the port must be even (EVEN-PORT)."""
 
     relay: int
     five_tuple: FiveTuple
     family: int
     expires_at: float
+    even: bool
 
 
 @dataclass(frozen=True, slots=True)

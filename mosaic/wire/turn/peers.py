@@ -101,14 +101,14 @@ class PeerPolicy:
     def __init__(self, allow: Iterable[Network] = ()) -> None:
         self._allow = tuple(allow)
         self._listening: set[Address] = set()
-        self._wildcard_ports: set[int] = set()
+        self._wildcards: set[tuple[int, int]] = set()
         self._ours: set[str] = set()
         self._cache: dict[str, str | None] = {}
 
     def listening_on(self, address: Address) -> None:
         """One of our own listeners; a wildcard host counts for every address."""
         if address.host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-            self._wildcard_ports.add(address.port)
+            self._wildcards.add((address.family, address.port))
         else:
             self._listening.add(address)
             self._ours.add(address.host)
@@ -127,7 +127,7 @@ class PeerPolicy:
         """Whether the peer is one of our own listening addresses."""
         if peer in self._listening:
             return True
-        return peer.port in self._wildcard_ports and (
+        return (peer.family, peer.port) in self._wildcards and (
             peer.host in self._ours or self._is_loopback(peer.host)
         )
 

@@ -109,12 +109,16 @@ class InsufficientCapacity(Refusal):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one client, and all together, may hold."""
+    """What one client, and all together, may hold.
+
+    channels: RFC 8656's. Clients of RFC 5766 may pick 0x4000-0x7FFF.
+    """
 
     per_credential: int = 10
     per_address: int = 200
     total: int = 8000
     permissions: int = 512
+    channels: range = CHANNELS
     nonce_s: float = 3600.0
     stranger_answers_per_s: float = 1000.0
     stranger_burst: float = 4000.0
@@ -217,6 +221,9 @@ class Allocations:
         family = message.first(turn.REQUESTED_ADDRESS_FAMILY)
         if family == 0:
             raise AddressFamilyNotSupported("unknown address family")
+        even = message.first(turn.EVEN_PORT)
+        if even is not None and even & 0x80:
+            raise InsufficientCapacity("no pairs of ports are reserved here")
         lifetime_s = granted_lifetime(message.first(turn.LIFETIME))
         self._check_quotas(request)
         self._last_relay += 1
@@ -231,7 +238,11 @@ class Allocations:
         self._add(allocation, request)
         return [
             OpenRelay(
-                allocation.relay, five_tuple, allocation.family, allocation.expires_at
+                allocation.relay,
+                five_tuple,
+                allocation.family,
+                allocation.expires_at,
+                even is not None,
             )
         ]
 
@@ -373,8 +384,9 @@ class Allocations:
         peer = request.message.first(turn.XOR_PEER_ADDRESS)
         if channel is None or peer is None:
             raise BadRequest("CHANNEL-NUMBER or XOR-PEER-ADDRESS missing")
-        if channel not in CHANNELS:
-            raise BadRequest("the channel must be 0x4000-0x4FFF")
+        channels = self._limits.channels
+        if channel not in channels:
+            raise BadRequest(f"channels are {channels[0]:#x}-{channels[-1]:#x}")
         self._check_peer(allocation, peer)
         if allocation.bound_elsewhere(channel, peer, request.now):
             raise BadRequest("channel or peer is bound to another")

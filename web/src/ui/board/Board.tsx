@@ -7,6 +7,7 @@ import {
   restoreElements,
 } from "@excalidraw/excalidraw";
 import "@excalidraw/excalidraw/index.css";
+import "./board.css";
 import type {
   ExcalidrawElement,
   OrderedExcalidrawElement,

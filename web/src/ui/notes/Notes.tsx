@@ -11,6 +11,7 @@ import { colourIndex } from "../parts/person";
 import { useText } from "../text";
 import type { Messages } from "../text/en";
 import { useSnapshot } from "../workspace/useSession";
+import "./notes.css";
 
 const DOCUMENT = "notes/main";
 /** The name that Collaboration gives its fragment of the document by default. */
