@@ -10,7 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from mosaic.store import rooms
 from mosaic.store.interface import (
@@ -22,6 +22,17 @@ from mosaic.store.interface import (
 from mosaic.store.schema import documents, journal, quarantine, snapshots
 
 DocumentRow = Row[tuple[object, ...]]
+
+# Built once: every edit in the house runs these three.
+_FIND = select(documents).where(
+    documents.c.hub_id == bindparam("of_room"), documents.c.name == bindparam("called")
+)
+_APPEND = insert(journal)
+_COUNT = (
+    update(documents)
+    .where(documents.c.id == bindparam("document"))
+    .values(last_seq=bindparam("newest"))
+)
 
 
 def find(connection: Connection, hub_id: str, name: str) -> StoredDocument | None:
@@ -64,11 +75,9 @@ def append(
         }
         for seq, entry in enumerate(entries, document.last_seq + 1)
     ]
-    connection.execute(insert(journal), rows)
+    connection.execute(_APPEND, rows)
     last_seq = int(document.last_seq) + len(rows)
-    connection.execute(
-        update(documents).where(documents.c.id == document.id).values(last_seq=last_seq)
-    )
+    connection.execute(_COUNT, {"document": document.id, "newest": last_seq})
     return last_seq
 
 
@@ -129,10 +138,7 @@ def set_aside(
 
 
 def _row(connection: Connection, hub_id: str, name: str) -> DocumentRow | None:
-    question = select(documents).where(
-        documents.c.hub_id == hub_id, documents.c.name == name
-    )
-    return connection.execute(question).first()
+    return connection.execute(_FIND, {"of_room": hub_id, "called": name}).first()
 
 
 def _ensure(connection: Connection, hub_id: str, name: str) -> DocumentRow:
@@ -147,9 +153,7 @@ def _ensure(connection: Connection, hub_id: str, name: str) -> DocumentRow:
         "last_seq": 0,
     }
     connection.execute(insert(documents).values(values))
-    return connection.execute(
-        select(documents).where(documents.c.hub_id == hub_id, documents.c.name == name)
-    ).one()
+    return connection.execute(_FIND, {"of_room": hub_id, "called": name}).one()
 
 
 def _load(connection: Connection, document: DocumentRow) -> StoredDocument:
