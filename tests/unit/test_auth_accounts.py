@@ -51,7 +51,7 @@ class AccountTests(SynchronousTestCase):
 
     def test_unknown_accounts_cost_and_answer_the_same(self) -> None:
         """One PBKDF2 with as many rounds, the same sentence, the same count."""
-        answers = []
+        answers: list[tuple[str, int]] = []
         for name in ("ada", "eve", "not/a/name"):
             before = self.house.threads.calls
             with self.assertRaises(WrongCredentials) as caught:

@@ -91,7 +91,9 @@ class BackoffTests(SynchronousTestCase):
         for number in range(20_000):
             small.failed("ada", f"2001:db8:{number:x}::1", now=0.0)
         self.assertLessEqual(len(small), 2000)
-        self.assertLessEqual(len(small._accounts.get("ada").by), 10)
+        entry = small._accounts.get("ada")
+        assert entry is not None
+        self.assertLessEqual(len(entry.by), 10)
         with self.assertRaises(TryLater):
             small.check("ada", "198.51.100.7", now=0.0)
 
