@@ -15,6 +15,7 @@ from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 
 from mosaic.config.settings import Http
+from mosaic.services.rest import filestream
 from mosaic.services.rest.blobs import media_type
 from mosaic.store.interface import StoreError
 from tests.support.rest import RestCase
@@ -61,6 +62,32 @@ class UploadTests(BlobCase):
         self.assertEqual(got.header("X-Content-Type-Options"), "nosniff")
         self.assertIn("sandbox", got.header("Content-Security-Policy") or "")
         self.assertIn("immutable", got.header("Cache-Control") or "")
+
+    def test_slow_reader_who_leaves(self) -> None:
+        """The disk waits for the peer, and nothing is left behind it."""
+        self.upload()
+        transport = self.raw()
+        write = transport.write
+
+        def full(data: bytes) -> None:
+            write(data)
+            self.channel.pauseProducing()
+
+        transport.write = full
+        head = (
+            f"GET {self.hub}/blobs/{DIGEST} HTTP/1.1\r\nHost: a\r\n"
+            f"Authorization: Bearer {self.ada}\r\n\r\n"
+        )
+        self.patch(filestream, "CHUNK_BYTES", 100)
+        self.channel.dataReceived(head.encode())
+        body = transport.value().partition(b"\r\n\r\n")[2]
+        self.assertEqual(body, PNG[:100])
+        self.channel.resumeProducing()
+        body = transport.value().partition(b"\r\n\r\n")[2]
+        self.assertEqual(body, PNG[:200])
+        self.channel.stopProducing()
+        self.channel.connectionLost(Failure(ConnectionLost()))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_files_are_the_owners_alone(self) -> None:
         """Mode 0600 in folders of 0700."""
