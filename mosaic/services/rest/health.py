@@ -19,7 +19,7 @@ CHECK_TIMEOUT_S = 2.0
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class NotReady(Exception):  # noqa: N818 - a state, not a fault
+class NotReady(Exception):
     """Raised by a check; the message is shown on /readyz."""
 
 

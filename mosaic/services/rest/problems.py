@@ -39,7 +39,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str | UnsetType = UNSET
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer
+class Refusal(Exception):
     """A request that is refused with this status; detail may be shown."""
 
     def __init__(
