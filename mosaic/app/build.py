@@ -19,12 +19,12 @@ from mosaic.app.addresses import Addresses
 from mosaic.app.banner import banner
 from mosaic.app.chores import DAY_S, HOUR_S, Chores
 from mosaic.app.clock import use_monotonic_clock
+from mosaic.app.credentials import CredentialDesk
 from mosaic.app.firstrun import Welcome, prepare
 from mosaic.app.house import House, Readiness
 from mosaic.app.keys import load_or_make_key, load_or_make_keys
 from mosaic.app.listeners import Listeners, make_endpoints, routes_for
 from mosaic.app.logs import LevelledLog, json_log, plain_log
-from mosaic.app.numbers import Numbers
 from mosaic.app.preflight import StateLock
 from mosaic.app.reload import Reloader
 from mosaic.app.revocation import revoke_with_the_door
@@ -36,6 +36,8 @@ from mosaic.bus.memory import MemoryBus
 from mosaic.config.flags import settings_from_flags
 from mosaic.config.load import state_folder
 from mosaic.config.settings import Settings
+from mosaic.metrics.lag import ReactorLag
+from mosaic.metrics.registry import Metrics
 from mosaic.services.drcp.service import DrcpService
 from mosaic.services.rest.health import NotReady
 from mosaic.services.rest.origin import origin_allowed
@@ -77,12 +79,13 @@ class _Builder:
         self.log = _make_log(settings)
         self.bus = MemoryBus(reactor)
         self.in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
-        self.numbers = Numbers(reactor)
+        self.metrics = Metrics()
+        self.lag = ReactorLag(reactor, self.metrics.reactor_was_late)
         self.store = SqlStore(
             settings.store.url or self.state / "mosaic.db",
             reactor,
             commit_window_s=settings.store.commit_window_s,
-            on_commit=self.numbers.committed,
+            on_commit=self.metrics.committed,
             on_foreign_change=lambda: self.bus.publish("store", {"type": "changed"}),
         )
         self.turn_secrets = TurnSecrets(
@@ -93,6 +96,7 @@ class _Builder:
         self.welcome = Welcome(room=None, setup_code=None)
         self._build_services()
         self._build_ports()
+        self._watch()
 
     def _build_services(self) -> None:
         settings = self.settings
@@ -104,7 +108,8 @@ class _Builder:
             settings=settings.auth,
             server_key=load_or_make_key(self.state, "server"),
             run_in_thread=self.in_thread,
-            credentials=self.turn_secrets,
+            credentials=CredentialDesk(self.turn_secrets),
+            credential_ttl_s=settings.turn.credential_ttl_s,
             turn_urls=lambda host: self.addresses.turn_urls(host),
         )
         self.turn = TurnService(
@@ -146,7 +151,7 @@ class _Builder:
             static=STATIC,
             join_url=lambda hub_id, pin=None: self.addresses.join_url(hub_id, pin),
             readiness={"house": self._check_ready},
-            metrics_text=self._metrics,
+            metrics_text=self.metrics.text,
             children=self.drcp.resources(),
         )
 
@@ -205,7 +210,6 @@ class _Builder:
             raise RuntimeError(f"{self.state} is in use by a running Mosaic")
         # The lock lives as long as the process: no stage lets go of it.
         self.lock = lock
-        house.add_service_stage("numbers", self.numbers)
         house.add_stage("store", self._open_store, self._close_store)
         house.add_stage("first run", self._first_run, _nothing)
         house.add_service_stage("turn", self.turn)
@@ -230,17 +234,17 @@ class _Builder:
     def _reload_certificates(self) -> list[CertificateError]:
         if not self.settings.tls.certs:
             try:
-                ensure_certificates(
-                    self.state, self.settings.public_host, time.time()
-                )
+                ensure_certificates(self.state, self.settings.public_host, time.time())
             except CertificateError as error:
                 return [error]
         return self.certificates.reload()
 
     async def _open_store(self) -> None:
+        self.lag.start()
         await self.store.start()
 
     async def _close_store(self) -> None:
+        self.lag.stop()
         await self.store.stop()
 
     async def _first_run(self) -> None:
@@ -309,10 +313,22 @@ class _Builder:
     def _origin_allowed(self, origin: str | None, host: str) -> bool:
         return origin_allowed(origin, host, self.settings.http.allowed_origins)
 
-    def _metrics(self) -> str:
-        return self.numbers.text(
-            turn=self.turn.counters, drcp=self.drcp.counters, xmpp=self.xmpp.counters
+    def _watch(self) -> None:
+        metrics = self.metrics
+        metrics.count_rooms(lambda: self.drcp.counters.rooms)
+        metrics.count_allocations(lambda: self.turn.counters.allocations)
+        metrics.watch(
+            "mosaic_drcp",
+            lambda: self.drcp.counters,
+            gauges=("connections", "rooms", "documents", "people"),
         )
+        metrics.watch(
+            "mosaic_turn_service",
+            lambda: self.turn.counters,
+            gauges=("allocations", "streams"),
+        )
+        metrics.watch("mosaic_turn", lambda: self.turn.counters.core)
+        metrics.watch("mosaic_relay", lambda: self.turn.counters.plane)
 
 
 async def _nothing() -> None:

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.task import Clock
 
 from mosaic.app.addresses import Addresses
+from mosaic.app.credentials import CredentialDesk
 from mosaic.app.keys import load_or_make_key, load_or_make_keys, make_private_folder
 from mosaic.app.planned import known_addresses
 from mosaic.auth.door import HouseDoor
@@ -91,9 +92,10 @@ def open_office(settings: Settings) -> Iterator[Office]:
                 settings=settings.auth,
                 server_key=server_key,
                 run_in_thread=maybeDeferred,
-                credentials=TurnSecrets(
-                    turn_keys, ttl_s=settings.turn.credential_ttl_s
+                credentials=CredentialDesk(
+                    TurnSecrets(turn_keys, ttl_s=settings.turn.credential_ttl_s)
                 ),
+                credential_ttl_s=settings.turn.credential_ttl_s,
                 turn_urls=addresses.turn_urls,
             ),
             store=store,

@@ -226,10 +226,11 @@ class RestCase(SynchronousTestCase):
         self.assertIn("title", document)
         return document
 
-    def raw(self, *pieces: bytes) -> StringTransport:
+    def raw(self, *pieces: bytes) -> Any:
         """Bytes straight into a new connection; its transport."""
-        channel = self.rest.site().buildProtocol(None)
-        transport = StringTransport()
+        channel: Any = self.rest.site().buildProtocol(None)
+        transport: Any = StringTransport()
+        transport.protocol = channel  # as a real one has; autobahn looks there
         channel.makeConnection(transport)
         for piece in pieces:
             channel.dataReceived(piece)

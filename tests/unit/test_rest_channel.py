@@ -213,8 +213,15 @@ class FramingTests(ChannelCase):
     def test_malformed_chunks(self) -> None:
         """The same within a chunked body."""
         start = post(b"Transfer-Encoding: chunked", JSON)
-        for chunk in (b"-1\r\n", b"0x5\r\nhello\r\n", b"5\r\nhelloX", b"zz\r\n", b"\r\n",
-                      b"5;" + b"e" * 9000, b"1" * 5000):  # fmt: skip
+        for chunk in (
+            b"-1\r\n",
+            b"0x5\r\nhello\r\n",
+            b"5\r\nhelloX",
+            b"zz\r\n",
+            b"\r\n",
+            b"5;" + b"e" * 9000,
+            b"1" * 5000,
+        ):
             transport = self.raw(start + chunk + GET)
             self.assertEqual(self.status(transport), 400, chunk[:9])
             self.assertNotIn(b"200 OK", transport.value(), chunk[:9])

@@ -1,11 +1,11 @@
+# mypy: disable-error-code="no-untyped-call"
+# (trial has few annotations)
 """Which origins may open a websocket (T12)."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis.strategies import text
-
-# trial's case, as everywhere
 from twisted.trial.unittest import SynchronousTestCase
 
 from mosaic.services.rest.origin import origin_allowed

@@ -186,13 +186,25 @@ class MalformedTests(RefusalCase):
     def test_other_paths(self) -> None:
         """404, also for what almost fits; never a redirect."""
         for path in (
-            "/api/v1", "/api/v1/", "/api/v1/nothing", "/api/v1/rooms/", "/api/v1//rooms",
-            "/api/v2/rooms", "/api/v1/rooms/12345678", "/api/v1/rooms/1234567890",
-            "/api/v1/rooms/12345678a", "/api/v1/rooms/%d9%a1%d9%a2", "/api/v1/rooms/%ff",
-            "/api/v1/rooms/..", "/api/v1/../v1/rooms", "/api/v1/rooms/%00",
-            f"{self.hub}/blobs/{'AB' * 32}", f"{self.hub}/blobs/..%2f..%2fsecret",
-            f"{self.hub}/blobs/{'ab' * 31}", "/api/v1/rooms/" + "9" * 5000,
-        ):  # fmt: skip
+            "/api/v1",
+            "/api/v1/",
+            "/api/v1/nothing",
+            "/api/v1/rooms/",
+            "/api/v1//rooms",
+            "/api/v2/rooms",
+            "/api/v1/rooms/12345678",
+            "/api/v1/rooms/1234567890",
+            "/api/v1/rooms/12345678a",
+            "/api/v1/rooms/%d9%a1%d9%a2",
+            "/api/v1/rooms/%ff",
+            "/api/v1/rooms/..",
+            "/api/v1/../v1/rooms",
+            "/api/v1/rooms/%00",
+            f"{self.hub}/blobs/{'AB' * 32}",
+            f"{self.hub}/blobs/..%2f..%2fsecret",
+            f"{self.hub}/blobs/{'ab' * 31}",
+            "/api/v1/rooms/" + "9" * 5000,
+        ):
             reply = self.ask("GET", path, self.ada)
             self.assertEqual(reply.status, 404, (path, reply.body))
 
@@ -322,8 +334,9 @@ class HeaderTests(RefusalCase):
     def test_nothing_of_a_request_reaches_the_log(self) -> None:
         """T15: there is no access log to forge a line in."""
         events: list[Any] = []
-        globalLogPublisher.addObserver(events.append)
-        self.addCleanup(globalLogPublisher.removeObserver, events.append)
+        observer: Any = events.append
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
         for path in ("/%0d%0aforged", "/api/v1/%1b%5b31mforged", "/x?forged=%0a"):
             self.ask("GET", path, headers={"User-Agent": "forged", "Referer": "forged"})
         self.assertNotIn("forged", repr(events))

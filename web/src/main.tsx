@@ -1,12 +1,12 @@
 import { createRoot } from "react-dom/client";
-import { enterRoom, joinRoom, keptToken } from "./session";
+import { enterRoom, joinRoom, recentToken } from "./session";
 import { App } from "./ui/App";
 import { startTheme } from "./ui/parts/theme";
 import { ServicesProvider } from "./ui/services";
 import "./ui/style/index.css";
 import { TextProvider } from "./ui/text";
 
-const services = { join: joinRoom, enter: enterRoom, tokenOf: keptToken };
+const services = { join: joinRoom, enter: enterRoom, tokenOf: recentToken };
 
 startTheme();
 const root = document.getElementById("root");

@@ -98,6 +98,7 @@ class BlobOperations:
                 tag="blobs",
                 who=Who.IN_ROOM,
                 run=self.download,
+                refusals=(304,),
                 file=True,
             ),
         )

@@ -28,7 +28,7 @@ class FileStream:
     def send(self) -> Deferred[bool]:
         """Fires with True when all is written, False if the peer has gone."""
         self._consumer.registerProducer(self, True)
-        self._consumer.notifyFinish().addErrback(lambda _: self.stopProducing())
+        self._consumer.notifyFinish().addErrback(self._gone)
         self.resumeProducing()
         return self._done
 
@@ -48,7 +48,10 @@ class FileStream:
                 self._done.callback(True)
 
     def stopProducing(self) -> None:
-        """The connection is lost."""
+        """The connection is being lost; notifyFinish tells when it is."""
+        self._paused = True
+
+    def _gone(self, reason: object) -> None:
         self._paused = True
         if not self._done.called:
             self._done.callback(False)

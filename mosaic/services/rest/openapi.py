@@ -98,6 +98,8 @@ def _success(one: Operation, of: dict[type, Any]) -> dict[str, Any]:
 
 
 def _refusal(status: int, of: dict[type, Any]) -> dict[str, Any]:
+    if status < 400:
+        return {"description": HTTPStatus(status).phrase}
     described: dict[str, Any] = {
         "description": HTTPStatus(status).phrase,
         "content": {MEDIA_TYPE: {"schema": of[Problem]}},

@@ -87,7 +87,7 @@ class Operation:
 
     id: its operationId. path: below /api/v1, parameters in braces. body,
     query: the types that check the request. answer: the type of the result of
-    run, None for 204. status: of success. refusals: statuses beyond those
+    run, None for 204. status: of success. refusals: other statuses beyond those
     that every operation of its kind has. upload: the body is a file, in
     request.content. file: the answer is a FileAnswer.
     """

@@ -129,8 +129,8 @@ class BoundedRequest(Request):
     def processingFailed(self, reason: Failure) -> None:
         """A 500 that says nothing but its id; the log says the rest."""
         _log.failure("request {id} failed", reason, id=self.request_id)
-        if self._disconnected or self.finished:
-            return
+        if self._disconnected or self.finished or self.channel.transport is None:
+            return  # nobody is there, or a websocket has taken the transport
         if self.startedWriting:
             self.loseConnection()
             return

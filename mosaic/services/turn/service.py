@@ -128,6 +128,10 @@ class TurnService(service.Service):
 
     # Life
 
+    def set_allowed_peers(self, networks: Iterable[str]) -> None:
+        """Other special networks may be relayed to from now on (CIDR text)."""
+        self._policy.allow_networks(parse_networks(networks))
+
     def privilegedStartService(self) -> None:
         """Open the listeners while low ports may still be bound."""
         self._open()

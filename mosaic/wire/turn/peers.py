@@ -135,6 +135,10 @@ class PeerPolicy:
     def _is_loopback(host: str) -> bool:
         return host.startswith("127.") or host == "::1"
 
+    def allow_networks(self, allow: Iterable[Network]) -> None:
+        """Allow these special networks in place of those before."""
+        self._allow = tuple(allow)
+
     def allowed(self, host: str) -> bool:
         """Whether an operator named a network that holds this address."""
         bare = host.partition("%")[0]

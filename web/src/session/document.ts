@@ -110,7 +110,7 @@ export class RoomDocument implements SharedDoc {
 
   /** The connection is live and documents may be opened. */
   connect(): void {
-    clearTimeout(this.#retryTimer);
+    this.#stopRetrying();
     this.#channel = this.#host.nextChannel();
     this.#synced = false;
     this.#uncertain = false;
@@ -123,7 +123,7 @@ export class RoomDocument implements SharedDoc {
 
   /** The connection is gone. */
   disconnect(): void {
-    clearTimeout(this.#retryTimer);
+    this.#stopRetrying();
     this.#channel = null;
     this.#synced = false;
     this.#edits.cancel();
@@ -321,9 +321,15 @@ export class RoomDocument implements SharedDoc {
   /** Offer everything again on a new channel, where the count begins anew. */
   #retryLater(): void {
     if (this.#problem === "too-big" || this.#problem === "forbidden") return;
-    clearTimeout(this.#retryTimer);
+    // An error and a status may tell of the same refusal: wait once.
+    if (this.#retryTimer !== undefined) return;
     this.#retryTimer = setTimeout(() => this.#reopen(), this.#retryMs);
     this.#retryMs = Math.min(LAST_RETRY_MS, this.#retryMs * 2);
+  }
+
+  #stopRetrying(): void {
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = undefined;
   }
 
   #reopen(): void {

@@ -228,7 +228,7 @@ export class PeerCall {
     this.#generation = generation;
     this.#relay = relay;
     this.#open();
-    if (renewing) this.#recovery.renewed();
+    if (renewing) this.#recovery.renewed(relay);
   }
 
   /** The person has another page now: nothing of before holds. */

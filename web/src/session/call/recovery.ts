@@ -60,8 +60,9 @@ export class Recovery {
     this.#arm(0);
   }
 
-  /** The other side made a new connection: give it its time. */
-  renewed(): void {
+  /** A new connection was made, by whichever side: give it its time. */
+  renewed(relay: boolean): void {
+    if (relay) this.#step = Math.max(this.#step, 2);
     this.#arm(RELAY_MS);
   }
 

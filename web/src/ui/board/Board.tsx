@@ -68,12 +68,18 @@ export default function Board({ session, me, shown }: BoardProps) {
   const live = useBoardLink(api, shared, pictures);
   useCursors(api, shared, me);
 
+  const section = useRef<HTMLElement>(null);
   useEffect(() => {
     if (shown) api?.refresh();
   }, [api, shown]);
+  useEffect(() => {
+    // The drawing surface leaves its menu button without a name.
+    const button = section.current?.querySelector(".main-menu-trigger");
+    button?.setAttribute("aria-label", t.room.boardMenu);
+  });
 
   return (
-    <section className="board" aria-label={t.room.whiteboard}>
+    <section className="board" ref={section} aria-label={t.room.whiteboard}>
       <Excalidraw
         excalidrawAPI={setApi}
         theme={theme}
@@ -81,7 +87,6 @@ export default function Board({ session, me, shown }: BoardProps) {
         isCollaborating
         viewModeEnabled={!shared.writable}
         handleKeyboardGlobally={false}
-        autoFocus
         initialData={{ appState: { viewBackgroundColor: CLEAR, currentItemRoughness: 0 } }}
         UIOptions={{
           canvasActions: {

@@ -6,7 +6,7 @@
  * holds are written, in one transaction whose origin is the binding; what others
  * write is reconciled into the scene and stays out of this page's undo history.
  */
-import * as Y from "yjs";
+import type * as Y from "yjs";
 
 /** The part of a whiteboard element that the binding reads. */
 export interface BoardElement {

@@ -5,6 +5,7 @@ import type { DeviceProblem, Preview } from "../media/devices";
 import { useLevel } from "../media/level";
 import { StreamVideo } from "../media/StreamVideo";
 import { Icon } from "../parts/Icon";
+import { useNarrow } from "../parts/narrow";
 
 const STEPS = 12;
 
@@ -19,6 +20,10 @@ export function PreviewCard({ preview }: { preview: Preview }) {
     : preview.micOn
       ? t.devices.micOn
       : t.devices.micOff;
+  const narrow = useNarrow();
+  const pickers = (
+    <DevicePickers list={list} stream={preview.stream} onChoose={preview.choose} />
+  );
   return (
     <section className="preview" aria-label={t.devices.preview}>
       <div className="preview-picture">
@@ -56,7 +61,14 @@ export function PreviewCard({ preview }: { preview: Preview }) {
         {soundLine}
       </p>
       <Problems preview={preview} />
-      <DevicePickers list={list} stream={preview.stream} onChoose={preview.choose} />
+      {narrow ? (
+        <details className="more-devices">
+          <summary>{t.devices.title}</summary>
+          {pickers}
+        </details>
+      ) : (
+        pickers
+      )}
     </section>
   );
 }

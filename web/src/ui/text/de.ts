@@ -84,6 +84,7 @@ export const de: Messages = {
   },
   room: {
     whiteboard: "Whiteboard",
+    boardMenu: "Menü des Whiteboards",
     notes: "Notizen",
     chat: "Chat",
     people: "Personen",
@@ -155,8 +156,8 @@ export const de: Messages = {
     wants: (name) => `${name} möchte herein`,
     admit: "Einlassen",
     refuse: "Abweisen",
-    admitName: (name) => `${name} einlassen`,
-    refuseName: (name) => `${name} abweisen`,
+    admitName: (name) => `Einlassen: ${name}`,
+    refuseName: (name) => `Abweisen: ${name}`,
     kick: "Hinausnehmen",
     kickName: (name) => `${name} aus dem Raum nehmen`,
     kickSure: (name) => `${name} hinausnehmen?`,

@@ -82,6 +82,7 @@ export const en = {
   },
   room: {
     whiteboard: "Whiteboard",
+    boardMenu: "Whiteboard menu",
     notes: "Notes",
     chat: "Chat",
     people: "People",
@@ -154,8 +155,8 @@ export const en = {
     wants: (name: string) => `${name} wants to come in`,
     admit: "Let in",
     refuse: "Refuse",
-    admitName: (name: string) => `Let ${name} in`,
-    refuseName: (name: string) => `Refuse ${name}`,
+    admitName: (name: string) => `Let in: ${name}`,
+    refuseName: (name: string) => `Refuse: ${name}`,
     kick: "Take out",
     kickName: (name: string) => `Take ${name} out of the room`,
     kickSure: (name: string) => `Take ${name} out?`,

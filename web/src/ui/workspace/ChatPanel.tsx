@@ -17,7 +17,7 @@ interface ChatPanelProps {
 export function ChatPanel({ chat, meId, onSend }: ChatPanelProps) {
   const t = useText();
   const [text, setText] = useState("");
-  const list = useRef<HTMLOListElement>(null);
+  const list = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
   const last = chat[chat.length - 1];
 
@@ -38,7 +38,8 @@ export function ChatPanel({ chat, meId, onSend }: ChatPanelProps) {
 
   return (
     <div className="chat">
-      <ol
+      <div
+        className="chat-log"
         ref={list}
         role="log"
         aria-label={t.chat.title}
@@ -48,7 +49,8 @@ export function ChatPanel({ chat, meId, onSend }: ChatPanelProps) {
           atEnd.current = scrollHeight - scrollTop - clientHeight < 40;
         }}
       >
-        {chat.length === 0 && <li className="chat-empty">{t.chat.empty}</li>}
+        {chat.length === 0 && <p className="chat-empty">{t.chat.empty}</p>}
+        <ol>
         {chat.map((message, n) => (
           <Message
             key={message.messageId}
@@ -57,7 +59,8 @@ export function ChatPanel({ chat, meId, onSend }: ChatPanelProps) {
             follows={chat[n - 1]?.authorId === message.authorId && message.at - (chat[n - 1]?.at ?? 0) < 300}
           />
         ))}
-      </ol>
+        </ol>
+      </div>
       <form className="chat-form" onSubmit={send}>
         <label className="sr-only" htmlFor="chat-message">
           {t.chat.message}

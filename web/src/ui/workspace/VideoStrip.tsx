@@ -3,26 +3,29 @@ import type { Snapshot } from "../../session/api";
 import { useText } from "../text";
 import { Tile } from "./Tile";
 
+const NARROW = 760;
+
 /** How many tiles the window has room for: a column on a wide page, a row on a phone. */
 function roomForTiles(): number {
-  if (innerWidth < 760) return 12; // the row scrolls
+  if (innerWidth < NARROW) return 12; // the row scrolls
   return Math.max(2, Math.floor((innerHeight - 250) / 112));
 }
 
-function useRoomForTiles(): number {
-  const [n, setN] = useState(roomForTiles);
+function useRoomForTiles(): { most: number; scrolls: boolean } {
+  const measured = () => ({ most: roomForTiles(), scrolls: innerWidth < NARROW });
+  const [room, setRoom] = useState(measured);
   useEffect(() => {
-    const measure = () => setN(roomForTiles());
+    const measure = () => setRoom(measured());
     addEventListener("resize", measure);
     return () => removeEventListener("resize", measure);
   }, []);
-  return n;
+  return room;
 }
 
 /** Everyone in the room, those with raised hands first after me. */
 export function VideoStrip({ snapshot, onMore }: { snapshot: Snapshot; onMore: () => void }) {
   const t = useText();
-  const most = useRoomForTiles();
+  const { most, scrolls } = useRoomForTiles();
   const { me, people, remote, local, reactions } = snapshot;
   const rest = people.filter((person) => person.id !== me?.id);
   const ordered = [
@@ -35,7 +38,7 @@ export function VideoStrip({ snapshot, onMore }: { snapshot: Snapshot; onMore: (
   const reactionOf = (id: string) =>
     [...reactions].reverse().find((reaction) => reaction.personId === id)?.emoji ?? null;
   return (
-    <aside className="strip" aria-label={t.people.title}>
+    <aside className="strip" aria-label={t.people.title} tabIndex={scrolls ? 0 : undefined}>
       <ul>
         {shown.map((person) => {
           const mine = person.id === me?.id;

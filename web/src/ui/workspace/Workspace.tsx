@@ -247,7 +247,6 @@ function Toggle({ icon, label, on, badge, badgeText, onClick }: ToggleProps) {
       type="button"
       className={`toggle ${on ? "on" : ""}`}
       aria-pressed={on}
-      aria-label={label}
       aria-description={badgeText}
       title={label}
       onClick={onClick}
