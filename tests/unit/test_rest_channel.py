@@ -1,5 +1,3 @@
-# mypy: disable-error-code="no-untyped-call"
-# (twisted.web and trial have few annotations)
 """Connections: deadlines, framing, and refusals while a request arrives."""
 
 from __future__ import annotations

@@ -210,10 +210,11 @@ class DeadlineChannel(HTTPChannel):
         for request in self.requests:
             if request.content is not None:
                 request.content.close()
-        self._phase.set(LINGER_S, self._expire)
         self.release()
-        if not body_expected:
-            self.loseConnection()
+        if body_expected:
+            self._phase.set(LINGER_S, self._part)
+        else:
+            self._part()
 
     def _respondToBadRequestAndDisconnect(self) -> None:
         """Twisted's parser calls this for whatever is not HTTP."""
@@ -223,7 +224,12 @@ class DeadlineChannel(HTTPChannel):
     def _drop(self, data: bytes) -> None:
         self._dropped += len(data)
         if self._dropped > LINGER_BYTES:
-            self.loseConnection()
+            self._part()
+
+    def _part(self) -> None:
+        """Close in peace; if the peer does not take even that, abort."""
+        self._phase.set(LINGER_S, self._expire)
+        self.loseConnection()
 
     def _watch_pace(self, elapsed_s: float) -> None:
         if self._body_bytes < elapsed_s * self.deadlines.min_bytes_per_s:
