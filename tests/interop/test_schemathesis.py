@@ -1,5 +1,3 @@
-# mypy: disable-error-code="no-untyped-call"
-# (trial has few annotations)
 """The API keeps its own description: schemathesis against a real server."""
 
 from __future__ import annotations

@@ -1,5 +1,3 @@
-# mypy: disable-error-code="no-untyped-call"
-# (treq and twisted.web have few annotations)
 """The whole web side in memory: real door, memory store, no socket."""
 
 from __future__ import annotations

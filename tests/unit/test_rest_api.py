@@ -1,5 +1,3 @@
-# mypy: disable-error-code="no-untyped-call"
-# (trial has few annotations)
 """Every operation of the API, in memory: what it does and what it answers."""
 
 from __future__ import annotations

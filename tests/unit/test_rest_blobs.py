@@ -1,5 +1,3 @@
-# mypy: disable-error-code="no-untyped-call"
-# (twisted.web and trial have few annotations)
 """Files: streamed to disk, named by content, and nothing kept of what failed."""
 
 from __future__ import annotations

@@ -1,5 +1,3 @@
-# mypy: disable-error-code="no-untyped-call"
-# (twisted.web and trial have few annotations)
 """Connections: deadlines, framing, and refusals while a request arrives."""
 
 from __future__ import annotations
@@ -9,7 +7,9 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis.strategies import binary, lists
+from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
@@ -128,9 +128,6 @@ class DeadlineTests(ChannelCase):
 
     def test_no_timer_survives_the_connection(self) -> None:
         """Or they would keep the memory of every peer."""
-        from twisted.internet.error import ConnectionDone
-        from twisted.python.failure import Failure
-
         for data in (b"", HEAD, GET, post(JSON, b"Content-Length: 9"), b"bad\r\n\r\n"):
             self.raw(data)
             self.channel.connectionLost(Failure(ConnectionDone()))
@@ -157,6 +154,43 @@ class DeadlineTests(ChannelCase):
         self.assertFalse(transport.disconnecting)
         asked[0].finish()
         self.assertIn(b"200 OK", transport.value())
+
+
+class DrainTests(ChannelCase):
+    """A server that goes down does not cut answers in half."""
+
+    def start(self, data: bytes) -> tuple[Any, StringTransport]:
+        """A site, and one connection that has sent the data."""
+        site = self.rest.site()
+        self.channel = site.buildProtocol(None)
+        transport = StringTransport()
+        self.channel.makeConnection(transport)
+        self.channel.dataReceived(data)
+        return site, transport
+
+    def test_idle_connections_are_closed(self) -> None:
+        """Between requests, and before the first."""
+        for data in (b"", GET):
+            site, _ = self.start(data)
+            site.drain()
+            self.assertTrue(self.gone())
+
+    def test_requests_under_way_are_answered(self) -> None:
+        """Then the connection closes, although the client wanted to keep it."""
+        body = b'{"name":"ada","password":"wrong!"}'
+        site, transport = self.start(post(JSON, b"Content-Length: 34", body=body[:9]))
+        site.drain()
+        self.assertFalse(self.gone())
+        self.channel.dataReceived(body[9:])
+        self.assertIn(b" 401 ", transport.value())
+        self.assertTrue(self.gone())
+
+    def test_the_site_knows_when_all_are_gone(self) -> None:
+        """So that stopping can wait for it."""
+        site, _ = self.start(GET)
+        self.assertEqual(len(site.live), 1)
+        self.channel.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(site.live, set())
 
 
 class FramingTests(ChannelCase):

@@ -1,5 +1,3 @@
-# mypy: disable-error-code="no-untyped-call"
-# (trial has few annotations)
 """Which origins may open a websocket (T12)."""
 
 from __future__ import annotations

@@ -1,5 +1,3 @@
-# mypy: disable-error-code="no-untyped-call"
-# (twisted.web and trial have few annotations)
 """The built client, health, and the websockets of other services."""
 
 from __future__ import annotations

@@ -1,5 +1,3 @@
-# mypy: disable-error-code="no-untyped-call"
-# (trial has few annotations)
 """Token buckets: rate, burst, and bounded memory."""
 
 from __future__ import annotations

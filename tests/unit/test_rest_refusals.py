@@ -1,5 +1,3 @@
-# mypy: disable-error-code="no-untyped-call"
-# (trial has few annotations)
 """What every operation refuses, read from the route table itself."""
 
 from __future__ import annotations

@@ -71,11 +71,13 @@ class Alarm:
 class DeadlineChannel(HTTPChannel):
     """HTTPChannel with deadlines, and refusals while a request arrives.
 
-    deadlines: set by the site before the connection is made. After a
-    websocket upgrade `transport` is None (autobahn took it) and no alarm runs.
+    deadlines, live: set by the site before the connection is made; the channel
+    is in `live` as long as it has the connection. After a websocket upgrade
+    `transport` is None (autobahn took it) and no alarm runs.
     """
 
     deadlines = Deadlines()
+    live: set[DeadlineChannel]
     transport: Any
     _networkProducer: Any
     _refused = False
@@ -92,6 +94,7 @@ class DeadlineChannel(HTTPChannel):
         self._pace = Alarm(self.callLater)
         self._stall = Alarm(self.callLater)
         super().connectionMade()
+        self.live.add(self)
         self._phase.set(self.deadlines.headers_s, self._expire)
 
     def dataReceived(self, data: bytes) -> None:
@@ -174,6 +177,7 @@ class DeadlineChannel(HTTPChannel):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Nothing runs on after the end."""
+        self.live.discard(self)
         for alarm in (self._phase, self._pace, self._stall):
             alarm.silence()
         super().connectionLost(reason)
@@ -187,8 +191,16 @@ class DeadlineChannel(HTTPChannel):
         if self.transport is not None and not self._waitingForTransport:
             self._networkProducer.resumeProducing()
 
+    def drain(self) -> None:
+        """Answer the request that is under way, then close; at once if none is."""
+        if self._between_requests or not self.requests:
+            self._part()
+        else:
+            self.persistent = 0
+
     def hand_over(self) -> None:
         """Leave the transport to another protocol: a websocket's."""
+        self.live.discard(self)
         for alarm in (self._phase, self._pace, self._stall):
             alarm.silence()
         self._networkProducer.unregisterProducer()
@@ -210,10 +222,11 @@ class DeadlineChannel(HTTPChannel):
         for request in self.requests:
             if request.content is not None:
                 request.content.close()
-        self._phase.set(LINGER_S, self._expire)
         self.release()
-        if not body_expected:
-            self.loseConnection()
+        if body_expected:
+            self._phase.set(LINGER_S, self._part)
+        else:
+            self._part()
 
     def _respondToBadRequestAndDisconnect(self) -> None:
         """Twisted's parser calls this for whatever is not HTTP."""
@@ -223,7 +236,12 @@ class DeadlineChannel(HTTPChannel):
     def _drop(self, data: bytes) -> None:
         self._dropped += len(data)
         if self._dropped > LINGER_BYTES:
-            self.loseConnection()
+            self._part()
+
+    def _part(self) -> None:
+        """Close in peace; if the peer does not take even that, abort."""
+        self._phase.set(LINGER_S, self._expire)
+        self.loseConnection()
 
     def _watch_pace(self, elapsed_s: float) -> None:
         if self._body_bytes < elapsed_s * self.deadlines.min_bytes_per_s:

@@ -10,6 +10,7 @@ from ipaddress import IPv6Address, ip_address
 
 from twisted.web.iweb import IRequest
 
+from mosaic.auth.backoff import address_key
 from mosaic.auth.interface import Door, Forbidden, InvalidToken
 from mosaic.services.rest.operations import Caller, Who
 from mosaic.services.rest.problems import Refusal
@@ -54,9 +55,9 @@ def bearer_token(request: IRequest) -> str | None:
 class Gate:
     """Asks the door who a token is, and keeps each caller to its rate.
 
-    Strangers are counted by address, holders of good tokens each by their
-    token: so a stranger cannot spend the requests of his neighbours behind the
-    same address once they are known.
+    Strangers are counted by address (IPv6: by /64), holders of good tokens
+    each by their token: so a stranger cannot spend the requests of neighbours
+    behind the same address once they are known.
     """
 
     def __init__(self, door: Door, limit: RateLimit) -> None:
@@ -72,15 +73,15 @@ class Gate:
         """
         address = peer_address(request)
         if who is Who.ANYONE:
-            self._limit.take(address)
+            self._limit.take(address_key(address))
             return Caller(address=address)
         try:
             token = bearer_token(request)
         except InvalidToken:
-            self._limit.take(address)
+            self._limit.take(address_key(address))
             raise
         if token is None:
-            self._limit.take(address)
+            self._limit.take(address_key(address))
             if who.needs_token:
                 raise InvalidToken
             return Caller(address=address)
@@ -94,9 +95,9 @@ class Gate:
             self._limit.take(key)
             return await self._door.principal(token)
         # Not seen yet: a guess costs the address, a good token costs itself.
-        self._limit.take(address)
+        self._limit.take(address_key(address))
         principal = await self._door.principal(token)
-        self._limit.give_back(address)
+        self._limit.give_back(address_key(address))
         self._limit.take(key)
         return principal
 

@@ -183,12 +183,23 @@ class MosaicSite(Site):
         self.bodies: BodyRule = bodies or SmallBodies()
         self._deadlines = deadlines or Deadlines()
         self.timeOut = None  # the channel has its own
+        self.live: set[DeadlineChannel] = set()
 
     def protocol(self) -> DeadlineChannel:  # type: ignore[override]  # a factory, as in twisted.web.http
         """A channel for one connection."""
         channel = DeadlineChannel()
         channel.deadlines = self._deadlines
+        channel.live = self.live
         return channel
+
+    def drain(self) -> None:
+        """Close every connection as soon as its request is answered.
+
+        Call it after the port has stopped listening; `live` is empty when the
+        last one has gone. Websockets belong to their services.
+        """
+        for channel in tuple(self.live):
+            channel.drain()
 
     def startFactory(self) -> None:
         """Twisted starts its access log's clock here; we have none."""
