@@ -11,7 +11,7 @@ import {
   MemoryEditKeeper,
   type EditKeeper,
 } from "../../../src/session/kept-edits";
-import { MeetingSession } from "../../../src/session/meeting";
+import type { MeetingSession } from "../../../src/session/meeting";
 import type { MiniServer } from "./mini-server";
 
 let ids = 0;
