@@ -1,12 +1,21 @@
 import { createRoot } from "react-dom/client";
-import { enterRoom, joinRoom, recentToken } from "./session";
 import { App } from "./ui/App";
 import { startTheme } from "./ui/parts/theme";
 import { ServicesProvider } from "./ui/services";
+import type { Services } from "./ui/services";
 import "./ui/style/index.css";
 import { TextProvider } from "./ui/text";
 
-const services = { join: joinRoom, enter: enterRoom, tokenOf: recentToken };
+// The session layer (with the document machinery) loads beside the first page.
+const session = import("./session");
+const services: Services = {
+  join: async (request, options) => (await session).joinRoom(request, options),
+  enter: async (token, hubId, options) => {
+    const { enterRoom, recentToken } = await session;
+    const known = token ?? recentToken(hubId);
+    return known === null ? null : enterRoom(known, options);
+  },
+};
 
 startTheme();
 const root = document.getElementById("root");

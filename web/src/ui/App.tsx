@@ -11,8 +11,10 @@ import { PresentPage } from "./present/PresentPage";
 import { useServices } from "./services";
 import { useText } from "./text";
 import { useSnapshot } from "./workspace/useSession";
-import { Workspace } from "./workspace/Workspace";
 
+const Workspace = lazy(() =>
+  import("./workspace/Workspace").then((module) => ({ default: module.Workspace })),
+);
 const AdminPage = lazy(() => import("./admin/AdminPage"));
 
 /** Which page, by the address. */
@@ -53,21 +55,33 @@ interface MeetingProps {
 
 /** From the door into the room and out again. */
 function Meeting({ hubId, pin, token }: MeetingProps) {
-  const { enter, tokenOf } = useServices();
-  const [entered, setEntered] = useState<Entered | null>(() => {
-    // An invitation, or a reload: straight in, without camera until asked.
-    const known = token ?? (hubId ? tokenOf(hubId) : null);
-    return known ? { session: enter(known, relayWish()), hubId, pin } : null;
-  });
+  const t = useText();
+  const { enter } = useServices();
+  const [entered, setEntered] = useState<Entered | null>(null);
+  const [looking, setLooking] = useState(hubId !== "" || token !== null);
 
   useEffect(() => {
-    // The token has done its work; it should not stay where a shoulder can read it.
-    if (token !== null) history.replaceState(null, "", `/join/${hubId}`);
-  }, [token, hubId]);
+    if (!looking) return;
+    let gone = false;
+    // An invitation, or a reload: straight in, without camera until asked.
+    enter(token, hubId, relayWish())
+      .then((session) => {
+        if (gone) session?.leave();
+        else if (session) setEntered({ session, hubId, pin });
+        // The token has done its work; it should not stay where a shoulder can read it.
+        if (token !== null) history.replaceState(null, "", `/join/${hubId}${location.search}`);
+      })
+      .catch(() => {}) // the door is there for that
+      .finally(() => !gone && setLooking(false));
+    return () => {
+      gone = true;
+    };
+  }, [looking, token, hubId, pin, enter]);
 
   if (entered) {
     return <Room entered={entered} onOut={() => setEntered(null)} />;
   }
+  if (looking) return <p className="centred">{t.loading}</p>;
   return (
     <JoinPage
       hubId={hubId}
@@ -120,5 +134,9 @@ function Room({ entered, onOut }: { entered: Entered; onOut: () => void }) {
       />
     );
   }
-  return <Workspace session={session} pin={pin} />;
+  return (
+    <Suspense fallback={<p className="centred">{t.loading}</p>}>
+      <Workspace session={session} pin={pin} />
+    </Suspense>
+  );
 }

@@ -1,12 +1,18 @@
 /** What the screens need from below, given from outside so that tests can give something else. */
 import { createContext, useContext } from "react";
-import type { EnterRoom, JoinRoom } from "../session/api";
+import type { JoinRoom, RoomSession, SessionOptions } from "../session/api";
 
 export interface Services {
   join: JoinRoom;
-  enter: EnterRoom;
-  /** The token of the room that this tab was in, if it can be entered again. */
-  tokenOf(hubId: string): string | null;
+  /**
+   * Enter with an invitation's token, or with the one that this tab kept of this
+   * room; null if there is neither.
+   */
+  enter(
+    token: string | null,
+    hubId: string,
+    options: SessionOptions,
+  ): Promise<RoomSession | null>;
 }
 
 const ServicesContext = createContext<Services | null>(null);

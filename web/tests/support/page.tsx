@@ -9,8 +9,7 @@ import { FakeSession } from "./fake-session";
 export function show(part: ReactNode, services: Partial<Services> = {}) {
   const all: Services = {
     join: async () => new FakeSession(),
-    enter: () => new FakeSession(),
-    tokenOf: () => null,
+    enter: async () => null,
     ...services,
   };
   return render(

@@ -21,6 +21,7 @@ import { useSnapshot } from "../workspace/useSession";
 import { BoardBinding } from "./binding";
 import type { BoardSurface } from "./binding";
 import { collaboratorsOf } from "./cursors";
+import { useAccessibleNames } from "./names";
 import { pace } from "./pace";
 import { Pictures } from "./pictures";
 
@@ -32,14 +33,25 @@ const LANGUAGE_CODES = { en: "en", de: "de-DE" } as const;
 
 type Remote = Parameters<typeof reconcileElements>[1];
 
+/** Make elements whole; one that others wrote and nobody can draw is left out. */
+function sound(remote: readonly OrderedExcalidrawElement[]): Remote {
+  const restored = remote.flatMap((element) => {
+    try {
+      return restoreElements([element], null);
+    } catch {
+      return [];
+    }
+  });
+  return restored as unknown as Remote;
+}
+
 function surfaceOf(api: ExcalidrawImperativeAPI): BoardSurface<OrderedExcalidrawElement> {
   const show = (elements: readonly ExcalidrawElement[]) =>
     api.updateScene({ elements, captureUpdate: CaptureUpdateAction.NEVER });
   return {
     merge(remote) {
-      const sound = restoreElements(remote, null) as unknown as Remote;
       const local = api.getSceneElementsIncludingDeleted();
-      show(reconcileElements(local, sound, api.getAppState()));
+      show(reconcileElements(local, sound(remote), api.getAppState()));
     },
     forget(ids) {
       const local = api.getSceneElementsIncludingDeleted();
@@ -72,11 +84,7 @@ export default function Board({ session, me, shown }: BoardProps) {
   useEffect(() => {
     if (shown) api?.refresh();
   }, [api, shown]);
-  useEffect(() => {
-    // The drawing surface leaves its menu button without a name.
-    const button = section.current?.querySelector(".main-menu-trigger");
-    button?.setAttribute("aria-label", t.room.boardMenu);
-  });
+  useAccessibleNames(section, t);
 
   return (
     <section className="board" ref={section} aria-label={t.room.whiteboard}>

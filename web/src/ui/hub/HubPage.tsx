@@ -5,7 +5,8 @@ import { Field } from "../parts/Field";
 import { Mark } from "../parts/Mark";
 import { PageHead } from "../parts/PageHead";
 import { go, groupHubId } from "../parts/route";
-import { useLanguage, useText } from "../text";
+import { clockTime, useLanguage, useText } from "../text";
+import type { Language } from "../text";
 import { joinLink } from "../workspace/RoomMenu";
 
 const QrCode = lazy(() => import("../parts/QrCode").then((m) => ({ default: m.QrCode })));
@@ -59,19 +60,13 @@ function ChooseRoom() {
   );
 }
 
-function useClock(language: string): string {
-  const read = () =>
-    new Date().toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit" });
-  const [time, setTime] = useState(read);
+function useClock(language: Language): string {
+  const [now, setNow] = useState(() => new Date());
   useEffect(() => {
-    const timer = setInterval(
-      () =>
-        setTime(new Date().toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit" })),
-      1000,
-    );
+    const timer = setInterval(() => setNow(new Date()), 1000);
     return () => clearInterval(timer);
-  }, [language]);
-  return time;
+  }, []);
+  return clockTime(now, language);
 }
 
 function IdleHub({ hubId, pin }: { hubId: string; pin: string }) {

@@ -85,6 +85,7 @@ export const de: Messages = {
   room: {
     whiteboard: "Whiteboard",
     boardMenu: "Menü des Whiteboards",
+    boardColours: "Farben",
     notes: "Notizen",
     chat: "Chat",
     people: "Personen",

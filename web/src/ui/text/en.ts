@@ -83,6 +83,7 @@ export const en = {
   room: {
     whiteboard: "Whiteboard",
     boardMenu: "Whiteboard menu",
+    boardColours: "Colours",
     notes: "Notes",
     chat: "Chat",
     people: "People",

@@ -47,6 +47,12 @@ export function TextProvider({ children }: { children: ReactNode }) {
   return <TextContext.Provider value={text}>{children}</TextContext.Provider>;
 }
 
+/** The clock as this person knows it: 13:15 or 1:15 PM, by the browser's own region. */
+export function clockTime(at: Date, language: Language): string {
+  const region = navigator.languages?.find((tag) => tag.slice(0, 2) === language);
+  return at.toLocaleTimeString(region ?? language, { hour: "2-digit", minute: "2-digit" });
+}
+
 /** The words of the chosen language. */
 export function useText(): Messages {
   return useContext(TextContext).words;

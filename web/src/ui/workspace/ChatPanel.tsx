@@ -3,7 +3,7 @@ import type { FormEvent } from "react";
 import type { ChatMessage } from "../../session/api";
 import { Icon } from "../parts/Icon";
 import { colourIndex } from "../parts/person";
-import { useLanguage, useText } from "../text";
+import { clockTime, useLanguage, useText } from "../text";
 
 const LONGEST = 4000;
 
@@ -107,7 +107,7 @@ function Message({
   const t = useText();
   const { language } = useLanguage();
   const at = new Date(message.at * 1000);
-  const time = at.toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit" });
+  const time = clockTime(at, language);
   return (
     <li className={`message ${mine ? "mine" : ""} ${follows ? "follows" : ""}`}>
       {!follows && (
