@@ -4,7 +4,6 @@ from __future__ import annotations
 
 # Twisted's Service is not annotated.
 # mypy: allow-untyped-calls
-
 from collections.abc import Callable
 from typing import Protocol
 
