@@ -1,13 +1,14 @@
-// Two stock y-websocket clients and one stock Hocuspocus provider on one
-// document, with a native client driven by the test. Prints one JSON object.
+// Two stock y-websocket clients and two stock Hocuspocus providers (versions 3
+// and 4, the latter with a session in its address) on one document, with a native client driven by the test. Prints one JSON object.
 //
-// argv: port, hub id, token of each of the three clients.
-import { HocuspocusProvider, HocuspocusProviderWebsocket } from "@hocuspocus/provider";
+// argv: port, hub id, token of each of the four clients.
+import * as three from "@hocuspocus/provider";
+import * as four from "hocuspocus-provider-4";
 import WebSocket from "ws";
 import { WebsocketProvider } from "y-websocket";
 import * as Y from "yjs";
 
-const [port, hub, firstToken, secondToken, thirdToken] = process.argv.slice(2);
+const [port, hub, firstToken, secondToken, thirdToken, fourthToken] = process.argv.slice(2);
 const limit = setTimeout(() => finish(1, { error: "too late" }), 20_000);
 
 function until(condition, what) {
@@ -39,18 +40,19 @@ function yWebsocket(token) {
   return { doc, text: doc.getText("t"), provider };
 }
 
-function hocuspocus(token) {
+function hocuspocus(make, token, options) {
   const doc = new Y.Doc();
-  const socket = new HocuspocusProviderWebsocket({
+  const socket = new make.HocuspocusProviderWebsocket({
     url: `ws://127.0.0.1:${port}/hocuspocus`,
     WebSocketPolyfill: WebSocket,
   });
   const seen = { scope: null };
-  const provider = new HocuspocusProvider({
+  const provider = new make.HocuspocusProvider({
     websocketProvider: socket,
     name: `${hub}/notes/minutes`,
     document: doc,
     token,
+    ...options,
     onAuthenticated: ({ scope }) => (seen.scope = scope),
   });
   provider.attach();
@@ -60,23 +62,29 @@ function hocuspocus(token) {
 try {
   const first = yWebsocket(firstToken);
   const second = yWebsocket(secondToken);
-  const third = hocuspocus(thirdToken);
-  const all = [first, second, third];
+  const third = hocuspocus(three, thirdToken, {});
+  const fourth = hocuspocus(four, fourthToken, { sessionAwareness: true });
+  const all = [first, second, third, fourth];
   await until(() => first.provider.synced && second.provider.synced, "y sync");
-  await until(() => third.provider.synced && third.seen.scope, "hocuspocus sync");
+  for (const peer of [third, fourth]) {
+    await until(() => peer.provider.synced && peer.seen.scope, "hocuspocus sync");
+  }
   first.provider.awareness.setLocalStateField("user", { name: "Mallory" });
   await until(() => all.every((c) => c.text.toString().includes("native")), "native text");
 
   first.text.insert(0, "[first]");
   third.text.insert(0, "[third]");
-  await until(() => third.provider.unsyncedChanges === 0, "acknowledgement");
+  fourth.text.insert(0, "[fourth]");
+  for (const peer of [third, fourth]) {
+    await until(() => peer.provider.unsyncedChanges === 0, "acknowledgement");
+  }
 
   // Edits made offline reach everybody after the reconnect.
   second.provider.disconnect();
   second.text.insert(0, "[offline]");
   first.text.insert(0, "[meanwhile]");
   second.provider.connect();
-  const marks = ["[first]", "[third]", "[offline]", "[meanwhile]", "native"];
+  const marks = ["[first]", "[third]", "[fourth]", "[offline]", "[meanwhile]", "native"];
   await until(
     () => all.every((c) => marks.every((m) => c.text.toString().includes(m))),
     "convergence",
