@@ -229,7 +229,8 @@ class SocketTests(TestCase):
         raw.transport.write(  # type: ignore[union-attr]  # it is connected
             b"GET /drcp HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\n"
             b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" % self.number
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            % self.number
             + protocol
             + headers
             + b"\r\n"

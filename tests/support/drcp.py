@@ -122,9 +122,7 @@ class Hub:
         self.door = TokenDoor()
         self.store = SlowStore(wall=self.clock.seconds)
         self.bus = MemoryBus(self.clock)
-        self.store.add_room(
-            Room(hub_id=HUB, name="Room", pin="123456", created_at=0.0)
-        )
+        self.store.add_room(Room(hub_id=HUB, name="Room", pin="123456", created_at=0.0))
         self.service = DrcpService(
             self.clock,
             Drcp(**limits),

@@ -268,9 +268,7 @@ class LiveDocument:
             edits += [edit for edit, _ in part]
         return updates, edits
 
-    def _apply_singly(
-        self, part: list[_Pending], known: CrdtError
-    ) -> list[_Pending]:
+    def _apply_singly(self, part: list[_Pending], known: CrdtError) -> list[_Pending]:
         """Find the culprits of a failed merge; those that can be applied."""
         good = []
         for edit, summary in part:
