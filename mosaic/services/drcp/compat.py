@@ -42,8 +42,6 @@ class YConnection(Connection):
         if self.closed:
             return
         member = self.join(principal, room)
-        if self.closed:
-            return
         attachment = await self.attach(member, room, ywebsocket.CHANNEL, name)
         document = attachment.document
         document.flush()

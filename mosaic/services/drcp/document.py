@@ -261,27 +261,35 @@ class LiveDocument:
                 self._replica.apply([(e.update, s) for e, s in part], update)
             except CrdtError as failure:
                 self._failed(failure)
-                part = self._apply_singly(part)
+                part = self._apply_singly(part, failure)
                 updates += [edit.update for edit, _ in part]
             else:
                 updates.append(update)
             edits += [edit for edit, _ in part]
         return updates, edits
 
-    def _apply_singly(self, part: list[_Pending]) -> list[_Pending]:
-        """Find the culprits; those that can be applied."""
+    def _apply_singly(self, part: list[_Pending], known: CrdtError) -> list[_Pending]:
+        """Find the culprits of a failed merge; those that can be applied."""
         good = []
         for edit, summary in part:
-            try:
-                self._replica.apply([(edit.update, summary)], edit.update)
-            except CrdtError as failure:
-                self._failed(failure)
-                self._counters.updates_refused += 1
-                # Only attachments queue edits here.
-                cast(Attachment, edit.author).refuse(4400, "it cannot be applied")
-            else:
+            failure: CrdtError | None = known
+            if len(part) > 1:
+                failure = self._try_one(edit, summary)
+            if failure is None:
                 good.append((edit, summary))
+                continue
+            self._counters.updates_refused += 1
+            # Only attachments queue edits here.
+            cast(Attachment, edit.author).refuse(4400, "it cannot be applied")
         return good
+
+    def _try_one(self, edit: Edit, summary: UpdateSummary) -> CrdtError | None:
+        try:
+            self._replica.apply([(edit.update, summary)], edit.update)
+        except CrdtError as failure:
+            self._failed(failure)
+            return failure
+        return None
 
     def _failed(self, failure: CrdtError) -> None:
         """After a panic the document is built anew from the journal."""

@@ -93,8 +93,6 @@ class NativeConnection(Connection):
             return
         self._room = room
         self._member = member = self.join(principal, room)
-        if self.closed:
-            return
         self.send([b"".join(room.welcome(member, hello.resume))])
 
     async def _open(self, member: Member, room: LiveRoom, event: ev.Open) -> None:

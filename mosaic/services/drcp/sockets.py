@@ -48,7 +48,8 @@ class Socket(WebSocketServerProtocol):
         if origin is not None and not service.origin_allowed(origin, host):
             service.counters.refused_connections += 1
             raise ConnectionDeny(403, "this page may not connect")
-        return self.factory.accept(request)
+        factory: SocketFactory = self.factory
+        return factory.accept(request)
 
     def onOpen(self) -> None:
         """The handshake is done."""
