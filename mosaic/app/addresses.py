@@ -56,4 +56,4 @@ class Addresses:
 
 
 def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+    return f"[{host}]" if ":" in host and host[0] != "[" else host

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, sync_playwright
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.running import ROOT, RunningMosaic
@@ -36,29 +36,23 @@ FLAGS = [
 
 
 class BrowserTestCase(SynchronousTestCase):
-    """One server and one Chromium for each class; fresh contexts for each test."""
+    """A server, a Chromium and fresh contexts for each test."""
 
     server_flags: tuple[str, ...] = ()
-    server: RunningMosaic
-    browser: Browser
 
-    @classmethod
-    def setUpClass(cls) -> None:
+    def setUp(self) -> None:
         """Start them; a machine without Chromium fails here."""
         if not CHROMIUM:
             raise RuntimeError("chromium is not installed: apt-get install chromium")
-        cls.server = RunningMosaic(*cls.server_flags).start()
-        cls._playwright: Any = sync_playwright().start()
-        cls.browser = cls._playwright.chromium.launch(
+        self.server = RunningMosaic(*self.server_flags)
+        self.addCleanup(self.server.stop)
+        self.server.start()
+        playwright = sync_playwright().start()
+        self.addCleanup(playwright.stop)
+        self.browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=FLAGS
         )
-
-    @classmethod
-    def tearDownClass(cls) -> None:
-        """Stop what setUpClass started."""
-        cls.browser.close()
-        cls._playwright.stop()
-        cls.server.stop()
+        self.addCleanup(self.browser.close)
 
     def room(self, name: str = "Design review") -> dict[str, str]:
         """A new room: hub_id, pin, join_url, token."""
