@@ -90,9 +90,13 @@ class UclientTests(TestCase):
         self.run_uclient("tcp", "-y", "-s")
 
     def test_tls(self) -> None:
-        """The same behind TLS."""
-        self.run_uclient("tls")
+        """The same behind TLS.
+
+        This client takes whatever one SSL_read gives for one message, so its
+        messages must not meet in one record: one session, 200 ms apart.
+        """
+        self.run_uclient("tls", "-m", "1", "-z", "200")
 
     def test_tls_between_clients(self) -> None:
         """Behind TLS at both ends."""
-        self.run_uclient("tls", "-y")
+        self.run_uclient("tls", "-y", "-m", "1", "-z", "200")
