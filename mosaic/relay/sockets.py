@@ -26,6 +26,7 @@ RELAY_BUFFER_BYTES = 256 << 10
 _ROUNDS = 64
 _RANDOM_TRIES = 32
 _SWEEP = 1024
+_SO_RCVBUFFORCE = 33
 _IP_PKTINFO: int = getattr(socket, "IP_PKTINFO", 8)
 _ANCILLARY_BYTES = socket.CMSG_SPACE(20)
 
@@ -43,13 +44,21 @@ def open_udp(host: str, port: int, buffer_bytes: int) -> socket.socket:
     try:
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
+        _set_receive_buffer(made, buffer_bytes)
         made.setblocking(False)
         made.bind((host, port))
     except OSError:
         made.close()
         raise
     return made
+
+
+def _set_receive_buffer(sock: socket.socket, size_bytes: int) -> None:
+    """Past the system's limit where we may, else up to it."""
+    for option in (_SO_RCVBUFFORCE, socket.SO_RCVBUF):
+        with suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, option, size_bytes)
+            return
 
 
 def open_on_random_port(

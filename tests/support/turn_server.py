@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from twisted.internet import reactor as installed
@@ -46,8 +47,10 @@ def main() -> None:
         udp=("udp:0:interface=127.0.0.1", "udp:0:interface=\\:\\:1"),
     )
     service.startService()
-    pem = self_signed_pem()
-    context = ssl.PrivateCertificate.loadPEM(pem).options()
+    with NamedTemporaryFile("w", suffix=".pem") as pem:
+        pem.write(self_signed_pem())
+        pem.flush()
+        context = ssl.DefaultOpenSSLContextFactory(pem.name, pem.name)
     tcp = reactor.listenTCP(0, service.stream_factory("tcp"), interface="127.0.0.1")
     tls = reactor.listenSSL(
         0, service.stream_factory("tls"), context, interface="127.0.0.1"

@@ -123,7 +123,8 @@ class MessageTests(SynchronousTestCase):
         made += bytes.fromhex("00060003") + b"eve\0"
         made[2:4] = (len(made) - 20).to_bytes(2, "big")
         message = parse(bytes(made))
-        self.assertIsNone(message.first(rows.USERNAME))
+        username = message.first(rows.USERNAME)
+        self.assertIsNone(username)
         self.assertTrue(message.verify(b"k"))
 
     def test_fingerprint_must_be_right_and_last(self) -> None:

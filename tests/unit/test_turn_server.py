@@ -383,11 +383,12 @@ class PermissionTests(SynchronousTestCase):
         self.client.permit(PEER)
         row = (turn.XOR_PEER_ADDRESS, PEER)
         route = self.client.route
-        for rows in (
+        broken: list[Rows] = [
             [row],
             [row, (turn.DATA, b""), (UNKNOWN, b"")],
             [(turn.DATA, b"")],
-        ):
+        ]
+        for rows in broken:
             data = encode(Method.SEND, Class.INDICATION, transaction(), rows)
             self.assertIsNone(route.from_client(data, self.server.now))
         good: Rows = [row, (turn.DATA, b"x")]

@@ -24,7 +24,6 @@ from mosaic.wire.stun.framing import StreamSplitter
 class StreamCounters(Interface):
     """What connections count."""
 
-    streams: int
     streams_timed_out: int
     streams_broken: int
     stream_frames_dropped: int
@@ -94,7 +93,6 @@ class TurnStream(Protocol):
         server = _address(self.transport.getHost())
         self._five_tuple = FiveTuple(self._name, client, server)
         self._open = True
-        self._owner.counters.streams += 1
         self.transport.registerProducer(self, True)  # type: ignore[attr-defined] # of IConsumer, which stream transports are
         self._watch = self._reactor.callLater(
             self._first_message_timeout_s, self._too_quiet

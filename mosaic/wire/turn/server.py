@@ -28,15 +28,14 @@ from mosaic.wire.turn.counters import Counters
 from mosaic.wire.turn.events import Answer, Event
 from mosaic.wire.turn.nonce import Nonces
 from mosaic.wire.turn.peers import PeerPolicy
-from mosaic.wire.turn.requests import (
-    Allocations,
+from mosaic.wire.turn.refusals import (
     BadRequest,
-    Limits,
     Refusal,
-    Request,
     StaleNonce,
     Unauthorized,
+    UnknownAttribute,
 )
+from mosaic.wire.turn.requests import Allocations, Limits, Request
 
 PasswordsFor = Callable[[str, float], Sequence[str]]
 """The passwords that a username may have at a time: none if it is unknown,
@@ -236,12 +235,6 @@ class TurnServer:
 
     def __len__(self) -> int:
         return len(self._table)
-
-
-class UnknownAttribute(Refusal):
-    """A comprehension-required attribute that we do not know."""
-
-    code = 420
 
 
 def _unknown(request: Request, codes: tuple[int, ...]) -> Answer:
