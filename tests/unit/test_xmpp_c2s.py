@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hypothesis import given, settings
+from hypothesis.strategies import lists, sampled_from
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -131,6 +133,41 @@ class StreamTests(SynchronousTestCase):
         self.assertTrue(client.open)
         answers = client.send("<message to='ann@localhost'>" + "x" * 300_000)
         self.assertEqual(condition(answers[-1]), "policy-violation")
+
+
+class AnyBytesTests(SynchronousTestCase):
+    """A stranger's bytes."""
+
+    @settings(max_examples=60, deadline=None)
+    @given(
+        lists(
+            sampled_from(
+                [
+                    HEADER,
+                    CLIENT_FIRST,
+                    "<",
+                    "</stream:stream>",
+                    "<iq type='set'/>",
+                    sasl("response", b"c=biws,r=x,p="),
+                    sasl("abort", b""),
+                    " ",
+                    "x",
+                    sasl("auth", b"", "SCRAM-SHA-256"),
+                    "<presence/>",
+                    "<a>",
+                ]
+            ),
+            max_size=8,
+        )
+    )
+    def test_any_order_is_safe(self, parts: list[str]) -> None:
+        """Nobody is logged in by it, and nothing of ours fails."""
+        client = MemoryXmpp().connect()
+        for part in parts:
+            if client.open:
+                client.protocol.dataReceived(part.encode())
+        self.assertNotIn(b"<success", client.transport.value())
+        self.assertEqual(self.flushLoggedErrors(), [])
 
 
 class LoginTests(SynchronousTestCase):

@@ -10,7 +10,6 @@ from collections.abc import Coroutine
 from enum import Enum, auto
 from typing import Any
 
-from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IDelayedCall,
@@ -146,6 +145,8 @@ class ClientStream(Protocol):
         return waiter
 
     def _too_slow(self) -> None:
+        if self._phase is _Phase.CLOSED:
+            return
         _log.info("a slow reader was dropped: {account}", account=self._account)
         self._phase = _Phase.CLOSED
         self._leave()
@@ -350,8 +351,8 @@ def tls_exporter(transport: object) -> bytes | None:
     TLS 1.3 only: older versions need the extended master secret, which OpenSSL
     does not let us see here.
     """
-    handle = getattr(transport, "getHandle", lambda: None)()
-    if not isinstance(handle, SSL.Connection):
+    handle: Any = getattr(transport, "getHandle", lambda: None)()
+    if not hasattr(handle, "export_keying_material"):  # a plain socket
         return None
     if handle.get_protocol_version_name() != "TLSv1.3":
         return None
