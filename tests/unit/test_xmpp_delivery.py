@@ -18,17 +18,50 @@ ITEMS = "http://jabber.org/protocol/disco#items"
 
 NAMES = sampled_from(["message", "presence", "iq", "iq", "other"])
 ADDRESSES = sampled_from(
-    ["", "@", "localhost", "mosaic.localhost", "mosaic.localhost/x", "x@y@z",
-     "ann@localhost", "bob@localhost", "bob@localhost/b", "eve@localhost", "a@b.c"]
+    [
+        "",
+        "@",
+        "localhost",
+        "mosaic.localhost",
+        "mosaic.localhost/x",
+        "x@y@z",
+        "ann@localhost",
+        "bob@localhost",
+        "bob@localhost/b",
+        "eve@localhost",
+        "a@b.c",
+    ]
 )
 TYPES = sampled_from(
-    ["", "get", "set", "result", "error", "chat", "groupchat", "headline", "probe",
-     "subscribe", "unsubscribed", "unavailable", "odd"]
+    [
+        "",
+        "get",
+        "set",
+        "result",
+        "error",
+        "chat",
+        "groupchat",
+        "headline",
+        "probe",
+        "subscribe",
+        "unsubscribed",
+        "unavailable",
+        "odd",
+    ]
 )
 INNER = sampled_from(
-    ["", "text", "<ping xmlns='urn:xmpp:ping'/>", "<a xmlns='u'/><b/>",
-     f"<query xmlns='{ns}'/>" for ns in (INFO, ITEMS, "jabber:iq:roster"),
-     "<error/>", "<priority>1</priority>", "<bind xmlns='u'><resource/></bind>"]
+    [
+        "",
+        "text",
+        "<ping xmlns='urn:xmpp:ping'/>",
+        "<a xmlns='u'/><b/>",
+        f"<query xmlns='{INFO}'/>",
+        f"<query xmlns='{ITEMS}'/>",
+        "<query xmlns='jabber:iq:roster'/>",
+        "<error/>",
+        "<priority>1</priority>",
+        "<bind xmlns='u'><resource/></bind>",
+    ]
 )
 
 
