@@ -32,7 +32,7 @@ from mosaic.wire.sasl.client import ScramClient
 from mosaic.wire.xmpp.stanza import Stanza
 from mosaic.wire.xmpp.stream import StreamParser
 from mosaic.wire.xmpp.xml import Node, read_node
-from tests.support.certificate import write_certificate
+from tests.support.certificate import self_signed_pem
 from tests.support.door import FakeDoor
 from tests.support.xmpp import ACCOUNTS, HEADER, FakeAccounts, FakeBus, condition, sasl
 
@@ -89,12 +89,10 @@ class ClientTests(TestCase):
     timeout = 60
 
     def setUp(self) -> None:
-        folder = Path(self.mktemp())
-        folder.mkdir()
-        self.certificate, key = write_certificate(folder)
-        pair = PrivateCertificate.loadPEM(
-            self.certificate.read_bytes() + key.read_bytes()
-        )
+        pem = self_signed_pem()
+        pair = PrivateCertificate.loadPEM(pem)
+        self.certificate = Path(self.mktemp())
+        self.certificate.write_text(pem[pem.index("-----BEGIN CERTIFICATE") :])
         self.tls = CertificateOptions(
             privateKey=pair.privateKey.original,
             certificate=pair.original,

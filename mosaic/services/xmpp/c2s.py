@@ -26,6 +26,7 @@ from mosaic.services.xmpp.household import Household
 from mosaic.services.xmpp.login import NS_SASL, LoggedIn, Login
 from mosaic.services.xmpp.outbox import Outbox
 from mosaic.services.xmpp.session import Session
+from mosaic.tls.addresses import peer_address
 from mosaic.wire.sasl.grammar import EXPORTER_BYTES, EXPORTER_LABEL
 from mosaic.wire.xmpp.jid import Jid, JidError, parse_jid, prepare_resource
 from mosaic.wire.xmpp.stanza import NS_CLIENT, Stanza
@@ -245,7 +246,7 @@ class ClientStream(Protocol):
         return Login(
             self._house.door,
             domain=self._house.exchange.domain,
-            address=_peer_address(self.transport),
+            address=peer_address(self.transport),
             binding=tls_exporter(self.transport),
         )
 
@@ -357,12 +358,6 @@ def tls_exporter(transport: object) -> bytes | None:
     if handle.get_protocol_version_name() != "TLSv1.3":
         return None
     return bytes(handle.export_keying_material(EXPORTER_LABEL, EXPORTER_BYTES))
-
-
-def _peer_address(transport: Any) -> str:
-    """The peer's IP address as the Door wants it."""
-    host = getattr(transport.getPeer(), "host", "")
-    return str(host).removeprefix("::ffff:")
 
 
 def _is_version_1(version: str) -> bool:

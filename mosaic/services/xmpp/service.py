@@ -24,6 +24,7 @@ from mosaic.services.xmpp.exchange import Exchange
 from mosaic.services.xmpp.household import Household
 from mosaic.services.xmpp.presence import Presence
 from mosaic.store.interface import NotFound, Store
+from mosaic.wire.xmpp.jid import is_prepared_local
 
 _log = Logger()
 
@@ -104,7 +105,8 @@ class XmppService(Service):
             session.close("not-authorized")
 
     async def _account_names(self) -> Iterable[str]:
-        return [account.name for account in await self._store.accounts()]
+        names = [account.name for account in await self._store.accounts()]
+        return [name for name in names if is_prepared_local(name)]
 
     async def _is_account(self, name: str) -> bool:
         try:
