@@ -103,6 +103,23 @@ class StreamTests(SynchronousTestCase):
         self.house.clock.advance(c2s.CLOSE_TIMEOUT_S)
         self.successResultOf(stopped)
 
+    def test_counters_tell_what_happened(self) -> None:
+        """Levels come back to where they were."""
+        counters = self.house.service.counters
+        client = self.house.client("ann")
+        self.refused("<!DOCTYPE x>")
+        other = self.house.connect()
+        other.start()
+        other.auth("ann", "no")
+        client.send("<message to='@'/>")
+        self.assertEqual((counters.streams, counters.sessions), (2, 1))
+        self.assertEqual((counters.logins, counters.logins_refused), (1, 1))
+        self.assertEqual((counters.stanzas_in, counters.stanzas_refused), (2, 1))
+        self.assertEqual(counters.streams_refused, 1)
+        client.drop()
+        other.drop()
+        self.assertEqual((counters.streams, counters.sessions), (0, 0))
+
     def test_slow_reader_is_dropped(self) -> None:
         """Others do not pay for it with memory."""
         client = self.house.client("ann")

@@ -89,6 +89,7 @@ class ClientStream(Protocol):
     def connectionMade(self) -> None:
         """The deadline is absolute: no trickle of bytes moves it."""
         self._house.streams.add(self)
+        self._house.counters.streams += 1
         self._outbox = Outbox(
             self.transport,
             self._house.clock,
@@ -114,6 +115,7 @@ class ClientStream(Protocol):
         self._outbox.close()
         self._cancel_deadline()
         self._house.streams.discard(self)
+        self._house.counters.streams -= 1
         self._leave()
         self._gone.callback(None)
 
@@ -148,6 +150,7 @@ class ClientStream(Protocol):
     def _too_slow(self) -> None:
         if self._phase is _Phase.CLOSED:
             return
+        self._house.counters.slow_closed += 1
         _log.info("a slow reader was dropped: {account}", account=self._account)
         self._phase = _Phase.CLOSED
         self._leave()
@@ -156,6 +159,7 @@ class ClientStream(Protocol):
     def _leave(self) -> None:
         session, self._session = self._session, None
         if session is not None:
+            self._house.counters.sessions -= 1
             self._house.exchange.unbind(session)
             self._house.presence.gone(session)
 
@@ -169,11 +173,13 @@ class ClientStream(Protocol):
         if isinstance(event, StreamStart):
             self._stream_started(event)
         elif isinstance(event, StreamFault):
+            self._house.counters.streams_refused += 1
             self.close(event.condition, event.text)
         elif isinstance(event, StreamEnd):
             self.close()
         elif self._phase is _Phase.BOUND:
             assert self._session is not None
+            self._house.counters.stanzas_in += 1
             self._run(route_stanza(self._house, self._session, event))
         else:
             self._negotiate(event)
@@ -257,12 +263,15 @@ class ClientStream(Protocol):
         if self._phase is not _Phase.BUSY:
             return  # closed meanwhile
         if isinstance(answer, LoggedIn):
+            self._house.counters.logins += 1
             self._send(answer.reply)
             self._account = answer.account
             self._restart(self._house.settings.max_stanza_bytes)
             return
         self._phase = _Phase.LOGIN
         self._send(answer)
+        if answer.startswith("<failure"):
+            self._house.counters.logins_refused += 1
         if login.exhausted:
             self.close("policy-violation", "too many tries")
 
@@ -281,6 +290,7 @@ class ClientStream(Protocol):
             reply = error_reply(stanza, error.condition, sender=domain, to=me)
             self._send(reply or "")
             return
+        self._house.counters.sessions += 1
         self._session = session
         self._phase = _Phase.BOUND
         self._cancel_deadline()

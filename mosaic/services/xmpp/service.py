@@ -1,3 +1,5 @@
+# mypy: disable-error-code="no-untyped-call"
+# Twisted's service and words packages have no annotations.
 """The XMPP service: streams, sessions and the components behind them."""
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from mosaic.bus.interface import Bus, Payload, Subscription
 from mosaic.config.settings import Xmpp
 from mosaic.services.xmpp.answers import Answers
 from mosaic.services.xmpp.c2s import ClientStream
+from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Exchange
 from mosaic.services.xmpp.household import Household
 from mosaic.services.xmpp.presence import Presence
@@ -64,6 +67,11 @@ class XmppService(Service):
             presence=Presence(exchange, self._is_account),
             answers=Answers(exchange, self._account_names),
         )
+
+    @property
+    def counters(self) -> Counters:
+        """What happened so far; streams and sessions are levels."""
+        return self._house.counters
 
     def stream_factory(self) -> IProtocolFactory:
         """Streams for a transport that is already as safe as it will be: the
