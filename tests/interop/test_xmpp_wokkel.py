@@ -62,3 +62,21 @@ class WokkelTests(TestCase):
             check=False,
         )
         self.assertIn("Error", done.stderr)
+
+    def test_importing_the_service_is_light(self) -> None:
+        """wokkel.component imports the reactor, so it waits for the service;
+        OpenSSL is configured by the environment before its first import."""
+        script = (
+            "import sys, mosaic.services.xmpp.service; "
+            "heavy = {'twisted.internet.reactor', 'OpenSSL', 'wokkel.component'}; "
+            "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        self.assertEqual((done.returncode, done.stderr), (0, ""))

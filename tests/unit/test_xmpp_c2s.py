@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hypothesis import given, settings
+from hypothesis.strategies import lists, sampled_from
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -101,6 +103,23 @@ class StreamTests(SynchronousTestCase):
         self.house.clock.advance(c2s.CLOSE_TIMEOUT_S)
         self.successResultOf(stopped)
 
+    def test_counters_tell_what_happened(self) -> None:
+        """Levels come back to where they were."""
+        counters = self.house.service.counters
+        client = self.house.client("ann")
+        self.refused("<!DOCTYPE x>")
+        other = self.house.connect()
+        other.start()
+        other.auth("ann", "no")
+        client.send("<message to='@'/>")
+        self.assertEqual((counters.streams, counters.sessions), (2, 1))
+        self.assertEqual((counters.logins, counters.logins_refused), (1, 1))
+        self.assertEqual((counters.stanzas_in, counters.stanzas_refused), (2, 1))
+        self.assertEqual(counters.streams_refused, 1)
+        client.drop()
+        other.drop()
+        self.assertEqual((counters.streams, counters.sessions), (0, 0))
+
     def test_slow_reader_is_dropped(self) -> None:
         """Others do not pay for it with memory."""
         client = self.house.client("ann")
@@ -131,6 +150,41 @@ class StreamTests(SynchronousTestCase):
         self.assertTrue(client.open)
         answers = client.send("<message to='ann@localhost'>" + "x" * 300_000)
         self.assertEqual(condition(answers[-1]), "policy-violation")
+
+
+class AnyBytesTests(SynchronousTestCase):
+    """A stranger's bytes."""
+
+    @settings(max_examples=60, deadline=None)
+    @given(
+        lists(
+            sampled_from(
+                [
+                    HEADER,
+                    CLIENT_FIRST,
+                    "<",
+                    "</stream:stream>",
+                    "<iq type='set'/>",
+                    sasl("response", b"c=biws,r=x,p="),
+                    sasl("abort", b""),
+                    " ",
+                    "x",
+                    sasl("auth", b"", "SCRAM-SHA-256"),
+                    "<presence/>",
+                    "<a>",
+                ]
+            ),
+            max_size=8,
+        )
+    )
+    def test_any_order_is_safe(self, parts: list[str]) -> None:
+        """Nobody is logged in by it, and nothing of ours fails."""
+        client = MemoryXmpp().connect()
+        for part in parts:
+            if client.open:
+                client.protocol.dataReceived(part.encode())
+        self.assertNotIn(b"<success", client.transport.value())
+        self.assertEqual(self.flushLoggedErrors(), [])
 
 
 class LoginTests(SynchronousTestCase):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from hypothesis import given, settings
+from hypothesis.strategies import builds, lists, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
 from mosaic.services.xmpp import exchange
@@ -12,6 +14,55 @@ from tests.support.xmpp import MemoryClient, MemoryXmpp, condition
 
 INFO = "http://jabber.org/protocol/disco#info"
 ITEMS = "http://jabber.org/protocol/disco#items"
+
+
+NAMES = sampled_from(["message", "presence", "iq", "iq", "other"])
+ADDRESSES = sampled_from(
+    [
+        "",
+        "@",
+        "localhost",
+        "mosaic.localhost",
+        "mosaic.localhost/x",
+        "x@y@z",
+        "ann@localhost",
+        "bob@localhost",
+        "bob@localhost/b",
+        "eve@localhost",
+        "a@b.c",
+    ]
+)
+TYPES = sampled_from(
+    [
+        "",
+        "get",
+        "set",
+        "result",
+        "error",
+        "chat",
+        "groupchat",
+        "headline",
+        "probe",
+        "subscribe",
+        "unsubscribed",
+        "unavailable",
+        "odd",
+    ]
+)
+INNER = sampled_from(
+    [
+        "",
+        "text",
+        "<ping xmlns='urn:xmpp:ping'/>",
+        "<a xmlns='u'/><b/>",
+        f"<query xmlns='{INFO}'/>",
+        f"<query xmlns='{ITEMS}'/>",
+        "<query xmlns='jabber:iq:roster'/>",
+        "<error/>",
+        "<priority>1</priority>",
+        "<bind xmlns='u'><resource/></bind>",
+    ]
+)
 
 
 def iq(payload: str, to: str = "", kind: str = "get") -> str:
@@ -117,6 +168,34 @@ class MessageTests(Base):
         third.auth("ann", "secret")
         third.start()
         self.assertEqual(condition(third.bind("3")), "resource-constraint")
+
+
+class AnyStanzaTests(SynchronousTestCase):
+    """Whatever a logged-in client sends, others are unharmed."""
+
+    @settings(max_examples=60, deadline=None)
+    @given(
+        lists(
+            builds(
+                "<{} to='{}' type='{}' id='1'>{}</{}>".format,
+                NAMES,
+                ADDRESSES,
+                TYPES,
+                INNER,
+                NAMES,
+            ),
+            max_size=6,
+        )
+    )
+    def test_any_stanza_is_safe(self, sent: list[str]) -> None:
+        """No error is logged, and the neighbour goes on."""
+        house = MemoryXmpp()
+        ann, bob = house.client("ann", "a"), house.client("bob", "b")
+        ann.send(*sent)
+        bob.receive()
+        [answer] = bob.send(iq("<ping xmlns='urn:xmpp:ping'/>"))
+        self.assertEqual(answer.attributes["type"], "result")
+        self.assertEqual(self.flushLoggedErrors(), [])
 
 
 class IqTests(Base):

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.words.protocols.jabber.jid import parse as twisted_parse
 from twisted.words.protocols.jabber.jid import prep as twisted_prep
 
-from mosaic.wire.xmpp.jid import Jid, JidError, parse_jid
+from mosaic.wire.xmpp.jid import Jid, JidError, is_prepared_local, parse_jid
 
 
 class JidTests(SynchronousTestCase):
@@ -42,6 +42,14 @@ class JidTests(SynchronousTestCase):
             "a@" + "b" * 64, "a@h..x", "a@[x]", "\u0221@h", "a@h/" + "\u00e9" * 600,
         ):  # fmt: skip
             self.assertRaises(JidError, parse_jid, raw)
+
+    def test_prepared_local_parts(self) -> None:
+        """What another folding left as it was, but not what nodeprep changes."""
+        names = ("ann", "ž.o_1", "Ann", "a b", "\u00aa", "")
+        self.assertEqual(
+            [is_prepared_local(name) for name in names],
+            [True, True, False, False, False, False],
+        )
 
     @settings(max_examples=300, deadline=None)
     @given(text(max_size=12))

@@ -23,8 +23,10 @@ async def route_stanza(house: Household, session: Session, stanza: Stanza) -> No
         to = None if stanza.to is None else parse_jid(stanza.to)
         await _route(house, session, stanza, to)
     except JidError:
+        house.counters.stanzas_refused += 1
         _refuse(session, stanza, "jid-malformed", house.exchange.domain)
     except Undeliverable as error:
+        house.counters.stanzas_refused += 1
         _refuse(session, stanza, error.condition, stanza.to or session.jid.bare)
 
 

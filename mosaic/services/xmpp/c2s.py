@@ -10,7 +10,6 @@ from collections.abc import Coroutine
 from enum import Enum, auto
 from typing import Any
 
-from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IDelayedCall,
@@ -27,6 +26,7 @@ from mosaic.services.xmpp.household import Household
 from mosaic.services.xmpp.login import NS_SASL, LoggedIn, Login
 from mosaic.services.xmpp.outbox import Outbox
 from mosaic.services.xmpp.session import Session
+from mosaic.tls.addresses import peer_address
 from mosaic.wire.sasl.grammar import EXPORTER_BYTES, EXPORTER_LABEL
 from mosaic.wire.xmpp.jid import Jid, JidError, parse_jid, prepare_resource
 from mosaic.wire.xmpp.stanza import NS_CLIENT, Stanza
@@ -89,6 +89,7 @@ class ClientStream(Protocol):
     def connectionMade(self) -> None:
         """The deadline is absolute: no trickle of bytes moves it."""
         self._house.streams.add(self)
+        self._house.counters.streams += 1
         self._outbox = Outbox(
             self.transport,
             self._house.clock,
@@ -114,6 +115,7 @@ class ClientStream(Protocol):
         self._outbox.close()
         self._cancel_deadline()
         self._house.streams.discard(self)
+        self._house.counters.streams -= 1
         self._leave()
         self._gone.callback(None)
 
@@ -146,6 +148,9 @@ class ClientStream(Protocol):
         return waiter
 
     def _too_slow(self) -> None:
+        if self._phase is _Phase.CLOSED:
+            return
+        self._house.counters.slow_closed += 1
         _log.info("a slow reader was dropped: {account}", account=self._account)
         self._phase = _Phase.CLOSED
         self._leave()
@@ -154,6 +159,7 @@ class ClientStream(Protocol):
     def _leave(self) -> None:
         session, self._session = self._session, None
         if session is not None:
+            self._house.counters.sessions -= 1
             self._house.exchange.unbind(session)
             self._house.presence.gone(session)
 
@@ -167,11 +173,13 @@ class ClientStream(Protocol):
         if isinstance(event, StreamStart):
             self._stream_started(event)
         elif isinstance(event, StreamFault):
+            self._house.counters.streams_refused += 1
             self.close(event.condition, event.text)
         elif isinstance(event, StreamEnd):
             self.close()
         elif self._phase is _Phase.BOUND:
             assert self._session is not None
+            self._house.counters.stanzas_in += 1
             self._run(route_stanza(self._house, self._session, event))
         else:
             self._negotiate(event)
@@ -244,7 +252,7 @@ class ClientStream(Protocol):
         return Login(
             self._house.door,
             domain=self._house.exchange.domain,
-            address=_peer_address(self.transport),
+            address=peer_address(self.transport),
             binding=tls_exporter(self.transport),
         )
 
@@ -255,12 +263,15 @@ class ClientStream(Protocol):
         if self._phase is not _Phase.BUSY:
             return  # closed meanwhile
         if isinstance(answer, LoggedIn):
+            self._house.counters.logins += 1
             self._send(answer.reply)
             self._account = answer.account
             self._restart(self._house.settings.max_stanza_bytes)
             return
         self._phase = _Phase.LOGIN
         self._send(answer)
+        if answer.startswith("<failure"):
+            self._house.counters.logins_refused += 1
         if login.exhausted:
             self.close("policy-violation", "too many tries")
 
@@ -279,6 +290,7 @@ class ClientStream(Protocol):
             reply = error_reply(stanza, error.condition, sender=domain, to=me)
             self._send(reply or "")
             return
+        self._house.counters.sessions += 1
         self._session = session
         self._phase = _Phase.BOUND
         self._cancel_deadline()
@@ -350,18 +362,12 @@ def tls_exporter(transport: object) -> bytes | None:
     TLS 1.3 only: older versions need the extended master secret, which OpenSSL
     does not let us see here.
     """
-    handle = getattr(transport, "getHandle", lambda: None)()
-    if not isinstance(handle, SSL.Connection):
+    handle: Any = getattr(transport, "getHandle", lambda: None)()
+    if not hasattr(handle, "export_keying_material"):  # a plain socket
         return None
     if handle.get_protocol_version_name() != "TLSv1.3":
         return None
     return bytes(handle.export_keying_material(EXPORTER_LABEL, EXPORTER_BYTES))
-
-
-def _peer_address(transport: Any) -> str:
-    """The peer's IP address as the Door wants it."""
-    host = getattr(transport.getPeer(), "host", "")
-    return str(host).removeprefix("::ffff:")
 
 
 def _is_version_1(version: str) -> bool:

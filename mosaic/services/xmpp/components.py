@@ -1,3 +1,5 @@
+# mypy: disable-error-code="no-untyped-call"
+# Twisted's service and words packages have no annotations.
 """The Wokkel side: a router of Elements and Mosaic's own component.
 
 Importing this module imports `wokkel.component`, which chooses the reactor:

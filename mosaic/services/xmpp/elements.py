@@ -1,3 +1,5 @@
+# mypy: disable-error-code="no-untyped-call"
+# Twisted's service and words packages have no annotations.
 """From a stanza's bytes to the Element that Wokkel's parts want, and back."""
 
 from __future__ import annotations

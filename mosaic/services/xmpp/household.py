@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from mosaic.auth.interface import Door
 from mosaic.config.settings import Xmpp
 from mosaic.services.xmpp.answers import Answers
+from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Exchange
 from mosaic.services.xmpp.presence import Presence
 
@@ -42,5 +43,6 @@ class Household:
     exchange: Exchange
     presence: Presence
     answers: Answers
+    counters: Counters = field(default_factory=Counters)
     streams: set[Stream] = field(default_factory=set)
     new_token: Callable[[], str] = new_token

@@ -19,9 +19,10 @@ from mosaic.wire.sasl.errors import (
 )
 from mosaic.wire.sasl.grammar import BINDING_TYPE, MECHANISM, MECHANISM_PLUS
 from mosaic.wire.sasl.scram import ClientFirst, ScramServer
-from mosaic.wire.xmpp.jid import JidError, parse_jid, prepare_local
+from mosaic.wire.xmpp.jid import JidError, is_prepared_local, parse_jid
 from mosaic.wire.xmpp.stanza import Stanza
 from mosaic.wire.xmpp.xml import Xml, element, read_node
+from mosaic.workspace.names import account_name
 
 NS_SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
 NS_CHANNEL_BINDING = "urn:xmpp:sasl-cb:0"
@@ -172,11 +173,14 @@ class Login:
 
 
 def _account_name(username: str) -> str:
-    """The account as it stands in an address; other names reach no account."""
+    """The account as it is kept, if it can stand in an address as it is."""
     try:
-        return prepare_local(username)
-    except JidError as error:
+        kept = account_name(username)
+    except ValueError as error:
         raise NotAuthorized from error
+    if not is_prepared_local(kept):
+        raise NotAuthorized
+    return kept
 
 
 def _challenge(data: bytes) -> Xml:

@@ -43,7 +43,8 @@ class Outbox:
         if self._paused:
             if self._waiting_bytes > self._limit_bytes:
                 self.close()
-                self._overflow()
+                # Later: dropping one tells others, who may overflow in turn.
+                self._clock.callLater(0, self._overflow)
         elif not self._scheduled:
             self._scheduled = True
             self._clock.callLater(0, self._turn_ended)

@@ -1,3 +1,5 @@
+# mypy: disable-error-code="no-untyped-call"
+# Twisted's service and words packages have no annotations.
 """The XMPP service: streams, sessions and the components behind them."""
 
 from __future__ import annotations
@@ -20,10 +22,12 @@ from mosaic.bus.interface import Bus, Payload, Subscription
 from mosaic.config.settings import Xmpp
 from mosaic.services.xmpp.answers import Answers
 from mosaic.services.xmpp.c2s import ClientStream
+from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Exchange
 from mosaic.services.xmpp.household import Household
 from mosaic.services.xmpp.presence import Presence
 from mosaic.store.interface import NotFound, Store
+from mosaic.wire.xmpp.jid import is_prepared_local
 
 _log = Logger()
 
@@ -63,6 +67,11 @@ class XmppService(Service):
             presence=Presence(exchange, self._is_account),
             answers=Answers(exchange, self._account_names),
         )
+
+    @property
+    def counters(self) -> Counters:
+        """What happened so far; streams and sessions are levels."""
+        return self._house.counters
 
     def stream_factory(self) -> IProtocolFactory:
         """Streams for a transport that is already as safe as it will be: the
@@ -104,7 +113,8 @@ class XmppService(Service):
             session.close("not-authorized")
 
     async def _account_names(self) -> Iterable[str]:
-        return [account.name for account in await self._store.accounts()]
+        names = [account.name for account in await self._store.accounts()]
+        return [name for name in names if is_prepared_local(name)]
 
     async def _is_account(self, name: str) -> bool:
         try:

@@ -88,6 +88,14 @@ def prepare_local(text: str) -> str:
     return prepared
 
 
+def is_prepared_local(text: str) -> bool:
+    """Whether a name stands in an address as it is."""
+    try:
+        return prepare_local(text) == text
+    except JidError:
+        return False
+
+
 def prepare_domain(text: str) -> str:
     """Nameprep of each label, or an IPv6 address in brackets. Raises JidError."""
     if _PLAIN_DOMAIN.match(text):
