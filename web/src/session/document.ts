@@ -273,15 +273,14 @@ export class RoomDocument implements SharedDoc {
     this.#sendOn({ type: "queryAwareness" });
     const local = this.#awareness.getLocalState();
     if (local === null) return;
-    const user = { ...(local["user"] as object | undefined), ...owner };
+    const user = owner === null ? {} : { id: owner.id, name: owner.name };
     // Twice: the server announced the end of our last connection with the
     // next clock, and a state must be newer than that to be heard.
     this.#awareness.setLocalState(local);
-    this.#awareness.setLocalState(
-      owner === null
-        ? local
-        : { ...local, user: { ...user, id: owner.id, name: owner.name } },
-    );
+    this.#awareness.setLocalState({
+      ...local,
+      user: { ...(local["user"] as object | undefined), ...user },
+    });
   }
 
   #sync(step: number, data: Uint8Array): void {
@@ -399,6 +398,8 @@ export class RoomDocument implements SharedDoc {
       (id) => id !== this.#awareness.clientID,
     );
     removeAwarenessStates(this.#awareness, others, this);
+    // With their clocks remembered, the same states would not be heard again.
+    for (const id of others) this.#awareness.meta.delete(id);
   }
 
   #keep(soon: boolean): void {

@@ -414,4 +414,19 @@ describe("presence", () => {
       theirs.awareness.clientID,
     ]);
   });
+
+  it("is there again at once after a return", async () => {
+    const ada = await joined("ada");
+    const bob = await joined("bob");
+    const mine = ada.open("board");
+    const theirs = bob.open("board");
+    await pass(100);
+    for (const connection of server.connections) {
+      if (connection.account?.person.name === "ada") connection.die(1006);
+    }
+    expect(mine.awareness.getStates().size).toBe(1);
+    await pass(1_000);
+    const state = mine.awareness.getStates().get(theirs.awareness.clientID);
+    expect(state).toEqual({ user: { id: "p-bob", name: "bob" } });
+  });
 });

@@ -163,6 +163,8 @@ export class ServerSocket implements Socket {
   onclose: ((event: never) => unknown) | null = null;
   account: Account | null = null;
   readonly channels = new Map<number, string>();
+  /** The last awareness update on each channel. */
+  readonly states = new Map<number, Message>();
   readonly #server: MiniServer;
   readonly #number: number;
   #dead = false;
@@ -233,6 +235,7 @@ export class ServerSocket implements Socket {
       case "sync":
         return this.#sync(message.channel, message.step, message.data);
       case "awareness":
+        this.states.set(message.channel, message);
         return this.#fanOut(message.channel, message);
       case "event":
         return this.#event(message.json as never);
@@ -305,6 +308,13 @@ export class ServerSocket implements Socket {
           : Y.encodeStateAsUpdate(doc, stateVector),
       stateVector: Y.encodeStateVector(doc),
     });
+    for (const other of this.#server.connections) {
+      for (const [theirs, state] of other === this ? [] : other.states) {
+        if (other.channels.get(theirs) === name) {
+          this.deliver({ ...state, channel });
+        }
+      }
+    }
   }
 
   #sync(channel: number, step: number, data: Uint8Array): void {
