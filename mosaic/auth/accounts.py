@@ -45,6 +45,7 @@ class AccountDesk:
         bus: Bus,
         tokens: TokenDesk,
         tries: Tries,
+        locks: KeyedLocks,
         *,
         server_key: bytes,
         iterations: int,
@@ -54,10 +55,10 @@ class AccountDesk:
         self._bus = bus
         self._tokens = tokens
         self._tries = tries
+        self._locks = locks
         self._server_key = server_key
         self._iterations = iterations
         self._run_in_thread = run_in_thread
-        self._setting_up = KeyedLocks()
 
     async def log_in(self, name: str, password: str, *, address: str) -> Issued:
         """A session token. Unknown accounts cost and answer like wrong passwords."""
@@ -87,7 +88,7 @@ class AccountDesk:
         Raises InvalidToken when the code is unknown, used, or of no use any
         more; NameTaken and ValueError leave it usable.
         """
-        async with self._setting_up.hold("set up"):
+        async with self._locks.hold("set up"):
             stored = await self._tokens.find(code)
             if stored.kind != "setup" or await self.has_administrator():
                 raise InvalidToken("this setup link is not valid any more")

@@ -13,6 +13,7 @@ from mosaic.auth.interface import Forbidden, Issued, TurnCredentials
 from mosaic.auth.issue import TokenDesk
 from mosaic.auth.rooms import RoomDesk
 from mosaic.auth.tries import Tries
+from mosaic.auth.turns import KeyedLocks
 from mosaic.bus.interface import Bus
 from mosaic.config.settings import Auth
 from mosaic.store.interface import Store
@@ -58,13 +59,15 @@ class HouseDoor:
             first_s=settings.backoff_s,
             max_s=settings.max_backoff_s,
         )
-        self._tries = Tries(backoff, clock)
+        locks = KeyedLocks(clock)
+        self._tries = Tries(backoff, locks, clock)
         self._tokens = TokenDesk(store, settings, wall=wall)
         self._accounts = AccountDesk(
             store,
             bus,
             self._tokens,
             self._tries,
+            locks,
             server_key=server_key,
             iterations=settings.scram_iterations,
             run_in_thread=run_in_thread,

@@ -80,6 +80,9 @@ class Door(Protocol):
     async def set_password(self, name: str, password: str) -> None:
         """Change it and revoke the account's tokens."""
 
+    async def remove_account(self, name: str) -> None:
+        """Remove it with its tokens and tell the bus. Raises NotFound."""
+
     async def scram_verifier(self, name: str) -> ScramVerifier:
         """The account's verifier; for unknown names a fake one that looks and
         costs the same, the same each time."""

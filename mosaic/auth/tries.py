@@ -18,10 +18,12 @@ ROOM = "room "
 class Tries:
     """Failed tries at accounts and rooms. clock: the reactor's, monotonic."""
 
-    def __init__(self, backoff: Backoff, clock: IReactorTime) -> None:
+    def __init__(
+        self, backoff: Backoff, locks: KeyedLocks, clock: IReactorTime
+    ) -> None:
         self._backoff = backoff
+        self._locks = locks
         self._clock = clock
-        self._locks = KeyedLocks()
 
     def check(self, *, account: str, address: str) -> None:
         """Raises TryLater while the account or the address is backed off."""

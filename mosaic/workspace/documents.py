@@ -29,7 +29,7 @@ _HAS_ORIGIN, _HAS_RIGHT_ORIGIN, _HAS_PARENT_SUB = 0x80, 0x40, 0x20
 _GC, _SKIP = 0, 10
 
 
-class MalformedUpdate(ValueError):  # noqa: N818 - named for what arrived
+class MalformedUpdate(ValueError):
     """The bytes are no Yjs update, or no state vector."""
 
 

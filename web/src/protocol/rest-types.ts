@@ -1,0 +1,84 @@
+/** Bodies of the REST API (docs/protocols/rest.md). Times are Unix seconds. */
+import type { WireChat, WireRole, WireWaiting } from "./messages";
+
+/** An account. */
+export interface Account {
+  name: string;
+  admin: boolean;
+  created_at: number;
+}
+
+/** The answer to a login. */
+export interface LoginAnswer {
+  token: string;
+  expires_at: number;
+  account: Account;
+}
+
+/** Whose token this is. */
+export interface Me {
+  name: string;
+  account: string | null;
+  admin: boolean;
+  hub_id: string | null;
+  role: WireRole | null;
+  participant_id: string | null;
+  expires_at: number;
+  waiting: boolean;
+}
+
+/** A room as its hosts see it; `pin` is absent for other members. */
+export interface Room {
+  hub_id: string;
+  name: string;
+  pin?: string | null;
+  join_url: string;
+  alias: string | null;
+  locked: boolean;
+  lobby: boolean;
+  owner: string | null;
+  created_at: number;
+  closed_at: number | null;
+}
+
+/** The answer to joining a room. */
+export interface JoinAnswer {
+  token: string;
+  expires_at: number;
+  role: WireRole;
+  waiting: boolean;
+  participant_id: string;
+  room: { hub_id: string; name: string };
+}
+
+/** A durable role in a room. */
+export interface Member {
+  account: string;
+  role: WireRole;
+}
+
+/** A stored file. */
+export interface BlobInfo {
+  sha256: string;
+  size_bytes: number;
+  media_type: string;
+  url: string;
+}
+
+/** Credentials for STUN and TURN; `ttl` in seconds. */
+export interface TurnCredentials {
+  urls: string[];
+  username: string;
+  credential: string;
+  ttl: number;
+}
+
+/** A page of chat history. */
+export interface MessagesAnswer {
+  messages: WireChat[];
+}
+
+/** Who waits to be let in. */
+export interface LobbyAnswer {
+  waiting: WireWaiting[];
+}

@@ -1,0 +1,267 @@
+/** The REST API, call by call (docs/protocols/rest.md). */
+import type { WireRole } from "./messages";
+import { NetworkError, readProblem } from "./problem";
+import type {
+  Account,
+  BlobInfo,
+  JoinAnswer,
+  LobbyAnswer,
+  LoginAnswer,
+  Me,
+  Member,
+  MessagesAnswer,
+  Room,
+  TurnCredentials,
+} from "./rest-types";
+
+/** What a REST client needs. */
+export interface RestOptions {
+  /** Scheme, host and port; empty for the page's own. */
+  origin: string;
+  fetch: typeof fetch;
+  token?: string | null;
+  /** For one call; uploads and downloads get ten times as long. */
+  deadlineMs?: number;
+}
+
+/**
+ * The calls of `/api/v1`. Each rejects with ProblemError (the server refused)
+ * or NetworkError (no answer).
+ */
+export class RestClient {
+  readonly #options: RestOptions;
+  readonly #deadlineMs: number;
+
+  constructor(options: RestOptions) {
+    this.#options = options;
+    this.#deadlineMs = options.deadlineMs ?? 15_000;
+  }
+
+  /** The same client with another token. */
+  withToken(token: string | null): RestClient {
+    return new RestClient({ ...this.#options, token });
+  }
+
+  /** Log in with an account. */
+  logIn(name: string, password: string): Promise<LoginAnswer> {
+    return this.#json("POST", "/sessions", { name, password });
+  }
+
+  /** Give this client's token back. */
+  logOut(): Promise<void> {
+    return this.#none("DELETE", "/sessions/current");
+  }
+
+  /** Make the first administrator with the one-time code. */
+  setUp(code: string, name: string, password: string): Promise<LoginAnswer> {
+    return this.#json("POST", "/setup", { code, name, password });
+  }
+
+  /** Whose token this is. */
+  me(): Promise<Me> {
+    return this.#json("GET", "/me");
+  }
+
+  /** Every account. */
+  async users(): Promise<Account[]> {
+    return (await this.#json<{ users: Account[] }>("GET", "/users")).users;
+  }
+
+  /** Make an account. */
+  addUser(name: string, password: string, admin = false): Promise<Account> {
+    return this.#json("POST", "/users", { name, password, admin });
+  }
+
+  /** Remove an account. */
+  removeUser(name: string): Promise<void> {
+    return this.#none("DELETE", `/users/${part(name)}`);
+  }
+
+  /** Set an account's password. */
+  setPassword(name: string, password: string): Promise<void> {
+    return this.#none("PUT", `/users/${part(name)}/password`, { password });
+  }
+
+  /** The rooms that this account sees. */
+  async rooms(): Promise<Room[]> {
+    return (await this.#json<{ rooms: Room[] }>("GET", "/rooms")).rooms;
+  }
+
+  /** Make a room. */
+  addRoom(name: string, alias?: string): Promise<Room> {
+    return this.#json(
+      "POST",
+      "/rooms",
+      alias === undefined ? { name } : { name, alias },
+    );
+  }
+
+  /** One room. */
+  room(hubId: string): Promise<Room> {
+    return this.#json("GET", `/rooms/${part(hubId)}`);
+  }
+
+  /** Change a room's name, lock or lobby. */
+  changeRoom(
+    hubId: string,
+    change: { name?: string; locked?: boolean; lobby?: boolean },
+  ): Promise<Room> {
+    return this.#json("PATCH", `/rooms/${part(hubId)}`, change);
+  }
+
+  /** Close a room, or open it again. */
+  setRoomClosed(hubId: string, closed: boolean): Promise<Room> {
+    const verb = closed ? "close" : "reopen";
+    return this.#json("POST", `/rooms/${part(hubId)}/${verb}`);
+  }
+
+  /** Give a room another PIN. */
+  rotatePin(hubId: string): Promise<Room> {
+    return this.#json("POST", `/rooms/${part(hubId)}/pin`);
+  }
+
+  /** Who has a durable role in a room. */
+  async members(hubId: string): Promise<Member[]> {
+    const path = `/rooms/${part(hubId)}/members`;
+    return (await this.#json<{ members: Member[] }>("GET", path)).members;
+  }
+
+  /** Give an account a durable role in a room. */
+  setMember(hubId: string, account: string, role: WireRole): Promise<void> {
+    const path = `/rooms/${part(hubId)}/members/${part(account)}`;
+    return this.#none("PUT", path, { role });
+  }
+
+  /** Take an account's role in a room away. */
+  removeMember(hubId: string, account: string): Promise<void> {
+    return this.#none("DELETE", `/rooms/${part(hubId)}/members/${part(account)}`);
+  }
+
+  /** Enter a room; pin null for a member's session. */
+  join(hubId: string, name: string, pin: string | null): Promise<JoinAnswer> {
+    const body = pin === null ? { name } : { name, pin };
+    return this.#json("POST", `/rooms/${part(hubId)}/join`, body);
+  }
+
+  /** Make a token that enters a room in a role: an invitation. */
+  addToken(
+    hubId: string,
+    invitation: { role: WireRole; name?: string; ttl_s?: number },
+  ): Promise<JoinAnswer> {
+    return this.#json("POST", `/rooms/${part(hubId)}/tokens`, invitation);
+  }
+
+  /** Who waits in the lobby. */
+  lobby(hubId: string): Promise<LobbyAnswer> {
+    return this.#json("GET", `/rooms/${part(hubId)}/lobby`);
+  }
+
+  /** Let someone in, or turn them away. */
+  answerLobby(
+    hubId: string,
+    participantId: string,
+    admit: boolean,
+  ): Promise<void> {
+    const path = `/rooms/${part(hubId)}/lobby/${part(participantId)}`;
+    return this.#none("POST", path, { admit });
+  }
+
+  /** Make a participant leave. */
+  kick(hubId: string, participantId: string): Promise<void> {
+    const path = `/rooms/${part(hubId)}/participants/${part(participantId)}`;
+    return this.#none("DELETE", path);
+  }
+
+  /** Chat before `before` (a seq), oldest first; before null: the newest. */
+  messages(
+    hubId: string,
+    before: number | null,
+    limit: number,
+  ): Promise<MessagesAnswer> {
+    const query = new URLSearchParams({ limit: String(limit) });
+    if (before !== null) query.set("before", String(before));
+    return this.#json("GET", `/rooms/${part(hubId)}/messages?${query}`);
+  }
+
+  /** Store a file. */
+  async uploadBlob(hubId: string, data: Blob): Promise<BlobInfo> {
+    const response = await this.#call("POST", `/rooms/${part(hubId)}/blobs`, {
+      body: data,
+      type: data.type || "application/octet-stream",
+      deadlineMs: this.#deadlineMs * 10,
+    });
+    return (await response.json()) as BlobInfo;
+  }
+
+  /** Fetch a file. */
+  async fetchBlob(hubId: string, sha256: string): Promise<Blob> {
+    const path = `/rooms/${part(hubId)}/blobs/${part(sha256)}`;
+    const response = await this.#call("GET", path, {
+      deadlineMs: this.#deadlineMs * 10,
+    });
+    return response.blob();
+  }
+
+  /** Credentials for STUN and TURN. */
+  turnCredentials(): Promise<TurnCredentials> {
+    return this.#json("POST", "/turn-credentials");
+  }
+
+  async #json<T>(method: string, path: string, body?: object): Promise<T> {
+    const response = await this.#call(method, path, jsonBody(body));
+    return (await response.json()) as T;
+  }
+
+  async #none(method: string, path: string, body?: object): Promise<void> {
+    await this.#call(method, path, jsonBody(body));
+  }
+
+  async #call(
+    method: string,
+    path: string,
+    extra: { body?: BodyInit; type?: string; deadlineMs?: number },
+  ): Promise<Response> {
+    const headers = new Headers({ Accept: "application/json" });
+    if (this.#options.token) {
+      headers.set("Authorization", `Bearer ${this.#options.token}`);
+    }
+    if (extra.type !== undefined) headers.set("Content-Type", extra.type);
+    const abort = new AbortController();
+    const timer = setTimeout(
+      () => abort.abort(),
+      extra.deadlineMs ?? this.#deadlineMs,
+    );
+    const send = this.#options.fetch;
+    let response: Response;
+    try {
+      response = await send(`${this.#options.origin}/api/v1${path}`, {
+        method,
+        headers,
+        // Bearer tokens only: a cookie of the same host must not travel.
+        credentials: "omit",
+        cache: "no-store",
+        signal: abort.signal,
+        ...(extra.body === undefined ? {} : { body: extra.body }),
+      });
+      // The deadline covers the body as well.
+      if (response.ok && response.status !== 204) {
+        response = new Response(await response.blob(), response);
+      }
+    } catch (error) {
+      throw new NetworkError(abort.signal.aborted, error);
+    } finally {
+      clearTimeout(timer);
+    }
+    if (!response.ok) throw await readProblem(response);
+    return response;
+  }
+}
+
+function part(segment: string): string {
+  return encodeURIComponent(segment);
+}
+
+function jsonBody(body?: object): { body?: string; type?: string } {
+  if (body === undefined) return {};
+  return { body: JSON.stringify(body), type: "application/json" };
+}

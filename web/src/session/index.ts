@@ -1,0 +1,6 @@
+/** The meeting: what the user interface imports. */
+export type * from "./api";
+export type { SaveProblem } from "./document";
+export { browserEnvironment, type Environment } from "./environment";
+export { enterRoom, JoinError, joinProblem, joinRoom, recentToken } from "./join";
+export { MeetingSession } from "./meeting";

@@ -1,0 +1,11 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["tests/**/*.test.{ts,tsx}"],
+    // Files that need a page ask for it with `// @vitest-environment jsdom`.
+    environment: "node",
+    restoreMocks: true,
+    css: false,
+  },
+});
