@@ -203,6 +203,31 @@ class SocketTests(TestCase):
         # Autobahn answers to this one by itself.
         self.assertEqual(await self._upgrade(b"Origin: null\r\n"), b"400")
 
+    async def test_a_slow_reader_costs_nobody(self) -> None:
+        """It stops reading, the others go on, it catches up by a diff."""
+        ann, bob, cid = [await self.enter(who) for who in ("ann", "bob", "cid")]
+        bob.transport.pauseProducing()
+        slow = self.service.counters
+        for number in range(100):
+            ann.type(f"{number}:" + "x" * 100_000)
+            await deferLater(reactor, 0.02)
+            if any(c.outbound.is_behind for c in self.service.connections):
+                break
+        else:
+            self.fail("never behind")
+        await self.until(lambda: str(cid.text) == str(ann.text), "the others")
+        bob.transport.resumeProducing()
+        await self.until(lambda: str(bob.text) == str(ann.text), "the diff")
+        self.assertGreaterEqual(slow.slow_diffs, 1)
+        self.assertIsNone(bob.closed)
+
+    async def test_large_frames_before_hello(self) -> None:
+        """Nobody fills our memory before saying who they are."""
+        peer = await self.connect()
+        peer.say(bytes(2**21))
+        await self.until(lambda: peer.closed, "the close")
+        self.assertEqual(peer.closed and peer.closed[0], 1009)
+
     async def test_the_subprotocol_is_needed(self) -> None:
         """Without drcp.1 there is no native socket."""
         self.assertEqual(await self._upgrade(b"", protocol=b""), b"400")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from pycrdt import Doc, Text
@@ -452,6 +453,22 @@ class PeopleTests(SynchronousTestCase):
             [p.wire.closed for p in (ann, bob, cid)],
             [(4403, "kicked"), (4401, "logged out"), (4423, "closed")],
         )
+
+    def test_a_closed_room_lets_nobody_in(self) -> None:
+        """Whatever the bus said or lost: the database is asked."""
+        hub = Hub()
+        ann = hub.native("ann")
+        stored = self.successResultOf(hub.store.room(HUB))
+        self.successResultOf(hub.store.update_room(replace(stored, closed_at=1.0)))
+        bob = hub.native("bob")
+        self.assertEqual(bob.wire.closed, (4423, "closed"))
+        self.assertIsNone(ann.wire.closed)
+
+    def test_welcome_is_the_first_message_of_a_host(self) -> None:
+        """The lobby's state comes after it."""
+        hub = Hub()
+        kinds = [message.type for message in hub.native("ann", Role.HOST).hear()]
+        self.assertEqual(kinds, [Type.WELCOME, Type.EVENT])
 
     def test_expiry_and_refresh(self) -> None:
         """A refreshed token lives on, an expired one ends the connection."""

@@ -94,6 +94,7 @@ class NativeConnection(Connection):
         self._room = room
         self._member = member = self.join(principal, room)
         self.send([b"".join(room.welcome(member, hello.resume))])
+        room.welcomed(member)
 
     async def _open(self, member: Member, room: LiveRoom, event: ev.Open) -> None:
         assert isinstance(event.channel, int)

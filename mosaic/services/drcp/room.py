@@ -110,8 +110,6 @@ class LiveRoom:
         self.members.add(member)
         if member.native:
             self._appear(member)
-            if member.role is Role.HOST:
-                self._tell_lobby()
 
     def leave(self, member: Member) -> None:
         """A member has gone; safe to call twice."""
@@ -163,6 +161,11 @@ class LiveRoom:
         elif resume is not None:
             messages.append(self.resync(member))
         return messages
+
+    def welcomed(self, member: Member) -> None:
+        """The member has its welcome: hosts hear who waits."""
+        if member.role is Role.HOST and not member.waiting:
+            self._tell_lobby()
 
     def resync(self, member: Member) -> bytes:
         """The present state."""

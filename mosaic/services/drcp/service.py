@@ -159,9 +159,20 @@ class DrcpService(Service):
         if principal.hub_id is None:
             raise ProtocolError("a room token is needed", code=4403)
         room = await self.room(principal.hub_id)
+        await self._read_again(room)
         if room.room.closed_at is not None:
             raise ProtocolError("closed", code=4423)
         return principal, room
+
+    async def _read_again(self, room: LiveRoom) -> None:
+        """The bus is a hint, the database is the truth. Raises ProtocolError."""
+        try:
+            room.room = await self._store.room(room.room.hub_id)
+        except NotFound:
+            raise ProtocolError("no such room", code=4404) from None
+        except StoreError:
+            # It was read before, and its members work on: so may this one.
+            _log.failure("cannot read room {hub_id}", hub_id=room.room.hub_id)
 
     async def room(self, hub_id: str) -> LiveRoom:
         """The live room. Raises ProtocolError (4404, 4500)."""
