@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# Twisted's services have no annotations.
+# mypy: allow-untyped-calls
 from collections.abc import Awaitable, Callable
 
 from twisted.application.service import Service

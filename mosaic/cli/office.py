@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.task import Clock
@@ -25,7 +25,13 @@ from mosaic.config.settings import Settings
 from mosaic.store.direct import open_direct
 from mosaic.store.interface import NameTaken, NotFound, Store, StoreError
 
+P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def _at_once(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+    """Nobody waits for this thread: do it here."""
+    return maybeDeferred(cast("Callable[..., T]", call), *args, **kwargs)
 
 
 class InlineStore:
@@ -91,7 +97,7 @@ def open_office(settings: Settings) -> Iterator[Office]:
                 wall=time.time,
                 settings=settings.auth,
                 server_key=server_key,
-                run_in_thread=maybeDeferred,
+                run_in_thread=_at_once,
                 credentials=CredentialDesk(
                     TurnSecrets(turn_keys, ttl_s=settings.turn.credential_ttl_s)
                 ),

@@ -258,7 +258,7 @@ class ImportTests(SynchronousTestCase):
         command += [str(server.state), "--port", str(server.port), "--http-port"]
         command += [str(server.http_port), "--turn-port", str(server.turn_port)]
         server.process = subprocess.Popen(
-            command, env=environment(), stdout=subprocess.DEVNULL
+            command, env=environment(), stdout=subprocess.DEVNULL, text=True
         )
         server.wait_until_ready()
         self.assertEqual(os.path.exists(server.state / "run.json"), True)

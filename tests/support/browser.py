@@ -49,9 +49,7 @@ class BrowserTestCase(SynchronousTestCase):
         self.server.start()
         playwright = sync_playwright().start()
         self.addCleanup(playwright.stop)
-        self.browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=FLAGS
-        )
+        self.browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         self.addCleanup(self.browser.close)
 
     def room(self, name: str = "Design review") -> dict[str, str]:

@@ -59,7 +59,8 @@ class RefusalTests(SynchronousTestCase):
         """The error for a configuration file with this text."""
         file = Path(self.mktemp())
         file.write_text(text)
-        return self.assertRaises(ConfigError, load_settings, file)
+        error: ConfigError = self.assertRaises(ConfigError, load_settings, file)
+        return error
 
     def assert_one_line(self, error: ConfigError, *parts: str) -> None:
         """One line that holds each of the parts."""
