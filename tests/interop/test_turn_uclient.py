@@ -12,6 +12,7 @@ from tests.interop.turn_process import ServerProcess
 
 UCLIENT = "turnutils_uclient"
 PEER = "turnutils_peer"
+FLAGS = {"udp": [], "udp6": ["-x"], "tcp": ["-t"], "tls": ["-t", "-S"]}
 
 
 def free_udp_port() -> int:
@@ -54,9 +55,9 @@ class UclientTests(TestCase):
                 UCLIENT, "-c", "-n", "10", "-m", "2",
                 "-u", told["username"], "-w", told["password"],
                 "-p", str(told[transport]),
-                *({"udp": [], "tcp": ["-t"], "tls": ["-t", "-S"]}[transport]),
+                *FLAGS[transport],
                 *flags, *([] if "-y" in flags else to_peer),
-                "127.0.0.1",
+                "::1" if transport == "udp6" else "127.0.0.1",
             ],
             capture_output=True,
             text=True,
@@ -80,6 +81,10 @@ class UclientTests(TestCase):
     def test_udp_send_between_clients(self) -> None:
         """The hairpin with indications."""
         self.run_uclient("udp", "-y", "-s")
+
+    def test_ipv6_between_clients(self) -> None:
+        """IPv6 on both legs: the hairpin between IPv6 relays."""
+        self.run_uclient("udp6", "-y")
 
     def test_tcp(self) -> None:
         """Padded frames over a stream."""
