@@ -25,26 +25,22 @@ def free_udp_port() -> int:
 class UclientTests(TestCase):
     """Each mode must end with nothing lost."""
 
-    server: ServerProcess
-    peer_port: int
-
-    @classmethod
-    def setUpClass(cls) -> None:
+    def setUp(self) -> None:
         """Our server, and coturn's echo peer."""
         if shutil.which(UCLIENT) is None:
             if os.environ.get("CI") == "true":
-                raise AssertionError(f"{UCLIENT} must be installed in CI")
+                self.fail(f"{UCLIENT} must be installed in CI")
             raise SkipTest(f"{UCLIENT} is not installed (Debian: coturn)")
-        cls.server = ServerProcess("127.0.0.0/8").__enter__()
-        cls.addClassCleanup(cls.server.__exit__, None, None, None)
-        cls.peer_port = free_udp_port()
+        self.server = ServerProcess("127.0.0.0/8").__enter__()
+        self.addCleanup(self.server.__exit__, None, None, None)
+        self.peer_port = free_udp_port()
         peer = subprocess.Popen(
-            [PEER, "-L", "127.0.0.1", "-p", str(cls.peer_port)],
+            [PEER, "-L", "127.0.0.1", "-p", str(self.peer_port)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        cls.addClassCleanup(peer.wait, 10)
-        cls.addClassCleanup(peer.terminate)
+        self.addCleanup(peer.wait, 10)
+        self.addCleanup(peer.terminate)
 
     def run_uclient(self, transport: str, *flags: str) -> None:
         """Two clients, ten messages each."""
