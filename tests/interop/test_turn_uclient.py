@@ -12,6 +12,7 @@ from tests.interop.turn_process import ServerProcess
 
 UCLIENT = "turnutils_uclient"
 PEER = "turnutils_peer"
+FLAGS = {"udp": [], "udp6": ["-x"], "tcp": ["-t"], "tls": ["-t", "-S"]}
 
 
 def free_udp_port() -> int:
@@ -24,26 +25,22 @@ def free_udp_port() -> int:
 class UclientTests(TestCase):
     """Each mode must end with nothing lost."""
 
-    server: ServerProcess
-    peer_port: int
-
-    @classmethod
-    def setUpClass(cls) -> None:
+    def setUp(self) -> None:
         """Our server, and coturn's echo peer."""
         if shutil.which(UCLIENT) is None:
             if os.environ.get("CI") == "true":
-                raise AssertionError(f"{UCLIENT} must be installed in CI")
+                self.fail(f"{UCLIENT} must be installed in CI")
             raise SkipTest(f"{UCLIENT} is not installed (Debian: coturn)")
-        cls.server = ServerProcess("127.0.0.0/8").__enter__()
-        cls.addClassCleanup(cls.server.__exit__, None, None, None)
-        cls.peer_port = free_udp_port()
+        self.server = ServerProcess("127.0.0.0/8").__enter__()
+        self.addCleanup(self.server.__exit__, None, None, None)
+        self.peer_port = free_udp_port()
         peer = subprocess.Popen(
-            [PEER, "-L", "127.0.0.1", "-p", str(cls.peer_port)],
+            [PEER, "-L", "127.0.0.1", "-p", str(self.peer_port)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        cls.addClassCleanup(peer.wait, 10)
-        cls.addClassCleanup(peer.terminate)
+        self.addCleanup(peer.wait, 10)
+        self.addCleanup(peer.terminate)
 
     def run_uclient(self, transport: str, *flags: str) -> None:
         """Two clients, ten messages each."""
@@ -54,9 +51,9 @@ class UclientTests(TestCase):
                 UCLIENT, "-c", "-n", "10", "-m", "2",
                 "-u", told["username"], "-w", told["password"],
                 "-p", str(told[transport]),
-                *({"udp": [], "tcp": ["-t"], "tls": ["-t", "-S"]}[transport]),
+                *FLAGS[transport],
                 *flags, *([] if "-y" in flags else to_peer),
-                "127.0.0.1",
+                "::1" if transport == "udp6" else "127.0.0.1",
             ],
             capture_output=True,
             text=True,
@@ -80,6 +77,10 @@ class UclientTests(TestCase):
     def test_udp_send_between_clients(self) -> None:
         """The hairpin with indications."""
         self.run_uclient("udp", "-y", "-s")
+
+    def test_ipv6_between_clients(self) -> None:
+        """IPv6 on both legs: the hairpin between IPv6 relays."""
+        self.run_uclient("udp6", "-y")
 
     def test_tcp(self) -> None:
         """Padded frames over a stream."""

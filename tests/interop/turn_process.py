@@ -33,7 +33,9 @@ class ServerProcess:
             text=True,
         )
         assert self._process.stdout is not None
-        self.told = json.loads(self._process.stdout.readline())
+        line = self._process.stdout.readline()
+        assert line, "the server did not start"
+        self.told = json.loads(line)
         return self
 
     def __exit__(
