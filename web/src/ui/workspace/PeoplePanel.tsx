@@ -1,0 +1,199 @@
+import { useId, useState } from "react";
+import type { Person, RoomSession, Snapshot } from "../../session/api";
+import { Icon } from "../parts/Icon";
+import { colourIndex, initials } from "../parts/person";
+import { useText } from "../text";
+
+interface PeoplePanelProps {
+  session: RoomSession;
+  snapshot: Snapshot;
+}
+
+/** Who is here and who waits; what a host may do about it. */
+export function PeoplePanel({ session, snapshot }: PeoplePanelProps) {
+  const t = useText();
+  const [failed, setFailed] = useState(false);
+  const hosting = snapshot.me?.role === "host";
+  const attempt = (work: Promise<void>) => {
+    setFailed(false);
+    work.catch(() => setFailed(true));
+  };
+  return (
+    <div className="people">
+      <p role="alert" className="form-problem">
+        {failed ? t.people.failed : null}
+      </p>
+      {hosting && snapshot.lobby.length > 0 && (
+        <section aria-label={t.people.waiting}>
+          <h3>{t.people.waiting}</h3>
+          <ul className="people-list">
+            {snapshot.lobby.map((entry) => (
+              <li key={entry.participantId} className="person waiting">
+                <span className="person-name">{entry.name}</span>
+                <AdmitButtons
+                  name={entry.name}
+                  onAnswer={(admit) => attempt(session.admit(entry.participantId, admit))}
+                />
+              </li>
+            ))}
+          </ul>
+        </section>
+      )}
+      <ul className="people-list" aria-label={t.people.title}>
+        {snapshot.people.map((person) => (
+          <PersonRow
+            key={person.id}
+            person={person}
+            mine={person.id === snapshot.me?.id}
+            onKick={
+              hosting && person.id !== snapshot.me?.id
+                ? () => attempt(session.kick(person.id))
+                : null
+            }
+          />
+        ))}
+      </ul>
+      {hosting && snapshot.room && (
+        <section className="switches">
+          <Switch
+            label={t.people.lock}
+            hint={t.people.lockHint}
+            on={snapshot.room.locked}
+            onChange={(on) => attempt(session.setLocked(on))}
+          />
+          <Switch
+            label={t.people.lobby}
+            hint={t.people.lobbyHint}
+            on={snapshot.room.lobby}
+            onChange={(on) => attempt(session.setLobby(on))}
+          />
+        </section>
+      )}
+    </div>
+  );
+}
+
+export function AdmitButtons({
+  name,
+  onAnswer,
+}: {
+  name: string;
+  onAnswer: (admit: boolean) => void;
+}) {
+  const t = useText();
+  return (
+    <span className="row tight">
+      <button
+        type="button"
+        className="button small primary"
+        aria-label={t.people.admitName(name)}
+        onClick={() => onAnswer(true)}
+      >
+        {t.people.admit}
+      </button>
+      <button
+        type="button"
+        className="button small"
+        aria-label={t.people.refuseName(name)}
+        onClick={() => onAnswer(false)}
+      >
+        {t.people.refuse}
+      </button>
+    </span>
+  );
+}
+
+function PersonRow({
+  person,
+  mine,
+  onKick,
+}: {
+  person: Person;
+  mine: boolean;
+  onKick: (() => void) | null;
+}) {
+  const t = useText();
+  const [asking, setAsking] = useState(false);
+  return (
+    <li className="person">
+      <span className={`avatar person-${colourIndex(person.id)}`} aria-hidden="true">
+        {initials(person.name)}
+      </span>
+      <span className="person-name">
+        {person.name}
+        {mine && <small> ({t.people.you})</small>}
+        <small className="person-role">
+          {t.people[person.role]}
+          {person.screen && ` · ${t.people.presenting}`}
+        </small>
+      </span>
+      {asking && onKick ? (
+        <span className="row tight">
+          <button type="button" className="button small danger" onClick={onKick}>
+            {t.people.kickSure(person.name)}
+          </button>
+          <button type="button" className="button small" onClick={() => setAsking(false)}>
+            {t.people.stay}
+          </button>
+        </span>
+      ) : (
+        <span className="person-marks">
+          {person.hand && (
+            <span role="img" aria-label={t.people.handUp} className="signal-mark">
+              <Icon name="hand" size="1.125rem" />
+            </span>
+          )}
+          {!person.mic && (
+            <span role="img" aria-label={t.people.muted}>
+              <Icon name="micOff" size="1.125rem" />
+            </span>
+          )}
+          {onKick && (
+            <button
+              type="button"
+              className="button quiet square"
+              aria-label={t.people.kickName(person.name)}
+              title={t.people.kick}
+              onClick={() => setAsking(true)}
+            >
+              <Icon name="leave" size="1.125rem" />
+            </button>
+          )}
+        </span>
+      )}
+    </li>
+  );
+}
+
+function Switch({
+  label,
+  hint,
+  on,
+  onChange,
+}: {
+  label: string;
+  hint: string;
+  on: boolean;
+  onChange: (on: boolean) => void;
+}) {
+  const id = useId();
+  return (
+    <div className="switch-row">
+      <span>
+        <label htmlFor={id}>{label}</label>
+        <small id={`${id}-hint`}>{hint}</small>
+      </span>
+      <button
+        id={id}
+        type="button"
+        role="switch"
+        className="switch"
+        aria-checked={on}
+        aria-describedby={`${id}-hint`}
+        onClick={() => onChange(!on)}
+      >
+        <span aria-hidden="true" />
+      </button>
+    </div>
+  );
+}

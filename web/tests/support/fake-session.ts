@@ -1,0 +1,149 @@
+/** A room session of one page: it remembers what was asked and shows what it is told. */
+import { Awareness } from "y-protocols/awareness";
+import * as Y from "yjs";
+import type {
+  ChatMessage,
+  Person,
+  RoomSession,
+  SharedDoc,
+  Snapshot,
+} from "../../src/session/api";
+
+export function person(id: string, name: string, more: Partial<Person> = {}): Person {
+  return {
+    id,
+    name,
+    role: "editor",
+    account: null,
+    hand: false,
+    mic: true,
+    cam: true,
+    screen: false,
+    ...more,
+  };
+}
+
+export function message(seq: number, author: Person, text: string): ChatMessage {
+  return {
+    seq,
+    messageId: `m${seq}`,
+    authorId: author.id,
+    author: author.name,
+    text,
+    at: 1_800_000_000 + seq * 20,
+  };
+}
+
+export const ada = person("p-ada", "Ada Lovelace", { role: "host" });
+export const bert = person("p-bert", "Bert Moor");
+
+const START: Snapshot = {
+  me: ada,
+  room: { hubId: "412907338", name: "Design review", locked: false, lobby: false },
+  people: [ada, bert],
+  chat: [],
+  lobby: [],
+  save: { kind: "live", unsaved: 0 },
+  local: { camera: null, screen: null, micOn: true, camOn: false },
+  remote: [],
+  reactions: [],
+};
+
+export class FakeSession implements RoomSession {
+  readonly asked: unknown[][] = [];
+  readonly docs = new Map<string, SharedDoc>();
+  #snapshot: Snapshot;
+  readonly #listeners = new Set<() => void>();
+
+  constructor(start: Partial<Snapshot> = {}) {
+    this.#snapshot = { ...START, ...start };
+  }
+
+  /** Change the state, as if the server had. */
+  show(change: Partial<Snapshot>): void {
+    this.#snapshot = { ...this.#snapshot, ...change };
+    for (const listener of this.#listeners) listener();
+  }
+
+  snapshot(): Snapshot {
+    return this.#snapshot;
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  open(name: string): SharedDoc {
+    let shared = this.docs.get(name);
+    if (!shared) {
+      const doc = new Y.Doc();
+      shared = { name, doc, awareness: new Awareness(doc), synced: true, writable: true };
+      this.docs.set(name, shared);
+    }
+    return shared;
+  }
+
+  #note(...call: unknown[]): void {
+    this.asked.push(call);
+  }
+
+  sendChat(text: string): void {
+    this.#note("sendChat", text);
+    const me = this.#snapshot.me ?? ada;
+    const chat = [...this.#snapshot.chat, message(this.#snapshot.chat.length + 1, me, text)];
+    this.show({ chat });
+  }
+  setHand(up: boolean): void {
+    this.#note("setHand", up);
+    const me = this.#snapshot.me && { ...this.#snapshot.me, hand: up };
+    if (me) this.show({ me, people: this.#snapshot.people.map((p) => (p.id === me.id ? me : p)) });
+  }
+  react(emoji: string): void {
+    this.#note("react", emoji);
+  }
+  setCamera(stream: MediaStream | null): void {
+    this.#note("setCamera", stream);
+    this.show({ local: { ...this.#snapshot.local, camera: stream } });
+  }
+  setMicOn(on: boolean): void {
+    this.#note("setMicOn", on);
+    this.show({ local: { ...this.#snapshot.local, micOn: on } });
+  }
+  setCamOn(on: boolean): void {
+    this.#note("setCamOn", on);
+    this.show({ local: { ...this.#snapshot.local, camOn: on } });
+  }
+  shareScreen(stream: MediaStream): void {
+    this.#note("shareScreen", stream);
+    this.show({ local: { ...this.#snapshot.local, screen: stream } });
+  }
+  stopScreen(): void {
+    this.#note("stopScreen");
+    this.show({ local: { ...this.#snapshot.local, screen: null } });
+  }
+  async admit(participantId: string, admit: boolean): Promise<void> {
+    this.#note("admit", participantId, admit);
+  }
+  async kick(participantId: string): Promise<void> {
+    this.#note("kick", participantId);
+  }
+  async setLocked(locked: boolean): Promise<void> {
+    this.#note("setLocked", locked);
+  }
+  async setLobby(lobby: boolean): Promise<void> {
+    this.#note("setLobby", lobby);
+  }
+  async uploadBlob(data: Blob): Promise<string> {
+    this.#note("uploadBlob", data);
+    return "0".repeat(64);
+  }
+  async fetchBlob(sha256: string): Promise<Blob> {
+    this.#note("fetchBlob", sha256);
+    return new Blob([]);
+  }
+  leave(): void {
+    this.#note("leave");
+    this.show({ save: { kind: "ended", reason: "left" } });
+  }
+}

@@ -1,0 +1,185 @@
+// @vitest-environment jsdom
+import { act, cleanup, screen, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Workspace } from "../../src/ui/workspace/Workspace";
+import { FakeSession, ada, bert, message, person } from "../support/fake-session";
+import { show } from "../support/page";
+
+// The drawing and writing surfaces need a real browser; they have tests of their own.
+vi.mock("../../src/ui/board/Board", () => ({ default: () => <p>the board</p> }));
+vi.mock("../../src/ui/notes/Notes", () => ({ default: () => <p>the notes</p> }));
+
+function open(session = new FakeSession()) {
+  show(<Workspace session={session} pin="6158" />);
+  return session;
+}
+const button = (name: string) => screen.getByRole("button", { name });
+
+beforeEach(() => localStorage.clear());
+afterEach(cleanup);
+
+describe("the workspace", () => {
+  it("offers the four places by their names", async () => {
+    open();
+    for (const name of ["Whiteboard", "Notes", "Chat", "People"]) {
+      expect(button(name)).toBeTruthy();
+    }
+    expect(await screen.findByText("the board")).toBeTruthy();
+    await userEvent.click(button("Notes"));
+    expect(await screen.findByText("the notes")).toBeTruthy();
+    expect(button("Notes").getAttribute("aria-pressed")).toBe("true");
+    expect(button("Whiteboard").getAttribute("aria-pressed")).toBe("false");
+  });
+
+  it("says the truth at the bottom left, and speaks it only when it matters", () => {
+    const session = open();
+    const line = screen.getByRole("group", { name: "Connection" });
+    expect(line.textContent).toBe("Live · saved");
+    const spoken = screen.getByRole("status");
+    act(() => session.show({ save: { kind: "saving", unsaved: 1 } }));
+    expect(line.textContent).toBe("Saving…");
+    expect(spoken.textContent).toBe("");
+    act(() => session.show({ save: { kind: "offline", unsaved: 2, retryAt: null } }));
+    expect(line.textContent).toBe("Offline · 2 changes kept on this device");
+    expect(spoken.textContent).toBe("Offline · 2 changes kept on this device");
+    act(() => session.show({ save: { kind: "live", unsaved: 0 } }));
+    expect(spoken.textContent).toBe("Connected again. Everything is saved.");
+  });
+
+  it("tells who comes and raises a hand", () => {
+    const session = open();
+    const cleo = person("p-cleo", "Cleo");
+    act(() => session.show({ people: [ada, bert, cleo] }));
+    expect(screen.getByRole("status").textContent).toBe("Cleo came in");
+    act(() => session.show({ people: [ada, { ...bert, hand: true }, cleo] }));
+    expect(screen.getByRole("status").textContent).toBe("Bert Moor raised a hand");
+  });
+
+  it("sends a message with Enter and keeps Shift+Enter for a new line", async () => {
+    const user = userEvent.setup();
+    const session = open();
+    await user.click(button("Chat"));
+    const field = screen.getByLabelText("Message");
+    await user.type(field, "one{Shift>}{Enter}{/Shift}two{Enter}");
+    expect(session.asked).toContainEqual(["sendChat", "one\ntwo"]);
+    expect((field as HTMLTextAreaElement).value).toBe("");
+    expect(screen.getByRole("log").textContent).toContain("one\ntwo");
+  });
+
+  it("sends nothing for blanks", async () => {
+    const session = open();
+    await userEvent.click(button("Chat"));
+    await userEvent.type(screen.getByLabelText("Message"), "   {Enter}");
+    expect(session.asked).toEqual([]);
+  });
+
+  it("shows text of others as text", async () => {
+    const session = open();
+    await userEvent.click(button("Chat"));
+    act(() => session.show({ chat: [message(1, bert, "<img src=x onerror=alert(1)>")] }));
+    const log = screen.getByRole("log");
+    expect(log.querySelector("img")).toBeNull();
+    expect(log.textContent).toContain("<img src=x");
+  });
+
+  it("counts what was said while the chat was closed", async () => {
+    const session = open();
+    act(() => session.show({ chat: [message(1, bert, "hello")] }));
+    expect(button("Chat").getAttribute("aria-description")).toBe("1 new message");
+    await userEvent.click(button("Chat"));
+    expect(button("Chat").getAttribute("aria-description")).toBeNull();
+  });
+
+  it("mutes with M, but not while someone types", async () => {
+    const user = userEvent.setup();
+    const session = open();
+    await user.keyboard("m");
+    expect(session.asked).toEqual([["setMicOn", false]]);
+    await user.click(button("Chat"));
+    await user.type(screen.getByLabelText("Message"), "mvh?");
+    expect(session.asked).toHaveLength(1);
+  });
+
+  it("raises the hand with H, and with Alt+H from within a text", async () => {
+    const user = userEvent.setup();
+    const session = open();
+    await user.keyboard("h");
+    expect(session.asked).toEqual([["setHand", true]]);
+    expect(button("Lower hand")).toBeTruthy();
+    await user.click(button("Chat"));
+    await user.type(screen.getByLabelText("Message"), "{Alt>}h{/Alt}");
+    expect(session.asked[1]).toEqual(["setHand", false]);
+  });
+
+  it("lists the shortcuts on ?", async () => {
+    open();
+    await userEvent.keyboard("?");
+    expect(screen.getByText("Keyboard shortcuts")).toBeTruthy();
+  });
+
+  it("closes a panel with Escape", async () => {
+    open();
+    await userEvent.click(button("People"));
+    expect(screen.getByRole("region", { name: "People" })).toBeTruthy();
+    await userEvent.keyboard("{Escape}");
+    expect(screen.queryByRole("region", { name: "People" })).toBeNull();
+  });
+
+  it("names its buttons after what they will do", () => {
+    const session = open();
+    expect(button("Mute")).toBeTruthy();
+    expect(button("Start camera")).toBeTruthy();
+    act(() => session.show({ local: { camera: null, screen: null, micOn: false, camOn: true } }));
+    expect(button("Unmute")).toBeTruthy();
+    expect(button("Stop camera")).toBeTruthy();
+  });
+
+  it("leaves", async () => {
+    const session = open();
+    await userEvent.click(button("Leave"));
+    expect(session.asked).toEqual([["leave"]]);
+  });
+
+  it("lets a host answer the lobby", async () => {
+    const session = open(new FakeSession({ lobby: [{ participantId: "w1", name: "Eve" }] }));
+    await userEvent.click(button("Let in: Eve"));
+    expect(session.asked).toEqual([["admit", "w1", true]]);
+  });
+
+  it("asks before a host takes someone out", async () => {
+    const session = open();
+    await userEvent.click(button("People"));
+    await userEvent.click(button("Take Bert Moor out of the room"));
+    expect(session.asked).toEqual([]);
+    await userEvent.click(button("Take Bert Moor out?"));
+    expect(session.asked).toEqual([["kick", "p-bert"]]);
+  });
+
+  it("shows hosts' tools to hosts only", async () => {
+    const me = { ...ada, role: "editor" as const };
+    open(
+      new FakeSession({ me, people: [me, bert], lobby: [{ participantId: "w1", name: "Eve" }] }),
+    );
+    await userEvent.click(button("People"));
+    expect(screen.queryByRole("switch")).toBeNull();
+    expect(screen.queryByRole("button", { name: /Eve/ })).toBeNull();
+    expect(screen.queryByRole("button", { name: /out of the room/ })).toBeNull();
+  });
+
+  it("locks the room by a switch", async () => {
+    const session = open();
+    await userEvent.click(button("People"));
+    await userEvent.click(screen.getByRole("switch", { name: "Lock the room" }));
+    expect(session.asked).toEqual([["setLocked", true]]);
+  });
+
+  it("gives Hub ID, PIN and link in the room's menu", async () => {
+    open();
+    await userEvent.click(screen.getByRole("button", { name: /Design review/ }));
+    const menu = within(screen.getByRole("group", { name: "Room" }));
+    expect(menu.getByText("412 907 338")).toBeTruthy();
+    expect(menu.getByText("6158")).toBeTruthy();
+    expect(menu.getByRole("button", { name: "Copy link" })).toBeTruthy();
+  });
+});
