@@ -7,7 +7,7 @@ import { MemoryEditKeeper, type EditKeeper } from "./kept-edits";
 export interface OutsideSigns {
   /** The machine may have a network again, or another one. */
   network(): void;
-  /** The page is looked at again. */
+  /** The page is looked at again, or the network may be gone: look closely. */
   visible(): void;
   /** The page may be gone in a moment. */
   leaving(): void;
@@ -74,18 +74,19 @@ function tabStorage(): Storage | null {
 
 function watchPage(signs: OutsideSigns): () => void {
   const network = () => signs.network();
+  const doubt = () => signs.visible();
   const leaving = () => signs.leaving();
   const visibility = () => {
     if (document.visibilityState === "visible") signs.visible();
     else signs.leaving();
   };
   addEventListener("online", network);
-  addEventListener("offline", network);
+  addEventListener("offline", doubt);
   addEventListener("pagehide", leaving);
   document.addEventListener("visibilitychange", visibility);
   return () => {
     removeEventListener("online", network);
-    removeEventListener("offline", network);
+    removeEventListener("offline", doubt);
     removeEventListener("pagehide", leaving);
     document.removeEventListener("visibilitychange", visibility);
   };

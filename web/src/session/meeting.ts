@@ -117,8 +117,10 @@ export class MeetingSession implements RoomSession {
     });
     this.#unwatch = environment.watch({
       network: () => {
+        // Without signalling a restart could not be agreed upon: the return
+        // of the connection repairs the calls that need it.
+        if (this.#client.state.kind === "live") this.#mesh.networkChanged();
         this.#client.hint();
-        this.#mesh.networkChanged();
       },
       visible: () => this.#client.hint(),
       leaving: () => this.#documents.keepNow(),

@@ -10,7 +10,7 @@ import { go, routeOf, useAddress } from "./parts/route";
 import { PresentPage } from "./present/PresentPage";
 import { useServices } from "./services";
 import { useText } from "./text";
-import { useSnapshot } from "./workspace/useSession";
+import { leaveIfInside, useSnapshot } from "./workspace/useSession";
 
 const Workspace = lazy(() =>
   import("./workspace/Workspace").then((module) => ({ default: module.Workspace })),
@@ -35,9 +35,7 @@ export function App() {
         </Suspense>
       );
     case "join":
-      return (
-        <Meeting key={route.hubId} hubId={route.hubId} pin={route.pin} token={route.token} />
-      );
+      return <Meeting hubId={route.hubId} pin={route.pin} token={route.token} />;
   }
 }
 
@@ -66,7 +64,7 @@ function Meeting({ hubId, pin, token }: MeetingProps) {
     // An invitation, or a reload: straight in, without camera until asked.
     enter(token, hubId, relayWish())
       .then((session) => {
-        if (gone) session?.leave();
+        if (gone) leaveIfInside(session);
         else if (session) setEntered({ session, hubId, pin });
         // The token has done its work; it should not stay where a shoulder can read it.
         if (token !== null) history.replaceState(null, "", `/join/${hubId}${location.search}`);
@@ -78,12 +76,16 @@ function Meeting({ hubId, pin, token }: MeetingProps) {
     };
   }, [looking, token, hubId, pin, enter]);
 
+  // Going to another page of this tab is leaving.
+  useEffect(() => () => leaveIfInside(entered?.session), [entered]);
+
   if (entered) {
     return <Room entered={entered} onOut={() => setEntered(null)} />;
   }
   if (looking) return <p className="centred">{t.loading}</p>;
   return (
     <JoinPage
+      key={`${hubId} ${pin}`}
       hubId={hubId}
       pin={pin}
       onJoined={(session, joinedId, usedPin) => {

@@ -293,6 +293,18 @@ describe("the way through the network", () => {
     expect(network.connections).toHaveLength(2);
   });
 
+  it("is looked for again when the machine changes its network", async () => {
+    const ada = await joined("ada");
+    await joined("bob");
+    ada.setCamera(stream("audio"));
+    await pass(1_000);
+    ada.around.signs?.network();
+    await pass(1_000);
+    expect(network.connections.map(({ restarts }) => restarts)).toContain(1);
+    expect(network.connections).toHaveLength(2);
+    expect(remote(ada, "bob")?.call.kind).toBe("connected");
+  });
+
   it("does not wait for credentials that do not come", async () => {
     const ada = await joined("ada");
     const around = {

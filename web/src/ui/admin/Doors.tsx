@@ -6,7 +6,8 @@ import { Field } from "../parts/Field";
 import { useText } from "../text";
 import { refusalText, restClient, statusOf } from "./rest";
 
-const SHORTEST = 8;
+/** As the server wants it of a new password. */
+export const SHORTEST = 6;
 
 interface DoorProps {
   onIn: (answer: LoginAnswer) => void;
@@ -68,7 +69,7 @@ export function SetUp({ code, onIn, onUsed }: DoorProps & { code: string; onUsed
   const [busy, setBusy] = useState(false);
   const submit = async (event: FormEvent) => {
     event.preventDefault();
-    if (password.length < SHORTEST) return setProblem(t.admin.passwordShort);
+    if (password.length < SHORTEST) return setProblem(t.admin.passwordShort(SHORTEST));
     if (password !== again) return setProblem(t.admin.passwordsDiffer);
     setBusy(true);
     setProblem(null);
@@ -98,7 +99,7 @@ export function SetUp({ code, onIn, onUsed }: DoorProps & { code: string; onUsed
         label={t.admin.password}
         type="password"
         value={password}
-        hint={t.admin.passwordShort}
+        hint={t.admin.passwordShort(SHORTEST)}
         autoComplete="new-password"
         required
         onChange={(event) => setPassword(event.target.value)}

@@ -4,6 +4,7 @@ import type { RestClient } from "../../protocol/rest";
 import type { Account } from "../../protocol/rest-types";
 import { Field } from "../parts/Field";
 import { useText } from "../text";
+import { SHORTEST } from "./Doors";
 import { useListed } from "./useListed";
 
 interface UsersSectionProps {
@@ -77,7 +78,7 @@ function NewUser({
         value={password}
         autoComplete="new-password"
         required
-        minLength={8}
+        minLength={SHORTEST}
         onChange={(event) => setPassword(event.target.value)}
       />
       <label className="check" htmlFor={id}>

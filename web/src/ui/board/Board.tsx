@@ -95,6 +95,8 @@ export default function Board({ session, me, shown }: BoardProps) {
         isCollaborating
         viewModeEnabled={!shared.writable}
         handleKeyboardGlobally={false}
+        aiEnabled={false}
+        validateEmbeddable={false}
         initialData={{ appState: { viewBackgroundColor: CLEAR, currentItemRoughness: 0 } }}
         UIOptions={{
           canvasActions: {

@@ -1,4 +1,4 @@
-import { useRef, useState } from "react";
+import { useEffect, useState } from "react";
 import type { FormEvent } from "react";
 import type { JoinProblem, RoomSession } from "../../session/api";
 import { HubIdField } from "../join/HubIdField";
@@ -11,7 +11,7 @@ import { relayWish } from "../parts/relay";
 import { useServices } from "../services";
 import { useText } from "../text";
 import { StateLine } from "../workspace/StateLine";
-import { useSnapshot } from "../workspace/useSession";
+import { leaveIfInside, useSnapshot } from "../workspace/useSession";
 
 type Trouble = { kind: "join"; problem: JoinProblem } | { kind: "none-chosen" } | { kind: "digits" };
 
@@ -26,7 +26,6 @@ export function PresentPage({ hubId: givenHubId, pin: givenPin }: { hubId: strin
   const [trouble, setTrouble] = useState<Trouble | null>(null);
   const [session, setSession] = useState<RoomSession | null>(null);
   const wait = useCountdown(trouble?.kind === "join" ? trouble.problem : null);
-  const pinInput = useRef<HTMLDivElement>(null);
 
   if (session) return <Presenting session={session} onDone={() => setSession(null)} />;
   const able = typeof navigator.mediaDevices?.getDisplayMedia === "function";
@@ -88,7 +87,7 @@ export function PresentPage({ hubId: givenHubId, pin: givenPin }: { hubId: strin
               {window.isSecureContext ? t.present.unsupported : t.present.insecure}
             </p>
           )}
-          <div className="field-row" ref={pinInput}>
+          <div className="field-row">
             <HubIdField value={hubId} onChange={setHubId} autoFocus={hubId === ""} />
             <Field
               label={t.join.pin}
@@ -131,6 +130,7 @@ function Presenting({ session, onDone }: { session: RoomSession; onDone: () => v
   const t = useText();
   const snapshot = useSnapshot(session);
   const { save, local, remote } = snapshot;
+  useEffect(() => () => leaveIfInside(session), [session]);
   if (save.kind === "ended") {
     return (
       <div className="page">

@@ -237,7 +237,7 @@ export const de: Messages = {
     name: "Name",
     password: "Passwort",
     passwordAgain: "Passwort noch einmal",
-    passwordShort: "Mindestens 8 Zeichen.",
+    passwordShort: (n) => `Mindestens ${n} Zeichen.`,
     passwordsDiffer: "Die beiden Passwörter unterscheiden sich.",
     wrong: "Name oder Passwort stimmt nicht.",
     rooms: "Räume",

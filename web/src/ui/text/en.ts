@@ -236,7 +236,7 @@ export const en = {
     name: "Name",
     password: "Password",
     passwordAgain: "Password again",
-    passwordShort: "Use at least 8 characters.",
+    passwordShort: (n: number) => `Use at least ${n} characters.`,
     passwordsDiffer: "The two passwords differ.",
     wrong: "Name or password is wrong.",
     rooms: "Rooms",

@@ -8,3 +8,8 @@ export function useSnapshot(session: RoomSession): Snapshot {
     () => session.snapshot(),
   );
 }
+
+/** Leave a meeting that is not over yet. */
+export function leaveIfInside(session: RoomSession | null | undefined): void {
+  if (session && session.snapshot().save.kind !== "ended") session.leave();
+}
