@@ -80,6 +80,9 @@ class Door(Protocol):
     async def set_password(self, name: str, password: str) -> None:
         """Change it and revoke the account's tokens."""
 
+    async def remove_account(self, name: str) -> None:
+        """Remove it with its tokens and tell the bus. Raises NotFound."""
+
     async def scram_verifier(self, name: str) -> ScramVerifier:
         """The account's verifier; for unknown names a fake one that looks and
         costs the same, the same each time."""
@@ -122,9 +125,7 @@ class Door(Protocol):
         """The role somebody has in a room: from a room token, membership, or
         host for administrators."""
 
-    async def admit(
-        self, hub_id: str, participant_id: str, role: Role | None
-    ) -> None:
+    async def admit(self, hub_id: str, participant_id: str, role: Role | None) -> None:
         """Let in from the lobby with a role, or refuse (None)."""
 
     async def kick(self, hub_id: str, participant_id: str) -> None:

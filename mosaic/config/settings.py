@@ -15,7 +15,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """A table of the configuration file."""
 
 
-class Endpoints(Section):
+class Endpoints(Section, frozen=True):
     """Where each service listens: Twisted endpoint strings.
 
     Services that are given the same string share that port.
@@ -35,7 +35,7 @@ class Endpoints(Section):
     metrics: tuple[str, ...] = ()
 
 
-class Tls(Section):
+class Tls(Section, frozen=True):
     """Certificates and deadlines of the shared TLS port."""
 
     certs: str = ""
@@ -43,7 +43,7 @@ class Tls(Section):
     first_bytes_timeout_s: float = 10.0
 
 
-class Turn(Section):
+class Turn(Section, frozen=True):
     """The STUN/TURN relay."""
 
     realm: str = ""
@@ -59,7 +59,7 @@ class Turn(Section):
     queue_bytes: int = 1048576
 
 
-class Drcp(Section):
+class Drcp(Section, frozen=True):
     """Real-time collaboration."""
 
     max_frame_bytes: int = 1048576
@@ -78,7 +78,7 @@ class Drcp(Section):
     unload_after_s: float = 60.0
 
 
-class Xmpp(Section):
+class Xmpp(Section, frozen=True):
     """XMPP client-to-server."""
 
     domain: str = ""
@@ -89,7 +89,7 @@ class Xmpp(Section):
     scram_sha_1: bool = False
 
 
-class Http(Section):
+class Http(Section, frozen=True):
     """REST, uploads and the web pages."""
 
     headers_timeout_s: float = 10.0
@@ -101,7 +101,7 @@ class Http(Section):
     allowed_origins: tuple[str, ...] = ()
 
 
-class Auth(Section):
+class Auth(Section, frozen=True):
     """Passwords, PINs and tokens."""
 
     tries: int = 5
@@ -112,14 +112,14 @@ class Auth(Section):
     scram_iterations: int = 10000
 
 
-class Store(Section):
+class Store(Section, frozen=True):
     """The database."""
 
     url: str = ""
     commit_window_s: float = 0.01
 
 
-class Settings(Section):
+class Settings(Section, frozen=True):
     """The whole configuration."""
 
     state: str = ""

@@ -15,6 +15,9 @@ from twisted.internet.defer import Deferred
 from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account, Blob, Message, Role, Room
 
+EMPTY_UPDATE = b"\x00\x00"
+"""The Yjs update (v1) that changes nothing; it takes a quarantined one's place."""
+
 
 class StoreError(Exception):
     """The store could not do it."""
@@ -56,8 +59,10 @@ class StoredDocument:
     """All that is needed to rebuild one Yjs document.
 
     epoch: UUID text, made when the document is first opened. snapshot: one
-    full update (v1) or b"". updates: those after the snapshot, oldest first.
-    last_seq: the sequence number of the newest update, 0 if none.
+    full update (v1) or b"". updates: those after the snapshot, oldest first,
+    without gaps: updates[i] has the sequence number
+    last_seq - len(updates) + 1 + i. last_seq: the number of the newest update
+    ever kept, 0 if none.
     """
 
     epoch: str
@@ -207,4 +212,7 @@ class Store(Protocol):
     def quarantine_update(
         self, hub_id: str, name: str, seq: int, reason: str
     ) -> Deferred[None]:
-        """Set aside an update that cannot be applied, so that the room opens."""
+        """Set aside an update that cannot be applied, so that the room opens.
+
+        EMPTY_UPDATE takes its place, and later numbers stay. Raises NotFound.
+        """

@@ -39,11 +39,12 @@ def saslprep(text: str) -> str:
             raise SaslprepError(f"U+{ord(char):04X} is not allowed")
         if stringprep.in_table_a1(char):
             raise SaslprepError(f"U+{ord(char):04X} is not assigned")
-    _check_direction(prepared)
+    check_direction(prepared)
     return prepared
 
 
-def _check_direction(text: str) -> None:
+def check_direction(text: str) -> None:
+    """Raises SaslprepError for mixed directions (RFC 3454 section 6)."""
     if not any(stringprep.in_table_d1(char) for char in text):
         return
     if any(stringprep.in_table_d2(char) for char in text):

@@ -1,5 +1,5 @@
 /** Sends chat until it is committed, each message under its one id. */
-import type { DrcpClient, WireError } from "../protocol";
+import type { ClientEvent, WireError } from "../protocol";
 import type { ChatMessage } from "./api";
 import type { ChatLog } from "./chat-log";
 
@@ -8,18 +8,19 @@ const RETRY_MS = 5_000;
 /** The way of our messages to the server. */
 export class ChatSender {
   readonly #log: ChatLog;
-  readonly #client: Pick<DrcpClient, "sendEvent">;
+  readonly #tell: (event: ClientEvent) => boolean;
   readonly #changed: () => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #problem: string | null = null;
 
+  /** tell: sends an event; one that cannot be sent waits for connected(). */
   constructor(
     log: ChatLog,
-    client: Pick<DrcpClient, "sendEvent">,
+    tell: (event: ClientEvent) => boolean,
     changed: () => void,
   ) {
     this.#log = log;
-    this.#client = client;
+    this.#tell = tell;
     this.#changed = changed;
   }
 
@@ -41,13 +42,16 @@ export class ChatSender {
     for (const message of this.#log.pending) this.#offer(message);
   }
 
-  /** An error on channel 0; with 507 nothing is being saved. */
+  /** An error on channel 0 while messages wait: theirs, most probably. */
   refused(error: WireError): void {
     if (this.#log.unsaved === 0) return;
-    if (error.code === 507) this.#problem = "disk-full";
-    else if (error.code === 4413) this.#problem = "too-big";
-    else return;
-    if (error.code === 4413) return; // the same text would be refused again
+    if (error.code === 4400 || error.code === 4413) {
+      // The same text would be refused again: say so, and do not repeat it.
+      this.#problem = error.code === 4413 ? "too-big" : "refused";
+      return;
+    }
+    if (error.code !== 507) return;
+    this.#problem = "disk-full";
     clearTimeout(this.#timer);
     const delay = (error.retry_after_s ?? 0) * 1000 || RETRY_MS;
     this.#timer = setTimeout(() => this.connected(), delay);
@@ -59,9 +63,6 @@ export class ChatSender {
   }
 
   #offer({ text, messageId }: ChatMessage): void {
-    this.#client.sendEvent({
-      type: "chat",
-      data: { text, message_id: messageId },
-    });
+    this.#tell({ type: "chat", data: { text, message_id: messageId } });
   }
 }

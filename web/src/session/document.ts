@@ -25,8 +25,17 @@ export interface DocumentHost {
   changed(): void;
   /** A channel number that is not in use. */
   nextChannel(): number;
+  /** The server's limit. */
+  maxStateVectorBytes(): number;
   /** Whose edits these are; null before the first welcome. */
   owner(): { hubId: string; id: string; name: string } | null;
+}
+
+/** What the code of an error on a document's channel means for saving. */
+function problemOf(code: number | null): SaveProblem {
+  if (code === 507) return "disk-full";
+  if (code === 4413) return "too-big";
+  return code === 4403 ? "forbidden" : "refused";
 }
 
 interface PresenceChange {
@@ -55,8 +64,9 @@ export class RoomDocument implements SharedDoc {
   #synced = false;
   #write = false;
   #problem: SaveProblem | null = null;
-  /** An error said that something was not saved, but not what. */
+  /** Something was refused, and nobody knows what: count nothing as saved. */
   #uncertain = false;
+  #lastError: number | null = null;
   #retryMs = FIRST_RETRY_MS;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #generation = 0;
@@ -114,10 +124,14 @@ export class RoomDocument implements SharedDoc {
     this.#channel = this.#host.nextChannel();
     this.#synced = false;
     this.#uncertain = false;
+    const stateVector = Y.encodeStateVector(this.#doc);
+    // A document that many people wrote outgrows what the server reads: then
+    // it is loaded whole.
+    const known = stateVector.length <= this.#host.maxStateVectorBytes();
     this.#sendOn({
       type: "open",
       name: this.name,
-      stateVector: Y.encodeStateVector(this.#doc),
+      stateVector: known ? stateVector : new Uint8Array(),
     });
   }
 
@@ -177,7 +191,7 @@ export class RoomDocument implements SharedDoc {
         this.permit(message.json.write);
         return;
       case "error":
-        this.#refused(message.json.code);
+        this.#error(message.json.code);
         return;
       case "close":
         this.#channel = null;
@@ -246,6 +260,7 @@ export class RoomDocument implements SharedDoc {
       if (this.#channel !== message.channel) return;
     }
     this.#synced = true;
+    if (this.#unsaved.size === 0) this.#allWell();
     if (this.#write) {
       const update = this.#unsaved.takeAll(lacking);
       if (update !== null) this.#sendUpdate(SyncStep.reply, update);
@@ -258,15 +273,14 @@ export class RoomDocument implements SharedDoc {
     this.#sendOn({ type: "queryAwareness" });
     const local = this.#awareness.getLocalState();
     if (local === null) return;
-    const user = { ...(local["user"] as object | undefined), ...owner };
+    const user = owner === null ? {} : { id: owner.id, name: owner.name };
     // Twice: the server announced the end of our last connection with the
     // next clock, and a state must be newer than that to be heard.
     this.#awareness.setLocalState(local);
-    this.#awareness.setLocalState(
-      owner === null
-        ? local
-        : { ...local, user: { ...user, id: owner.id, name: owner.name } },
-    );
+    this.#awareness.setLocalState({
+      ...local,
+      user: { ...(local["user"] as object | undefined), ...user },
+    });
   }
 
   #sync(step: number, data: Uint8Array): void {
@@ -290,37 +304,53 @@ export class RoomDocument implements SharedDoc {
   }
 
   #settled(saved: boolean): void {
-    if (saved && this.#uncertain) return;
-    this.#unsaved.settle(saved);
-    if (!saved) {
-      this.#problem ??= "refused";
-      this.#retryLater();
-    } else if (!this.#unsaved.hasRefused) {
-      this.#problem = null;
-      this.#retryMs = FIRST_RETRY_MS;
-    }
+    // After a refusal nobody knows which update an answer belongs to.
+    if (this.#uncertain) return;
+    if (saved) {
+      this.#unsaved.settle(true);
+      if (!this.#unsaved.hasRefused) this.#allWell();
+      if (this.#unsaved.isCareful) this.#flush();
+    } else this.#refused();
     this.#keep(false);
     this.#host.changed();
   }
 
-  #refused(code: number): void {
-    if (code === 4403) {
-      this.#problem = "forbidden";
-      this.#write = false;
-    } else if (code === 4413) {
-      this.#problem = "too-big";
-    } else {
-      this.#problem = code === 507 ? "disk-full" : (this.#problem ?? "refused");
-      this.#uncertain = true;
-      this.#retryLater();
+  #allWell(): void {
+    this.#problem = null;
+    this.#retryMs = FIRST_RETRY_MS;
+  }
+
+  /** An update was not kept, for the reason of the last error. */
+  #refused(): void {
+    const code = this.#lastError;
+    this.#problem = problemOf(code);
+    if (code === 4400 || code === 4413) {
+      if (this.#unsaved.isCareful) {
+        // It was the only one on its way: the others need not suffer.
+        this.#unsaved.settle(false);
+        this.#flush();
+        return;
+      }
+      this.#unsaved.beCareful();
+      this.#reopen();
+      return;
     }
-    this.#keep(true);
+    this.#uncertain = true;
+    if (code === 4403) this.#write = false;
+    else this.#retryLater();
+  }
+
+  /** The reason of the refusal that follows; or the channel does not open. */
+  #error(code: number): void {
+    this.#lastError = code;
+    if (this.#synced) return;
+    this.#problem = problemOf(code);
+    this.#retryLater();
     this.#host.changed();
   }
 
   /** Offer everything again on a new channel, where the count begins anew. */
   #retryLater(): void {
-    if (this.#problem === "too-big" || this.#problem === "forbidden") return;
     // An error and a status may tell of the same refusal: wait once.
     if (this.#retryTimer !== undefined) return;
     this.#retryTimer = setTimeout(() => this.#reopen(), this.#retryMs);
@@ -368,6 +398,8 @@ export class RoomDocument implements SharedDoc {
       (id) => id !== this.#awareness.clientID,
     );
     removeAwarenessStates(this.#awareness, others, this);
+    // With their clocks remembered, the same states would not be heard again.
+    for (const id of others) this.#awareness.meta.delete(id);
   }
 
   #keep(soon: boolean): void {

@@ -19,6 +19,8 @@ export function endReason(
     case "unauthenticated":
       return "expired";
     case "forbidden":
+      if (ended.reason === "kicked") return "kicked";
+      if (ended.reason === "refused") return "refused";
       return entered ? "kicked" : "refused";
     case "no-room":
       return "closed";

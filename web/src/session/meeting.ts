@@ -2,6 +2,7 @@
 import {
   DrcpClient,
   RestClient,
+  type ClientEvent,
   type ConnectionState,
   type Message,
   type ServerEvent,
@@ -28,6 +29,11 @@ import { forgetToken, rememberToken } from "./token-memory";
 /** Pages of 100 messages fetched by themselves after an absence. */
 const GAP_PAGES = 5;
 
+/** Unless the welcome says otherwise. */
+const MAX_STATE_VECTOR_BYTES = 4096;
+/** The resync that follows an admission comes sooner than this. */
+const ADMISSION_MS = 2_000;
+
 /** The session behind the workspace page. Connects when it is made. */
 export class MeetingSession implements RoomSession {
   readonly #environment: Environment;
@@ -45,6 +51,9 @@ export class MeetingSession implements RoomSession {
   #ended: EndReason | null = null;
   #said = "";
   #rttMs: number | null = null;
+  #maxStateVectorBytes = MAX_STATE_VECTOR_BYTES;
+  /** Runs while we are admitted but do not know who is there. */
+  #admission: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     token: string,
@@ -62,8 +71,7 @@ export class MeetingSession implements RoomSession {
         joined: (id) => this.#mesh.joined(id),
         left: (id) => this.#mesh.left(id),
         role: (role) => this.#role(role),
-        // Only a new welcome tells a guest who was there before.
-        admitted: () => this.#client.reconnect(),
+        admitted: () => this.#admitted(),
       },
       changed,
     );
@@ -84,10 +92,15 @@ export class MeetingSession implements RoomSession {
         send: (...messages) => this.#client.send(...messages),
         changed,
         owner: () => this.#owner(),
+        maxStateVectorBytes: () => this.#maxStateVectorBytes,
       },
       environment.keeper,
     );
-    this.#chat = new ChatSender(this.#room.chat, this.#client, changed);
+    this.#chat = new ChatSender(
+      this.#room.chat,
+      (event) => this.#tell(event),
+      changed,
+    );
     this.#local = new LocalStreams(
       () => this.#localChanged(),
       () => this.stopScreen(),
@@ -161,7 +174,7 @@ export class MeetingSession implements RoomSession {
   }
 
   react(emoji: string): void {
-    this.#client.sendEvent({ type: "reaction", data: { emoji } });
+    this.#tell({ type: "reaction", data: { emoji } });
   }
 
   setCamera(stream: MediaStream | null): void {
@@ -239,6 +252,8 @@ export class MeetingSession implements RoomSession {
 
   #connection(state: ConnectionState): void {
     if (state.kind === "live") {
+      this.#maxStateVectorBytes =
+        state.welcome.limits["max_state_vector_bytes"] ?? MAX_STATE_VECTOR_BYTES;
       const newestSeq = this.#room.chat.newestSeq;
       const mustTell = this.#room.welcome(state.welcome);
       if (newestSeq !== null && !state.welcome.resumed) {
@@ -260,6 +275,8 @@ export class MeetingSession implements RoomSession {
   /** In the room: by welcome, or after the lobby. */
   #enter(mustTell: boolean): void {
     this.#entered = true;
+    clearTimeout(this.#admission);
+    this.#admission = undefined;
     const { people, mine } = this.#room;
     if (mustTell) this.#client.sendEvent({ type: "state", data: mine });
     this.#documents.connect();
@@ -267,6 +284,12 @@ export class MeetingSession implements RoomSession {
     const others = people.others.map(({ id }) => id);
     if (people.me !== null) this.#mesh.live(people.me.id, others);
     if (people.me?.role === "host") void this.#fetchLobby();
+  }
+
+  /** A host let us in; a resync, or else a new welcome, tells who is there. */
+  #admitted(): void {
+    clearTimeout(this.#admission);
+    this.#admission = setTimeout(() => this.#client.reconnect(), ADMISSION_MS);
   }
 
   #message(message: Message): void {
@@ -280,6 +303,7 @@ export class MeetingSession implements RoomSession {
         break;
       case "resync":
         this.#room.resync(message.json);
+        if (this.#admission !== undefined) this.#enter(true);
         break;
       case "signal":
         if (message.json.from !== undefined) {
@@ -294,6 +318,11 @@ export class MeetingSession implements RoomSession {
         this.#chat.refused(message.json);
     }
     this.#store.changed();
+  }
+
+  /** Send an event, unless we are offline or in the lobby. */
+  #tell(event: ClientEvent): boolean {
+    return !this.#room.waiting && this.#client.sendEvent(event);
   }
 
   #role(role: Role): void {
@@ -315,8 +344,8 @@ export class MeetingSession implements RoomSession {
 
   #announce(state: Partial<RoomState["mine"]>): void {
     this.#room.setMine(state);
-    // Not connected: the next welcome compares and tells.
-    this.#client.sendEvent({ type: "state", data: state });
+    // If this cannot be sent, the next welcome compares and tells.
+    this.#tell({ type: "state", data: state });
     this.#store.changed();
   }
 
@@ -375,6 +404,7 @@ export class MeetingSession implements RoomSession {
 
   #end(reason: EndReason): void {
     this.#ended = reason;
+    clearTimeout(this.#admission);
     this.#unwatch();
     this.#mesh.close();
     this.#local.stop();

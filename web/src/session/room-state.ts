@@ -108,8 +108,7 @@ export class RoomState {
         this.setLobby(event.data.waiting);
         return;
       case "admitted":
-        this.#waiting = false;
-        this.#watcher.admitted();
+        this.#admit(event.data.role);
         return;
     }
     if (event.seq <= this.#seq) return; // replayed, and in the state already
@@ -134,6 +133,15 @@ export class RoomState {
   /** The room changed. */
   setRoom({ hub_id, name, locked, lobby }: WireRoom): void {
     this.#room = { hubId: hub_id, name, locked, lobby };
+  }
+
+  #admit(role: Role): void {
+    const { me } = this.people;
+    if (!this.#waiting || me === null) return;
+    this.#waiting = false;
+    this.people.setMe({ ...me, role });
+    this.#watcher.role(role);
+    this.#watcher.admitted();
   }
 
   #happened(event: ServerEvent): void {

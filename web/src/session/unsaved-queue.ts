@@ -11,12 +11,14 @@ interface Entry {
  * Edits wait here from the moment they are made until the server says that
  * they are committed, so that `size` is what would be lost right now.
  *
- * Acknowledgements come in the order of sending, one for each message.
+ * Acknowledgements come in the order of sending, one for each message;
+ * refusals come when they like.
  */
 export class UnsavedQueue {
   #unsent: Entry[] = [];
   #sent: Entry[] = [];
   #refused: Entry[] = [];
+  #careful = false;
 
   /** Edits that are not committed. */
   get size(): number {
@@ -30,20 +32,20 @@ export class UnsavedQueue {
     return this.#refused.length > 0;
   }
 
-  /** True if something waits to be sent. */
-  get hasUnsent(): boolean {
-    return this.#unsent.length > 0;
-  }
-
   /** An edit was made. */
   push(update: Uint8Array, edits = 1): void {
     this.#unsent.push({ update, edits });
     // A long time offline must not make each merge longer than the last.
-    if (this.#unsent.length > 100) this.#unsent = [merged(this.#unsent)];
+    if (!this.#careful && this.#unsent.length > 100) this.#unsent = [merged(this.#unsent)];
   }
 
-  /** Take what waits as one message's update; null if nothing does. */
+  /**
+   * Take what waits as one message's update; null if nothing does.
+   *
+   * While careful, one entry at a time, and none while one is on its way.
+   */
   take(): Uint8Array | null {
+    if (this.#careful) return this.#takeOne();
     if (this.#unsent.length === 0) return null;
     const entry = merged(this.#unsent);
     this.#unsent = [];
@@ -59,6 +61,13 @@ export class UnsavedQueue {
    * on disk, and only an acknowledgement says which.
    */
   takeAll(repetition: Uint8Array | null): Uint8Array | null {
+    if (this.#careful && this.size > 0) {
+      // What is refused for good is offered last, and alone.
+      this.#unsent = [...this.#sent, ...this.#unsent, ...this.#refused];
+      this.#sent = [];
+      this.#refused = [];
+      return this.#takeOne();
+    }
     // With no edit of ours known, what the server lacks is still one unsaved.
     const edits = this.size === 0 ? 1 : 0;
     this.#unsent = [
@@ -70,6 +79,19 @@ export class UnsavedQueue {
     this.#refused = [];
     this.#sent = [];
     return this.take();
+  }
+
+  /**
+   * From now on send one entry at a time: a refusal does not say what it
+   * refuses, and it may overtake the acknowledgements of what went before.
+   */
+  beCareful(): void {
+    this.#careful = true;
+  }
+
+  /** Whether a refusal can be told to belong to one entry. */
+  get isCareful(): boolean {
+    return this.#careful;
   }
 
   /** The oldest message sent was committed, or refused. */
@@ -89,6 +111,15 @@ export class UnsavedQueue {
     this.#unsent = [];
     this.#sent = [];
     this.#refused = [];
+    this.#careful = false;
+  }
+
+  #takeOne(): Uint8Array | null {
+    if (this.#sent.length > 0) return null;
+    const entry = this.#unsent.shift();
+    if (entry === undefined) return null;
+    this.#sent.push(entry);
+    return entry.update;
   }
 }
 

@@ -155,6 +155,24 @@ describe("chat", () => {
     expect(texts(ada)).toEqual(["once"]);
   });
 
+  it("says that a message was refused, and does not repeat it", async () => {
+    const ada = await joined("ada");
+    server.event = () => undefined; // this one is never committed
+    ada.sendChat("x");
+    for (const connection of server.connections) {
+      const json = { code: 4400, message: "chat takes 4000 characters" };
+      connection.deliver({ channel: 0, type: "error", json });
+    }
+    await pass(30_000);
+    expect(ada.snapshot().save).toEqual({
+      kind: "cannot-save",
+      reason: "refused",
+      unsaved: 1,
+    });
+    const sent = server.seen.filter(({ message }) => message.type === "event");
+    expect(sent).toHaveLength(1);
+  });
+
   it("ignores blanks", async () => {
     const ada = await joined("ada");
     ada.sendChat("  \n");
@@ -225,36 +243,41 @@ describe("hosts", () => {
 });
 
 describe("the lobby", () => {
-  it("waits, opens nothing, and enters when admitted", async () => {
+  it("waits, opens nothing and says nothing", async () => {
     server.account("gus", "editor", true);
-    await joined("ada");
     const gus = await joined("gus");
     gus.open("board");
+    gus.setHand(true);
+    gus.sendChat("hello?");
     await pass(50);
     expect(gus.snapshot().save).toEqual({ kind: "waiting" });
-    expect(server.seen.filter(({ from }) => from === "p-gus")).toMatchObject([
-      { message: { type: "ping" } },
-    ]);
-    const account = server.accounts.get("gus");
-    if (account === undefined) throw new Error("no account");
-    account.waiting = false;
-    for (const connection of server.connections) {
-      if (connection.account !== account) continue;
-      connection.deliver({
-        channel: 0,
-        type: "event",
-        json: {
-          type: "admitted",
-          seq: server.seq,
-          at: 0,
-          from: null,
-          data: { role: "editor" },
-        },
-      });
-    }
-    await pass(100);
+    expect(server.seen).toMatchObject([{ message: { type: "ping" } }]);
+  });
+
+  it.each([
+    ["a resync", true],
+    ["a new welcome, if no resync comes", false],
+  ])("is left with %s", async (_how, resync) => {
+    server.account("gus", "editor", true);
+    const ada = await joined("ada");
+    ada.sendChat("hello");
+    const gus = await joined("gus");
+    gus.open("board");
+    gus.setHand(true);
+    const open = vi.spyOn(server, "document");
+    server.admit("gus", resync);
+    await pass(2_500);
+    expect(open).toHaveBeenCalledWith("board");
     expect(gus.snapshot().save).toEqual({ kind: "live", unsaved: 0 });
     expect(names(gus)).toEqual(["gus", "ada"]);
+    expect(texts(gus)).toEqual(["hello"]);
+    expect(
+      server.seen.filter(
+        ({ from, message }) => from === "p-gus" && message.type === "open",
+      ),
+    ).toHaveLength(1);
+    expect(names(ada)).toEqual(["ada", "gus"]);
+    expect(ada.snapshot().people[1]?.hand).toBe(true);
   });
 });
 
@@ -268,6 +291,7 @@ describe("the end", () => {
   it.each([
     [4401, "", "expired"],
     [4403, "", "kicked"],
+    [4403, "kicked", "kicked"],
     [4404, "", "closed"],
     [4409, "", "replaced"],
     [4423, "the room is closed", "closed"],

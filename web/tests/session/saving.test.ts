@@ -116,6 +116,66 @@ describe("saved is never a lie", () => {
     expect(committed("notes/minutes")).toBe("one two");
   });
 
+  it("saves the others when one edit is refused ahead of their answers", async () => {
+    const ada = await joined("ada");
+    const notes = ada.open("notes/minutes");
+    await pass(50);
+    server.disk = "hangs";
+    server.maxUpdateBytes = 500;
+    type(notes, "small ");
+    await pass(100);
+    notes.doc.getText("big").insert(0, "x".repeat(1_000));
+    await pass(100);
+    expect(ada.snapshot().save).toMatchObject({ reason: "too-big", unsaved: 2 });
+    server.release();
+    await pass(1_000);
+    expect(ada.snapshot().save).toMatchObject({ reason: "too-big", unsaved: 1 });
+    expect(committed("notes/minutes")).toBe("small ");
+    type(notes, "later");
+    await pass(1_000);
+    expect(ada.snapshot().save).toMatchObject({ reason: "too-big", unsaved: 1 });
+    server.maxUpdateBytes = Infinity;
+    server.cut();
+    await pass(2_000);
+    expect(ada.snapshot().save).toEqual({ kind: "live", unsaved: 0 });
+    expect(committed("notes/minutes")).toBe("small later");
+    expect(
+      server.document("notes/minutes").committed.getText("big").length,
+    ).toBe(1_000);
+  });
+
+  it("tries again to open a document that could not be opened", async () => {
+    const ada = await joined("ada");
+    const document = vi.spyOn(server, "document");
+    document.mockImplementationOnce(() => {
+      throw new Error("refused");
+    });
+    const board = ada.open("board");
+    await pass(50);
+    expect(board.synced).toBe(false);
+    expect(ada.snapshot().save).toEqual({ kind: "connecting" });
+    await pass(6_000);
+    expect(board.synced).toBe(true);
+    expect(ada.snapshot().save).toEqual({ kind: "live", unsaved: 0 });
+  });
+
+  it("loads a document whole when its state vector is too long to send", async () => {
+    server.limits = { max_state_vector_bytes: 3 };
+    const ada = await joined("ada");
+    const notes = ada.open("notes/minutes");
+    await pass(50);
+    type(notes, "abc");
+    await pass(50);
+    server.cut();
+    await pass(2_000);
+    const opens = server.seen.map(({ message }) =>
+      message.type === "open" ? message.stateVector.length : -1,
+    );
+    expect(opens.filter((length) => length >= 0)).toEqual([1, 0]);
+    expect(ada.snapshot().save).toEqual({ kind: "live", unsaved: 0 });
+    expect(text(notes)).toBe("abc");
+  });
+
   it("offers unacknowledged edits again, though the server has them in memory", async () => {
     const ada = await joined("ada");
     const notes = ada.open("notes/minutes");
@@ -353,5 +413,20 @@ describe("presence", () => {
     expect([...theirs.awareness.getStates().keys()]).toEqual([
       theirs.awareness.clientID,
     ]);
+  });
+
+  it("is there again at once after a return", async () => {
+    const ada = await joined("ada");
+    const bob = await joined("bob");
+    const mine = ada.open("board");
+    const theirs = bob.open("board");
+    await pass(100);
+    for (const connection of server.connections) {
+      if (connection.account?.person.name === "ada") connection.die(1006);
+    }
+    expect(mine.awareness.getStates().size).toBe(1);
+    await pass(1_000);
+    const state = mine.awareness.getStates().get(theirs.awareness.clientID);
+    expect(state).toEqual({ user: { id: "p-bob", name: "bob" } });
   });
 });

@@ -49,7 +49,8 @@ export function JoinPage({ hubId: givenHubId, pin: givenPin, onJoined }: JoinPag
     keep("name", name.trim());
     session.setMicOn(preview.micOn);
     session.setCamOn(preview.camOn && preview.camera === null);
-    session.setCamera(preview.take());
+    // Who is quicker than the camera joins at once; it follows.
+    void preview.take().then((stream) => session.setCamera(stream));
     onJoined(session, hubId, pin);
   };
 

@@ -144,8 +144,11 @@ export interface Preview extends Opened {
   setCamOn(on: boolean): void;
   choose(kind: DeviceKind, deviceId: string): void;
   retry(): void;
-  /** Hand the stream over; the preview will not stop it when it goes. */
-  take(): MediaStream | null;
+  /**
+   * Hand the stream over once it is there (a prompt may still be open); the
+   * preview will not stop it when it goes.
+   */
+  take(): Promise<MediaStream | null>;
 }
 
 const CLOSED: Opened = { stream: null, camera: null, microphone: null };
@@ -160,13 +163,16 @@ export function usePreview(): Preview {
   const taken = useRef(false);
   const held = useRef<MediaStream | null>(null);
   held.current = opened.stream;
+  const opening = useRef<Promise<Opened>>(Promise.resolve(CLOSED));
 
   useEffect(() => {
     let gone = false;
     setBusy(true);
-    void openDevices({ audio: true, video: camOn }).then((next) => {
+    const round = openDevices({ audio: true, video: camOn });
+    opening.current = round;
+    void round.then((next) => {
       if (gone) {
-        stopTracks(next.stream);
+        if (!taken.current || opening.current !== round) stopTracks(next.stream);
         return;
       }
       setOpened((before) => {
@@ -209,7 +215,7 @@ export function usePreview(): Preview {
     retry: () => setRound((n) => n + 1),
     take: () => {
       taken.current = true;
-      return opened.stream;
+      return opening.current.then((last) => last.stream);
     },
   };
 }

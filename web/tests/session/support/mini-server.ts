@@ -37,6 +37,9 @@ export class MiniServer {
   readonly chat: WireChat[] = [];
   readonly seen: { from: string; message: Message }[] = [];
   disk: Disk = "commits";
+  /** Updates longer than this are refused at once, ahead of older answers. */
+  maxUpdateBytes = Infinity;
+  limits: Record<string, number> = {};
   down = false;
   seq = 0;
   #sockets = 0;
@@ -110,6 +113,35 @@ export class MiniServer {
     else commit();
   }
 
+  /** A host lets someone in. */
+  admit(token: string, resync: boolean): void {
+    const account = this.accounts.get(token);
+    if (account === undefined) throw new Error(`no account ${token}`);
+    const { person } = account;
+    this.event(person.id, { type: "join", data: person });
+    account.waiting = false;
+    const connection = [...this.connections].find(
+      (other) => other.account === account,
+    );
+    const data = { role: person.role };
+    const json = { type: "admitted", seq: this.seq, at: 0, from: null, data } as const;
+    connection?.deliver({ channel: 0, type: "event", json });
+    if (!resync) return;
+    const people = this.people();
+    connection?.deliver({
+      channel: 0,
+      type: "resync",
+      json: { seq: this.seq, people, chat: this.chat },
+    });
+  }
+
+  /** Who is in the room. */
+  people(): WirePerson[] {
+    return [...this.connections]
+      .filter((other) => other.account?.waiting === false)
+      .map((other) => other.account?.person as WirePerson);
+  }
+
   /** Send an event to everybody in the room, the sender too. */
   event(from: string | null, body: Pick<ServerEvent, "type" | "data">): void {
     this.seq += 1;
@@ -131,6 +163,8 @@ export class ServerSocket implements Socket {
   onclose: ((event: never) => unknown) | null = null;
   account: Account | null = null;
   readonly channels = new Map<number, string>();
+  /** The last awareness update on each channel. */
+  readonly states = new Map<number, Message>();
   readonly #server: MiniServer;
   readonly #number: number;
   #dead = false;
@@ -201,6 +235,7 @@ export class ServerSocket implements Socket {
       case "sync":
         return this.#sync(message.channel, message.step, message.data);
       case "awareness":
+        this.states.set(message.channel, message);
         return this.#fanOut(message.channel, message);
       case "event":
         return this.#event(message.json as never);
@@ -229,9 +264,7 @@ export class ServerSocket implements Socket {
       server.event(person.id, { type: "join", data: person });
       this.account = account;
     }
-    const people = [...server.connections]
-      .filter((other) => other.account?.waiting === false)
-      .map((other) => other.account?.person as WirePerson);
+    const people = server.people();
     this.deliver({
       channel: 0,
       type: "welcome",
@@ -244,7 +277,7 @@ export class ServerSocket implements Socket {
         waiting,
         room: { hub_id: HUB, name: "Room", locked: false, lobby: false },
         seq: server.seq,
-        limits: {},
+        limits: server.limits,
         server_time: 0,
         people: waiting ? [] : people,
         chat: waiting ? [] : server.chat.slice(-50),
@@ -254,16 +287,34 @@ export class ServerSocket implements Socket {
   }
 
   #open(channel: number, name: string, stateVector: Uint8Array): void {
-    const { doc, epoch } = this.#server.document(name);
+    let document: Document;
+    try {
+      document = this.#server.document(name);
+    } catch {
+      const json = { code: 4500, message: "the document cannot be read" };
+      this.deliver({ channel, type: "error", json });
+      return;
+    }
+    const { doc, epoch } = document;
     this.channels.set(channel, name);
     this.deliver({
       channel,
       type: "opened",
       epoch,
       write: this.account?.person.role !== "viewer",
-      update: Y.encodeStateAsUpdate(doc, stateVector),
+      update:
+        stateVector.length === 0
+          ? Y.encodeStateAsUpdate(doc)
+          : Y.encodeStateAsUpdate(doc, stateVector),
       stateVector: Y.encodeStateVector(doc),
     });
+    for (const other of this.#server.connections) {
+      for (const [theirs, state] of other === this ? [] : other.states) {
+        if (other.channels.get(theirs) === name) {
+          this.deliver({ ...state, channel });
+        }
+      }
+    }
   }
 
   #sync(channel: number, step: number, data: Uint8Array): void {
@@ -271,6 +322,12 @@ export class ServerSocket implements Socket {
     if (name === undefined || step === 0) return;
     if (this.account?.person.role === "viewer") {
       const json = { code: 4403, message: "viewers do not write" };
+      this.deliver({ channel, type: "error", json });
+      this.deliver({ channel, type: "syncStatus", saved: false });
+      return;
+    }
+    if (data.length > this.#server.maxUpdateBytes) {
+      const json = { code: 4413, message: "the document is full" };
       this.deliver({ channel, type: "error", json });
       this.deliver({ channel, type: "syncStatus", saved: false });
       return;

@@ -1,0 +1,188 @@
+"""The door of the house: everything that auth.interface.Door promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.interfaces import IReactorTime
+
+from mosaic.auth.accounts import AccountDesk, RunInThread
+from mosaic.auth.backoff import Backoff
+from mosaic.auth.interface import Forbidden, Issued, TurnCredentials
+from mosaic.auth.issue import TokenDesk
+from mosaic.auth.rooms import RoomDesk
+from mosaic.auth.tries import Tries
+from mosaic.auth.turns import KeyedLocks
+from mosaic.bus.interface import Bus
+from mosaic.config.settings import Auth
+from mosaic.store.interface import Store
+from mosaic.wire.sasl.verifier import ScramVerifier
+from mosaic.workspace.model import Account, Principal, Role, Room
+
+
+class CredentialMinter(Protocol):
+    """Makes TURN credentials (an HMAC over the user name)."""
+
+    def mint(self, subject: str, *, now: float, ttl_s: int) -> tuple[str, str]:
+        """User name and credential for somebody. now: Unix seconds."""
+
+
+class HouseDoor:
+    """One Door over a store and a bus.
+
+    clock: the reactor's, for back-off. wall: Unix seconds now, for expiry.
+    server_key: secret bytes that stay the same after a restart. turn_urls:
+    the TURN URLs that a client which reached us at `host` should try.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        bus: Bus,
+        *,
+        clock: IReactorTime,
+        wall: Callable[[], float],
+        settings: Auth,
+        server_key: bytes,
+        run_in_thread: RunInThread,
+        credentials: CredentialMinter,
+        credential_ttl_s: int,
+        turn_urls: Callable[[str], tuple[str, ...]],
+    ) -> None:
+        self._wall = wall
+        self._credentials = credentials
+        self._credential_ttl_s = credential_ttl_s
+        self._turn_urls = turn_urls
+        backoff = Backoff(
+            tries=settings.tries,
+            first_s=settings.backoff_s,
+            max_s=settings.max_backoff_s,
+        )
+        locks = KeyedLocks(clock)
+        self._tries = Tries(backoff, locks, clock)
+        self._tokens = TokenDesk(store, settings, wall=wall)
+        self._accounts = AccountDesk(
+            store,
+            bus,
+            self._tokens,
+            self._tries,
+            locks,
+            server_key=server_key,
+            iterations=settings.scram_iterations,
+            run_in_thread=run_in_thread,
+        )
+        self._rooms = RoomDesk(store, bus, self._tokens, self._tries, wall=wall)
+
+    # Sessions -------------------------------------------------------------
+    async def log_in(self, name: str, password: str, *, address: str) -> Issued:
+        """A session token. Raises WrongCredentials or TryLater."""
+        return await self._accounts.log_in(name, password, address=address)
+
+    async def log_out(self, token: str) -> None:
+        """Revoke a token."""
+        await self._tokens.revoke(token)
+
+    async def principal(self, token: str) -> Principal:
+        """Who it is. Raises InvalidToken."""
+        return await self._tokens.principal(token)
+
+    async def forget_expired(self) -> int:
+        """Remove tokens that can never be used again; how many."""
+        return await self._tokens.forget_expired()
+
+    # Accounts -------------------------------------------------------------
+    async def new_setup_code(self) -> str | None:
+        """A one-time code, or None once there is an administrator."""
+        return await self._accounts.new_setup_code()
+
+    async def set_up(self, code: str, name: str, password: str) -> Issued:
+        """Make the first administrator. Raises InvalidToken, NameTaken, ValueError."""
+        return await self._accounts.set_up(code, name, password)
+
+    async def add_account(self, name: str, password: str, *, admin: bool) -> Account:
+        """Raises NameTaken, ValueError for a bad name or password."""
+        return await self._accounts.add(name, password, admin=admin)
+
+    async def set_password(self, name: str, password: str) -> None:
+        """Change it and revoke the account's tokens. Raises NotFound, ValueError."""
+        await self._accounts.set_password(name, password)
+
+    async def remove_account(self, name: str) -> None:
+        """Remove it and its tokens, and tell. Raises NotFound, ValueError."""
+        await self._accounts.remove(name)
+
+    async def scram_verifier(self, name: str) -> ScramVerifier:
+        """The account's verifier; for unknown names a fake one."""
+        return await self._accounts.scram_verifier(name)
+
+    # Back-off -------------------------------------------------------------
+    def check_tries(self, *, account: str, address: str) -> None:
+        """Raises TryLater while the account or the address is backed off."""
+        self._tries.check(account=account, address=address)
+
+    def note_failure(self, *, account: str, address: str) -> None:
+        """Count a failed try (5, then back-off)."""
+        self._tries.note_failure(account=account, address=address)
+
+    def note_success(self, *, account: str, address: str) -> None:
+        """Forget the account's failures from this address."""
+        self._tries.note_success(account=account, address=address)
+
+    # Rooms ----------------------------------------------------------------
+    async def create_room(
+        self, name: str, *, owner: str | None, alias: str | None = None
+    ) -> Room:
+        """A new room with a random Hub ID and PIN. Raises NameTaken, ValueError."""
+        return await self._rooms.create(name, owner=owner, alias=alias)
+
+    async def join(
+        self,
+        hub_id: str,
+        *,
+        name: str,
+        pin: str | None,
+        address: str,
+        session: Principal | None = None,
+    ) -> Issued:
+        """A room token for a guest (PIN) or a member (session)."""
+        return await self._rooms.join(
+            hub_id, name=name, pin=pin, address=address, session=session
+        )
+
+    async def room_token(
+        self, hub_id: str, *, role: Role, name: str, ttl_s: float, account: str | None
+    ) -> Issued:
+        """A room token with the role. Raises NotFound, ValueError."""
+        return await self._rooms.token(
+            hub_id, role=role, name=name, ttl_s=ttl_s, account=account
+        )
+
+    async def role_in(self, principal: Principal, hub_id: str) -> Role | None:
+        """The role somebody has in a room, None while in its lobby."""
+        return await self._rooms.role_in(principal, hub_id)
+
+    async def admit(self, hub_id: str, participant_id: str, role: Role | None) -> None:
+        """Let in, refuse, or give another role. Raises NotFound."""
+        await self._rooms.admit(hub_id, participant_id, role)
+
+    async def kick(self, hub_id: str, participant_id: str) -> None:
+        """Revoke the participant's token and tell the room. Raises NotFound."""
+        await self._rooms.kick(hub_id, participant_id)
+
+    # TURN -----------------------------------------------------------------
+    def turn_credentials(self, principal: Principal, host: str) -> TurnCredentials:
+        """Credentials for our own STUN/TURN. Raises Forbidden in the lobby."""
+        if principal.waiting:
+            raise Forbidden("wait until the host lets you in")
+        username, credential = self._credentials.mint(
+            principal.participant_id or principal.account or "guest",
+            now=self._wall(),
+            ttl_s=self._credential_ttl_s,
+        )
+        return TurnCredentials(
+            urls=self._turn_urls(host),
+            username=username,
+            credential=credential,
+            ttl=self._credential_ttl_s,
+        )

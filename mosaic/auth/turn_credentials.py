@@ -1,0 +1,101 @@
+"""Time-limited TURN credentials: `expiry:id` and an HMAC of it.
+
+The scheme that coturn, eturnal and the WebRTC services share
+(draft-uberti-behave-turn-rest): no account is needed, any node that has the
+secret can check, and nothing is stored but who was put out early.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+LEEWAY_S = 60.0
+"""Wall clocks differ; a credential lives this much longer than it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class MintedCredential:
+    """What a client needs; expires_at in seconds since 1970."""
+
+    username: str
+    password: str
+    expires_at: int
+
+
+def password_of(secret: bytes, username: str) -> str:
+    """base64(HMAC-SHA1(secret, username)): what every TURN server expects."""
+    return base64.b64encode(hmac.digest(secret, username.encode(), "sha1")).decode()
+
+
+def owner_of(username: str) -> str:
+    """The participant or account that a username was minted for."""
+    return username.partition(":")[2]
+
+
+def expiry_of(username: str) -> int | None:
+    """Seconds since 1970, or None if the username is not of our form."""
+    digits, _, owner = username.partition(":")
+    if not owner or len(digits) > 12 or not (digits.isascii() and digits.isdecimal()):
+        return None
+    return int(digits)
+
+
+class TurnSecrets:
+    """Mints with the first secret, checks with all of them.
+
+    secrets: at least one, the newest first; the others are on their way out.
+    ttl_s: how long a credential lives.
+
+    Raises ValueError without a secret.
+    """
+
+    def __init__(self, secrets: Sequence[bytes], *, ttl_s: int) -> None:
+        if not secrets or not all(secrets):
+            raise ValueError("TURN credentials need a secret")
+        self._secrets = tuple(secrets)
+        self._ttl_s = ttl_s
+        self._revoked: dict[str, float] = {}
+
+    def mint(self, owner: str, now: float) -> MintedCredential:
+        """Credentials for a participant or account. now: seconds since 1970."""
+        if not owner:
+            raise ValueError("TURN credentials belong to somebody")
+        expires_at = int(now) + self._ttl_s
+        username = f"{expires_at}:{owner}"
+        return MintedCredential(
+            username, password_of(self._secrets[0], username), expires_at
+        )
+
+    def passwords_for(self, username: str, now: float) -> tuple[str, ...]:
+        """The passwords that a username may have had; none if it may not pass.
+
+        TURN never sends the password but signs with it, so the server tries
+        one for each secret. Refused: another form, expired, revoked.
+        """
+        expires_at = expiry_of(username)
+        if expires_at is None or expires_at + LEEWAY_S <= now:
+            return ()
+        if expires_at <= self._revoked.get(owner_of(username), -1.0):
+            return ()
+        return tuple(password_of(secret, username) for secret in self._secrets)
+
+    def check(self, username: str, password: str, now: float) -> bool:
+        """Whether a username and password pass, in constant time."""
+        sent = password.encode()
+        matches = [
+            hmac.compare_digest(sent, held.encode())
+            for held in self.passwords_for(username, now)
+        ]
+        return any(matches)
+
+    def revoke(self, owner: str, now: float) -> None:
+        """Refuse everything minted for somebody until now.
+
+        Kept in memory for as long as such a credential could live.
+        """
+        for name in [n for n, ends in self._revoked.items() if ends + LEEWAY_S <= now]:
+            del self._revoked[name]
+        self._revoked[owner] = int(now) + self._ttl_s

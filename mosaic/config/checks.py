@@ -1,0 +1,102 @@
+"""Rules for values that types alone do not express."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+import msgspec
+
+from mosaic.config.errors import ConfigError
+from mosaic.config.settings import Endpoints, Settings
+
+_HOST = re.compile(
+    r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+    r"(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*",
+    re.IGNORECASE,
+)
+_MAY_BE_ZERO = {"store.commit_window_s", "drain_s"}
+
+
+def check_values(settings: Settings) -> None:
+    """Raise ConfigError for the first value that cannot work."""
+    if not (_HOST.fullmatch(settings.public_host) or _address(settings.public_host)):
+        raise ConfigError(
+            "public_host",
+            f"{settings.public_host!r} is not a host name; "
+            "give the name that browsers use, without scheme or port",
+        )
+    _check_numbers(settings, "")
+    _check_turn(settings)
+    _check_endpoints(settings.endpoints)
+    if settings.store.commit_window_s > 0.02:
+        raise ConfigError(
+            "store.commit_window_s",
+            f"{settings.store.commit_window_s} is above 0.02: an edit may not wait "
+            "longer for the disk",
+        )
+
+
+def _address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_numbers(section: msgspec.Struct, prefix: str) -> None:
+    for name in section.__struct_fields__:
+        value = getattr(section, name)
+        key = prefix + name
+        if isinstance(value, msgspec.Struct):
+            _check_numbers(value, f"{key}.")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            least_allowed = value >= 0 if key in _MAY_BE_ZERO else value > 0
+            if not least_allowed:
+                raise ConfigError(key, f"{value} is not a positive number")
+
+
+def _check_turn(settings: Settings) -> None:
+    first, last = settings.turn.relay_ports
+    if not (1024 <= first <= 65535 and 1024 <= last <= 65535):
+        raise ConfigError(
+            "turn.relay_ports", f"[{first}, {last}] must lie in 1024 to 65535"
+        )
+    if first > last:
+        raise ConfigError(
+            "turn.relay_ports", f"first port {first} is above last port {last}"
+        )
+    if len(settings.turn.realm.encode()) > 12:
+        raise ConfigError(
+            "turn.realm",
+            f"{settings.turn.realm!r} is longer than 12 bytes: answers to strangers "
+            "must stay short",
+        )
+    for cidr in settings.turn.allow_peers:
+        try:
+            ipaddress.ip_network(cidr)
+        except ValueError as error:
+            raise ConfigError(
+                "turn.allow_peers",
+                f"{cidr!r} is not a network in CIDR notation ({error}); "
+                "for example 10.20.0.0/16",
+            ) from error
+    for key, version in (("relay_address_v4", 4), ("relay_address_v6", 6)):
+        text = getattr(settings.turn, key)
+        if text and not (
+            _address(text) and ipaddress.ip_address(text).version == version
+        ):
+            raise ConfigError(f"turn.{key}", f"{text!r} is no IPv{version} address")
+
+
+def _check_endpoints(endpoints: Endpoints) -> None:
+    for name in endpoints.__struct_fields__:
+        for text in getattr(endpoints, name):
+            wants_udp = name == "turn_udp"
+            if not text or ":" not in text or text.startswith("udp:") != wants_udp:
+                example = "udp:3478" if wants_udp else "mosaic-tls:443 or tcp:8080"
+                raise ConfigError(
+                    f"endpoints.{name}",
+                    f"{text!r} is no endpoint string; for example {example}",
+                )

@@ -1,0 +1,126 @@
+"""The media data plane: sockets, and packets between clients and peers.
+
+A plane owns every UDP socket of the relay. It moves ChannelData, Send and Data
+by its own tables, and hands every other STUN message to the control side. The
+control side changes the tables by commands, which take effect in their order;
+what must wait for them (the answer to the client) goes through `settled`.
+
+One contract suite runs over every plane (tests/contracts/test_relay.py). None
+may need more than this interface: the native plane keeps its tables in a
+thread of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from mosaic.wire.stun.address import Address, FiveTuple
+
+Control = Callable[[bytes, FiveTuple], None]
+"""Called with each STUN message that is not data."""
+
+Sink = Callable[[bytes], None]
+"""Takes one whole frame for a stream client."""
+
+
+class RelayError(Exception):
+    """A relay socket cannot be opened."""
+
+
+class NoRelayPort(RelayError):
+    """Every port of the range is taken, or no descriptor is left."""
+
+
+class HostUnavailable(RelayError):
+    """The machine has no such address."""
+
+
+@dataclass(slots=True)
+class PlaneCounters:
+    """Plain numbers for metrics; they only grow.
+
+    *_no_route: no allocation, permission or channel lets the packet through.
+    *_failed: the kernel would not take it.
+    """
+
+    from_clients: int = 0
+    from_clients_bytes: int = 0
+    from_peers: int = 0
+    from_peers_bytes: int = 0
+    hairpins: int = 0
+    from_clients_no_route: int = 0
+    from_peers_no_route: int = 0
+    to_clients_failed: int = 0
+    to_peers_failed: int = 0
+    to_peers_refused: int = 0
+    not_stun: int = 0
+
+
+class RelayPlane(Protocol):
+    """A data plane. Times are seconds on the clock that it was given."""
+
+    @property
+    def counters(self) -> PlaneCounters:
+        """What has moved so far."""
+
+    def start(self, control: Control) -> None:
+        """Begin to hand over STUN messages (on the reactor's thread)."""
+
+    def stop(self) -> None:
+        """Close every socket; nothing is called after this returns."""
+
+    def listen(self, host: str, port: int) -> Address:
+        """Open a UDP listener; port 0 picks one. Raises OSError.
+
+        An IPv6 listener takes IPv6 alone. A wildcard listener answers from
+        the address that the client reached.
+        """
+
+    def send(self, to: FiveTuple, data: bytes) -> None:
+        """An answer, over the listener or stream that the client used."""
+
+    def attach_stream(self, five_tuple: FiveTuple, sink: Sink) -> None:
+        """A TCP or TLS client has connected."""
+
+    def detach_stream(self, five_tuple: FiveTuple) -> None:
+        """It has gone. Its allocation is closed by a command."""
+
+    def stream_received(self, five_tuple: FiveTuple, message: bytes) -> None:
+        """One whole message from a stream client."""
+
+    def open_relay(
+        self,
+        relay: int,
+        five_tuple: FiveTuple,
+        *,
+        bind: str,
+        advertise: str,
+        expires_at: float,
+        even: bool = False,
+    ) -> Address:
+        """Open an allocation's socket on a random port; how peers see it.
+
+        relay: a number that is never used again. Raises RelayError.
+        """
+
+    def extend(self, relay: int, expires_at: float) -> None:
+        """The allocation passes packets until then."""
+
+    def permit(
+        self, relay: int, host: str, expires_at: float, *, own_only: bool
+    ) -> None:
+        """Install or refresh a permission.
+
+        own_only: it counts between relayed addresses of ours alone.
+        """
+
+    def bind(self, relay: int, channel: int, peer: Address, expires_at: float) -> None:
+        """Bind or refresh a channel, after a permission for the peer's host."""
+
+    def close(self, relay: int) -> None:
+        """End an allocation. Commands for a number that is gone do nothing."""
+
+    def settled(self, done: Callable[[], None]) -> None:
+        """Call back when every command so far has taken effect."""

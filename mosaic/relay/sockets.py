@@ -1,0 +1,226 @@
+"""UDP sockets for the pure-Python plane: open, and read until dry.
+
+Not Twisted's DatagramProtocol: reading into one buffer and many datagrams a
+wake-up moves half as many packets again for the same work.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from errno import EADDRINUSE, EADDRNOTAVAIL, EMFILE, ENFILE
+from typing import Any
+
+from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from mosaic.relay.interface import HostUnavailable, NoRelayPort
+from mosaic.wire.stun.address import Address, unpack_host
+
+LISTENER_BUFFER_BYTES = 4 << 20
+RELAY_BUFFER_BYTES = 256 << 10
+_ROUNDS = 64
+_RANDOM_TRIES = 32
+_SWEEP = 1024
+_SO_RCVBUFFORCE = 33
+_IP_PKTINFO: int = getattr(socket, "IP_PKTINFO", 8)
+_ANCILLARY_BYTES = socket.CMSG_SPACE(20)
+
+Received = Callable[[memoryview, Address, Address], None]
+"""Payload (valid during the call), who sent it, which of our addresses got it."""
+
+
+def open_udp(host: str, port: int, buffer_bytes: int) -> socket.socket:
+    """A bound, non-blocking UDP socket; IPv6 ones take IPv6 alone.
+
+    No SO_REUSEADDR: two processes must not share a port silently.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        _set_receive_buffer(made, buffer_bytes)
+        made.setblocking(False)
+        made.bind((host, port))
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def _set_receive_buffer(sock: socket.socket, size_bytes: int) -> None:
+    """Past the system's limit where we may, else up to it."""
+    for option in (_SO_RCVBUFFORCE, socket.SO_RCVBUF):
+        with suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, option, size_bytes)
+            return
+
+
+def open_on_random_port(
+    host: str, ports: tuple[int, int], unfit: Callable[[int], bool]
+) -> socket.socket:
+    """A relay socket on an unpredictable port of [first, last].
+
+    Raises NoRelayPort or HostUnavailable.
+    """
+    first, last = ports
+    size = last - first + 1
+    start = secrets.randbelow(size)
+    guesses = [first + secrets.randbelow(size) for _ in range(_RANDOM_TRIES)]
+    sweep = (first + (start + step) % size for step in range(min(size, _SWEEP)))
+    for port in (*guesses, *sweep):
+        if unfit(port):
+            continue
+        try:
+            return open_udp(host, port, RELAY_BUFFER_BYTES)
+        except OSError as error:
+            if error.errno == EADDRNOTAVAIL:
+                raise HostUnavailable(host) from error
+            if error.errno in (EMFILE, ENFILE):
+                break
+            if error.errno != EADDRINUSE:
+                continue
+    raise NoRelayPort(f"no port of {first}-{last} is free on {host}")
+
+
+@implementer(IReadDescriptor)
+class UdpSocket:
+    """A socket in the reactor whose datagrams go to one function.
+
+    At most `_ROUNDS` datagrams a wake-up, so that one flood does not starve
+    the other sockets. `address` is what it is bound to.
+    """
+
+    def __init__(
+        self, reactor: IReactorFDSet, sock: socket.socket, received: Received
+    ) -> None:
+        self._reactor = reactor
+        self._sock = sock
+        self._received = received
+        self._closed = False
+        self._buffer = memoryview(bytearray(65536))
+        name = sock.getsockname()
+        self.address = Address(name[0], name[1])
+        reactor.addReader(self)
+
+    def fileno(self) -> int:
+        """The descriptor, or -1 when it is closed."""
+        return self._sock.fileno()
+
+    def logPrefix(self) -> str:
+        """Twisted's name for this reader."""
+        return "turn-udp"
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The reactor gives up on the socket (at its end, or a bad descriptor)."""
+        self.close()
+
+    def close(self) -> None:
+        """Out of the reactor first, then closed: a number that the kernel
+        hands out again must never reach this reader."""
+        if not self._closed:
+            self._closed = True
+            self._reactor.removeReader(self)
+            self._sock.close()
+
+    def doRead(self) -> None:
+        """Read until the socket is dry or the round is over."""
+        receive, buffer, address = self._sock.recvfrom_into, self._buffer, self.address
+        for _ in range(_ROUNDS):
+            if self._closed:
+                return
+            try:
+                size, sender = receive(buffer)
+            except BlockingIOError:
+                return
+            except OSError:  # an ICMP error for an earlier datagram
+                continue
+            self._received(buffer[:size], _peer(sender), address)
+
+    def send(self, data: bytes | memoryview, to: Address) -> bool:
+        """Whether the kernel took it; never waits."""
+        try:
+            self._sock.sendto(data, to)
+        except OSError:
+            return False
+        return True
+
+
+def _peer(sender: Any) -> Address:
+    return Address(sender[0], sender[1])
+
+
+class ListenerSocket(UdpSocket):
+    """Bound to one address: everything that arrives is for it."""
+
+    def reply(self, data: bytes, to: Address, server: Address) -> bool:
+        """Answer from the address that was reached."""
+        return self.send(data, to)
+
+
+class WildcardSocket(ListenerSocket):
+    """Bound to every address of a family: the kernel tells which one was
+    reached, and is told which one answers (IP_PKTINFO)."""
+
+    def __init__(
+        self, reactor: IReactorFDSet, sock: socket.socket, received: Received
+    ) -> None:
+        self._v6 = sock.family == socket.AF_INET6
+        self._reached: dict[bytes, Address] = {}
+        self._sources: dict[str, list[tuple[int, int, bytes]]] = {}
+        if self._v6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        else:
+            sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+        super().__init__(reactor, sock, received)
+
+    def doRead(self) -> None:
+        """As for other sockets, with the address that was reached."""
+        receive, buffer = self._sock.recvmsg_into, self._buffer
+        buffers = [buffer]
+        for _ in range(_ROUNDS):
+            if self._closed:
+                return
+            try:
+                size, ancillary, _, sender = receive(buffers, _ANCILLARY_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:  # an ICMP error for an earlier datagram
+                continue
+            self._received(buffer[:size], _peer(sender), self._server(ancillary))
+
+    def _server(self, ancillary: list[tuple[int, int, bytes]]) -> Address:
+        if not ancillary:
+            return self.address
+        info = ancillary[0][2]
+        held = self._reached.get(info)
+        return held if held is not None else self._note(info)
+
+    def _note(self, info: bytes) -> Address:
+        """Remember an address of this machine, and how to send from it."""
+        if len(self._reached) >= 1024:
+            self._reached.clear()
+            self._sources.clear()
+        if self._v6:
+            host = unpack_host(info[:16])
+            source = (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, info)
+        else:
+            # in_pktinfo: interface, the local address, the header's address
+            host = unpack_host(info[4:8])
+            packed = struct.pack("=i4s4s", 0, info[4:8], bytes(4))
+            source = (socket.IPPROTO_IP, _IP_PKTINFO, packed)
+        self._sources[host] = [source]
+        self._reached[info] = Address(host, self.address.port)
+        return self._reached[info]
+
+    def reply(self, data: bytes, to: Address, server: Address) -> bool:
+        """Answer from the address that was reached."""
+        with suppress(OSError):
+            self._sock.sendmsg([data], self._sources.get(server.host, ()), 0, to)
+            return True
+        return False

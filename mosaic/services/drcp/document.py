@@ -1,0 +1,462 @@
+"""One live document: batches in, one set of bytes out, a journal beside it."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from mosaic.config.settings import Drcp
+from mosaic.services.drcp.awareness import AwarenessTable
+from mosaic.services.drcp.counters import Counters
+from mosaic.services.drcp.journal import Edit, Journal
+from mosaic.services.drcp.member import Attachment
+from mosaic.services.drcp.pace import MIN_TICK_S, Pace
+from mosaic.services.drcp.replica import CrdtError, Replica, chunks, merged, rebuild
+from mosaic.services.drcp.shared import Shared, spawn
+from mosaic.store.interface import Store
+from mosaic.wire.drcp.framing import websocket_frames
+from mosaic.wire.drcp.lib0 import ProtocolError
+from mosaic.wire.drcp.yprotocols import AwarenessEntry, Step, decode_awareness
+from mosaic.workspace.documents import MalformedUpdate, UpdateSummary, check_update
+
+_log = Logger()
+
+_Pending = tuple[Edit, UpdateSummary]
+
+
+class LiveDocument:
+    """A document while somebody has it open.
+
+    Updates and awareness wait in a batch. The first after a quiet tick is
+    flushed on the same reactor turn, so that a lone typist waits for nobody.
+    A flush merges, applies once, frames once for each kind of framing and
+    writes the same bytes to every member.
+    """
+
+    def __init__(
+        self,
+        *,
+        hub_id: str,
+        name: str,
+        store: Store,
+        settings: Drcp,
+        reactor: IReactorTime,
+        pace: Pace,
+        counters: Counters,
+    ) -> None:
+        self.hub_id = hub_id
+        self.name = name
+        self.epoch = ""
+        self.attachments: dict[Attachment, None] = {}
+        self.awareness: AwarenessTable[Attachment] = AwarenessTable(
+            _stamp, lambda a, b: a.member.participant_id == b.member.participant_id
+        )
+        self._store = store
+        self._settings = settings
+        self._reactor = reactor
+        self._pace = pace
+        self._counters = counters
+        self._replica = Replica()
+        self._journal = self._new_journal(0)
+        self._pending: list[_Pending] = []
+        self._pending_bytes = 0
+        self._flush_call: IDelayedCall | None = None
+        self._snapshot_call: IDelayedCall | None = None
+        self._last_flush = reactor.seconds() - 1
+        self._cost_s = 0.0
+        self._dirty = False
+        self._ready = Shared(self._load)
+
+    # Loading --------------------------------------------------------------
+    def ready(self) -> Deferred[None]:
+        """Fires when it is loaded; one load, any number of waiters."""
+        return self._ready.get()
+
+    async def _load(self) -> None:
+        stored = await self._store.load_document(self.hub_id, self.name)
+        self._replica, poison = rebuild(stored)
+        self.epoch = stored.epoch
+        unsaved = self._journal.unsaved
+        self._journal.stop()
+        self._journal = self._new_journal(stored.last_seq)
+        for edit in unsaved:
+            self._replica.apply([(edit.update, check_update(edit.update))], edit.update)
+        if unsaved:
+            self._journal.append(unsaved)
+        self._dirty = self._dirty or bool(stored.updates)
+        for seq, reason in poison.items():
+            self._counters.quarantined += 1
+            _log.error(
+                "update {seq} of {name} in {hub_id} is set aside: {reason}",
+                seq=seq, name=self.name, hub_id=self.hub_id, reason=reason,
+            )  # fmt: skip
+            await self._store.quarantine_update(self.hub_id, self.name, seq, reason)
+
+    def _new_journal(self, last_seq: int) -> Journal:
+        return Journal(
+            self._store,
+            hub_id=self.hub_id,
+            name=self.name,
+            last_seq=last_seq,
+            reactor=self._reactor,
+            counters=self._counters,
+        )
+
+    async def _rebuild(self) -> None:
+        """After a panic: from the journal, never from the CRDT's memory."""
+        await self._journal.settled()
+        self._ready = Shared(self._load)
+        await self._ready.get()
+        self.flush()
+
+    # Members --------------------------------------------------------------
+    def attach(self, attachment: Attachment) -> None:
+        """A member joins; call after flush() and encoding its diff."""
+        self.attachments[attachment] = None
+
+    def detach(self, attachment: Attachment) -> None:
+        """A member leaves; the last one leaves a snapshot behind."""
+        self.attachments.pop(attachment, None)
+        self.awareness.leave(attachment)
+        if self.attachments:
+            if self.awareness.pending:
+                self._schedule()
+        else:
+            spawn(self.snapshot(), "the snapshot of an empty document")
+
+    def diff(self, state_vector: bytes) -> bytes:
+        """Everything that a holder of the state vector lacks, batch included.
+
+        Raises ProtocolError: 4413 too long, 4400 malformed.
+        """
+        if len(state_vector) > self._settings.max_state_vector_bytes:
+            raise ProtocolError("the state vector is too long", code=4413)
+        self.flush()
+        try:
+            return self._replica.diff(state_vector)
+        except MalformedUpdate as error:
+            raise ProtocolError(str(error)) from None
+        except CrdtError as failure:
+            self._failed(failure)
+            raise ProtocolError("the document cannot be read", code=4500) from None
+
+    def state_vector(self) -> bytes:
+        """Raises ProtocolError (4500)."""
+        try:
+            return self._replica.state_vector()
+        except CrdtError as failure:
+            self._failed(failure)
+            raise ProtocolError("the document cannot be read", code=4500) from None
+
+    # Incoming -------------------------------------------------------------
+    def receive_update(self, attachment: Attachment, update: bytes) -> None:
+        """Check and queue one update; refusals are told to the sender."""
+        self._counters.updates_in += 1
+        refusal = self._queue(attachment, update)
+        if refusal is not None:
+            self._counters.updates_refused += 1
+            attachment.refuse(*refusal)
+
+    def _queue(self, attachment: Attachment, update: bytes) -> tuple[int, str] | None:
+        member = attachment.member
+        try:
+            summary = check_update(update)
+        except MalformedUpdate as error:
+            return 4400, str(error)
+        if summary.is_empty:
+            # Hocuspocus counts the answer to its step 1, empty or not.
+            if not member.native:
+                attachment.status(True)
+            return None
+        if not member.role.may_edit:
+            return 4403, "viewers do not edit"
+        if not self._has_room(len(update)):
+            return 4413, "the document is full"
+        if not self._replica.accepts(summary):
+            return 4413, "too many updates wait for others"
+        edit = Edit(update, member.participant_id, attachment)
+        self._pending.append((edit, summary))
+        self._pending_bytes += len(update)
+        self._schedule()
+        return None
+
+    def receive_awareness(self, attachment: Attachment, data: bytes) -> None:
+        """Stamp and queue awareness states; refusals are told to the sender."""
+        self._counters.awareness_in += 1
+        if len(data) > self._settings.max_awareness_bytes:
+            attachment.error(4413, "the awareness update is too large")
+            return
+        try:
+            refused = self.awareness.receive(attachment, decode_awareness(data))
+        except ProtocolError as error:
+            attachment.error(error.code, str(error))
+            return
+        if refused:
+            self._counters.awareness_refused += len(refused)
+            attachment.error(4403, "an awareness state of somebody else")
+        if self.awareness.pending:
+            self._schedule()
+
+    def _has_room(self, size: int) -> bool:
+        limit = self._settings.max_document_bytes
+        if self._replica.size_bytes + self._pending_bytes + size <= limit:
+            return True
+        try:
+            # The sum of updates is an over-estimate: ask for the true size.
+            self._replica.full()
+        except CrdtError as failure:
+            self._failed(failure)
+            return False
+        return self._replica.size_bytes + self._pending_bytes + size <= limit
+
+    # The batch ------------------------------------------------------------
+    def _schedule(self) -> None:
+        if self._flush_call is not None:
+            return
+        since = self._reactor.seconds() - self._last_flush
+        tick = self._pace.tick_s(self._cost_s) if self._cost_s else MIN_TICK_S
+        self._pace.due += 1
+        self._flush_call = self._reactor.callLater(max(0.0, tick - since), self._due)
+
+    def _due(self) -> None:
+        self._flush_call = None
+        self._pace.due -= 1
+        self.flush()
+
+    def flush(self) -> None:
+        """Apply the batch, send it to everybody, and append it to the journal."""
+        if self._flush_call is not None:
+            self._flush_call.cancel()
+            self._flush_call = None
+            self._pace.due -= 1
+        if not self._ready.done or not (self._pending or self.awareness.pending):
+            return
+        started = self._reactor.seconds()
+        pending, self._pending, self._pending_bytes = self._pending, [], 0
+        if pending:
+            self._mark_behind()
+        updates, edits = self._apply(pending)
+        self._fan_out(updates, self.awareness.take_pending())
+        if edits:
+            self._journal.append(edits)
+            self._arm_snapshot()
+        self._counters.flushes += 1
+        self._last_flush = self._reactor.seconds()
+        self._cost_s = self._last_flush - started
+
+    def _apply(self, pending: list[_Pending]) -> tuple[list[bytes], list[Edit]]:
+        """The merged updates to send, and the edits to keep."""
+        updates: list[bytes] = []
+        edits: list[Edit] = []
+        at = 0
+        for chunk in chunks(edit.update for edit, _ in pending):
+            part = pending[at : at + len(chunk)]
+            at += len(chunk)
+            try:
+                update = merged(chunk)
+                self._replica.apply([(e.update, s) for e, s in part], update)
+            except CrdtError as failure:
+                self._failed(failure)
+                part = self._apply_singly(part, failure)
+                updates += [edit.update for edit, _ in part]
+            else:
+                updates.append(update)
+            edits += [edit for edit, _ in part]
+        return updates, edits
+
+    def _apply_singly(self, part: list[_Pending], known: CrdtError) -> list[_Pending]:
+        """Find the culprits of a failed merge; those that can be applied."""
+        good = []
+        for edit, summary in part:
+            failure: CrdtError | None = known
+            if len(part) > 1:
+                failure = self._try_one(edit, summary)
+            if failure is None:
+                good.append((edit, summary))
+                continue
+            self._counters.updates_refused += 1
+            # Only attachments queue edits here.
+            cast(Attachment, edit.author).refuse(4400, "it cannot be applied")
+        return good
+
+    def _try_one(self, edit: Edit, summary: UpdateSummary) -> CrdtError | None:
+        try:
+            self._replica.apply([(edit.update, summary)], edit.update)
+        except CrdtError as failure:
+            self._failed(failure)
+            return failure
+        return None
+
+    def _failed(self, failure: CrdtError) -> None:
+        """After a panic the document is built anew from the journal."""
+        if failure.panicked and self._ready.done:
+            self._counters.crdt_panics += 1
+            _log.error(
+                "the CRDT panicked in {name} of {hub_id}: {reason}",
+                name=self.name, hub_id=self.hub_id, reason=str(failure),
+            )  # fmt: skip
+            self._reactor.callLater(0, self._start_rebuild)
+
+    def _start_rebuild(self) -> None:
+        if self._ready.done:
+            spawn(self._rebuild(), "the rebuild of a document")
+
+    # Outgoing -------------------------------------------------------------
+    def _mark_behind(self) -> None:
+        """Members whose queue is full get a diff later, from what they have."""
+        state_vector: bytes | None = None
+        for attachment in self.attachments:
+            outbound = attachment.member.outbound
+            if attachment.behind is None and outbound.is_full:
+                if state_vector is None:
+                    state_vector = self.state_vector()
+                attachment.behind = state_vector
+                outbound.fall_behind()
+
+    def _fan_out(self, updates: list[bytes], entries: list[AwarenessEntry]) -> None:
+        """One write for each member; one encoding for each framing."""
+        frames: dict[tuple[object, bool, bool], bytes] = {}
+        for attachment in list(self.attachments):
+            member = attachment.member
+            with_updates = bool(updates) and attachment.behind is None
+            with_awareness = bool(entries) and not member.outbound.paused
+            if entries and not with_awareness:
+                attachment.awareness_stale = True
+            if not with_updates and not with_awareness:
+                continue
+            key = (attachment.key, with_updates, with_awareness)
+            data = frames.get(key)
+            if data is None:
+                data = frames[key] = _frame(
+                    attachment,
+                    updates if with_updates else [],
+                    entries if with_awareness else [],
+                )
+            self._counters.deliveries += 1
+            member.outbound.write(data)
+
+    def catch_up(self, attachment: Attachment) -> None:
+        """The member drained: one diff from where it was, and all awareness."""
+        framing, channel = attachment.member.framing, attachment.channel
+        if attachment.behind is not None:
+            behind, attachment.behind = attachment.behind, None
+            self._counters.slow_diffs += 1
+            update = self.diff(behind)
+            attachment.member.send(framing.sync(channel, Step.UPDATE, update))
+        if attachment.awareness_stale:
+            attachment.awareness_stale = False
+            # Null states too: what left meanwhile must go from the screen.
+            entries = self.awareness.everything()
+            attachment.member.send(framing.batch(channel, b"", entries))
+
+    def keep_alive(self) -> None:
+        """Clients of other makes hang up after 30 s without a message."""
+        for attachment in self.attachments:
+            if not attachment.member.native:
+                payloads = attachment.member.framing.keep_alive(attachment.channel)
+                attachment.member.send(payloads)
+
+    # Keeping --------------------------------------------------------------
+    def _arm_snapshot(self) -> None:
+        self._dirty = True
+        if self._snapshot_call is None:
+            self._snapshot_call = self._reactor.callLater(
+                self._settings.snapshot_after_s, self._snapshot_due
+            )
+
+    def _snapshot_due(self) -> None:
+        self._snapshot_call = None
+        spawn(self.snapshot(), "a snapshot")
+
+    async def snapshot(self) -> bool:
+        """Replace the journal by one full state, if all of it is in there.
+
+        False if not: an update waits for another that has not come, is not
+        committed, or nothing changed.
+        """
+        if not self._ready.done:
+            return False
+        self.flush()
+        await self._journal.settled()
+        if not self._dirty or not self._replica.is_complete:
+            return False
+        if not self._journal.is_quiet or not self._ready.done:
+            return False
+        through_seq = self._journal.last_seq
+        try:
+            state = self._replica.full()
+        except CrdtError as failure:
+            self._failed(failure)
+            return False
+        self._dirty = False
+        saved = maybeDeferred(
+            self._store.save_snapshot,
+            self.hub_id,
+            self.name,
+            state,
+            through_seq=through_seq,
+        )
+        return await saved.addCallbacks(self._snapshot_saved, self._snapshot_failed)
+
+    def _snapshot_saved(self, _: None) -> bool:
+        self._counters.snapshots += 1
+        return True
+
+    def _snapshot_failed(self, failure: Failure) -> bool:
+        self._dirty = True
+        _log.warn(
+            "no snapshot of {name} in {hub_id}: {reason}",
+            name=self.name, hub_id=self.hub_id, reason=failure.getErrorMessage(),
+        )  # fmt: skip
+        return False
+
+    @property
+    def is_saved(self) -> bool:
+        """Nothing would be lost if the process ended now."""
+        return not self._pending and self._journal.is_quiet
+
+    async def drain(self) -> None:
+        """Flush, commit, snapshot; what is unsaved is tried once more."""
+        self.flush()
+        await self._journal.settled()
+        self._journal.retry_now()
+        await self.snapshot()
+
+    def stop(self) -> None:
+        """No more timers."""
+        self._journal.stop()
+        for call in (self._flush_call, self._snapshot_call):
+            if call is not None and call.active():
+                call.cancel()
+        if self._flush_call is not None:
+            self._pace.due -= 1
+        self._flush_call = self._snapshot_call = None
+
+
+def _frame(
+    attachment: Attachment, updates: list[bytes], entries: list[AwarenessEntry]
+) -> bytes:
+    """WebSocket frames with a batch, for every member with the same key."""
+    framing, channel = attachment.member.framing, attachment.channel
+    payloads: list[bytes] = []
+    for update in updates[:-1]:
+        payloads += framing.batch(channel, update, ())
+    payloads += framing.batch(channel, updates[-1] if updates else b"", entries)
+    return websocket_frames(payloads)
+
+
+def _stamp(attachment: Attachment, state: object) -> object:
+    """The server owns user.name and user.id."""
+    stamped = dict(state) if isinstance(state, dict) else {"value": state}
+    user = stamped.get("user")
+    member = attachment.member
+    stamped["user"] = {
+        **(user if isinstance(user, dict) else {}),
+        "name": member.name,
+        "id": member.participant_id,
+    }
+    return stamped

@@ -1,0 +1,161 @@
+"""The native door: `/drcp`, subprotocol drcp.1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from mosaic.services.drcp.connection import BoundedWire, Connection, Entrance
+from mosaic.services.drcp.member import Member
+from mosaic.services.drcp.room import LiveRoom
+from mosaic.wire.drcp import events as ev
+from mosaic.wire.drcp.lib0 import ProtocolError
+from mosaic.wire.drcp.native import (
+    NativeFraming,
+    Session,
+    close_message,
+    json_message,
+    opened_message,
+)
+from mosaic.wire.drcp.yprotocols import Type
+from mosaic.workspace.model import Role
+
+FRAMING = NativeFraming()
+
+
+class NativeConnection(Connection):
+    """Hello, then documents on channels and the room's events on channel 0."""
+
+    native = True
+
+    def __init__(self, service: Entrance, wire: BoundedWire) -> None:
+        self._session = Session()
+        super().__init__(service, wire, FRAMING, self._session)
+        self._member: Member | None = None
+        self._room: LiveRoom | None = None
+
+    def perform(self, event: ev.Event) -> Coroutine[Any, Any, None] | None:
+        """Do what the client asked for. Raises ProtocolError."""
+        match event:
+            case ev.Hello():
+                return self._hello(event)
+            case ev.Violation():
+                self.violated(event.code, event.message, event.channel)
+                return None
+            case ev.Ping():
+                self.send(self.framing.pong(event.channel))
+                return None
+        member, room = self._member, self._room
+        if member is None or room is None:
+            raise ProtocolError("hello must come first", code=4401)
+        return self._inside(member, room, event)
+
+    def _inside(
+        self, member: Member, room: LiveRoom, event: ev.Event
+    ) -> Coroutine[Any, Any, None] | None:
+        match event:
+            case ev.Open():
+                return self._open(member, room, event)
+            case ev.RoomEvent():
+                self._guarded(room.receive_event, member, event.type, event.data)
+            case ev.Signal():
+                self._guarded(room.relay_signal, member, event.to, event.data)
+            case ev.Rpc():
+                self._call(event)
+            case ev.Refresh():
+                return self._refresh(member, room, event)
+            case _:
+                channel = getattr(event, "channel", None)
+                attachment = member.attachments.get(channel or 0)
+                if attachment is not None:
+                    return self.in_document(attachment, event)
+        return None
+
+    def _guarded(self, call: Callable[..., None], *args: object) -> None:
+        """A refused event is told on channel 0 and does not end anything."""
+        try:
+            call(*args)
+        except ProtocolError as error:
+            self._error(error.code, str(error))
+
+    def _error(self, code: int, message: str) -> None:
+        body = {"code": code, "message": message}
+        self.send([json_message(0, Type.ERROR, body)])
+
+    async def _hello(self, hello: ev.Hello) -> None:
+        try:
+            principal, room = await self.service.admit(hello.token)
+        except ProtocolError as error:
+            self.service.counters.refused_connections += 1
+            self.close(error.code, str(error))
+            return
+        if self.closed:
+            return
+        self._room = room
+        self._member = member = self.join(principal, room)
+        self.send([b"".join(room.welcome(member, hello.resume))])
+        room.welcomed(member)
+
+    async def _open(self, member: Member, room: LiveRoom, event: ev.Open) -> None:
+        assert isinstance(event.channel, int)
+        try:
+            if member.waiting:
+                raise ProtocolError("you are in the lobby", code=4423)
+            attachment = await self.attach(member, room, event.channel, event.name)
+            if event.channel not in self._session.open_channels:
+                return
+            document = attachment.document
+            update = document.diff(event.state_vector)
+            state_vector = document.state_vector()
+        except ProtocolError:
+            self._session.close_channel(event.channel)
+            raise
+        attachment.open()
+        opened = opened_message(
+            event.channel,
+            epoch=document.epoch,
+            write=member.role.may_edit,
+            update=update,
+            state_vector=state_vector,
+        )
+        states = document.awareness.states()
+        if states:
+            opened += self.framing.batch(event.channel, b"", states)[0]
+        self.send([opened])
+
+    def _call(self, call: ev.Rpc) -> None:
+        body: dict[str, Any] = {"id": call.id}
+        if call.method == "time":
+            body["result"] = {"server_time": self.service.wall_clock()}
+        else:
+            body["error"] = {"code": 4404, "message": "no such method"}
+        self.send([json_message(0, Type.RPC_RESULT, body)])
+
+    async def _refresh(
+        self, member: Member, room: LiveRoom, refresh: ev.Refresh
+    ) -> None:
+        try:
+            principal = await self.service.principal(refresh.token)
+        except ProtocolError as error:
+            self._error(error.code, str(error))
+            return
+        same = principal.participant_id == member.participant_id
+        if not same or principal.hub_id != room.room.hub_id:
+            self._error(4403, "the token is another participant's")
+            return
+        member.principal = principal
+        if principal.role is not None and not principal.waiting:
+            room.change_role(member, principal.role)
+        self.check_expiry()
+
+    def role_changed(self, member: Member) -> None:
+        """perm, on channel 0."""
+        super().role_changed(member)
+        role: Role = member.role
+        body = {"role": role.value, "write": role.may_edit}
+        self.send([json_message(0, Type.PERM, body)])
+
+    def close_document(self, channel: int) -> None:
+        """The server closes a channel."""
+        self._session.close_channel(channel)
+        self.send([close_message(channel)])

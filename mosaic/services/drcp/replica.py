@@ -1,0 +1,187 @@
+"""One Yjs document in memory, fenced: whatever the CRDT does stays in here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from pycrdt import Doc, merge_updates
+
+from mosaic.store.interface import StoredDocument
+from mosaic.workspace.documents import (
+    EMPTY_STATE_VECTOR,
+    EMPTY_UPDATE,
+    MalformedUpdate,
+    UpdateSummary,
+    check_state_vector,
+    check_update,
+)
+
+T = TypeVar("T")
+
+MERGE_UPDATES = 300
+MERGE_BYTES = 65536
+"""merge_updates is super-linear: no chunk is larger."""
+
+MAX_WAITING = 1000
+
+
+class CrdtError(Exception):
+    """pycrdt refused or panicked; after a panic the document is not trusted."""
+
+    def __init__(self, message: str, *, panicked: bool) -> None:
+        super().__init__(message)
+        self.panicked = panicked
+
+
+def guarded(call: Callable[..., T], *args: object) -> T:
+    """Call into pycrdt. Raises CrdtError for every error and panic."""
+    try:
+        return call(*args)
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        # A Rust panic is a BaseException.
+        panicked = not isinstance(error, Exception)
+        raise CrdtError(str(error)[:200], panicked=panicked) from None
+
+
+def merged(updates: Sequence[bytes]) -> bytes:
+    """One update out of a chunk. Raises CrdtError."""
+    if len(updates) == 1:
+        return updates[0]
+    return guarded(merge_updates, *updates)
+
+
+def chunks(updates: Iterable[bytes]) -> list[list[bytes]]:
+    """Parts that are cheap to merge."""
+    parts: list[list[bytes]] = []
+    size = 0
+    for update in updates:
+        if (
+            not parts
+            or len(parts[-1]) >= MERGE_UPDATES
+            or size + len(update) > MERGE_BYTES
+        ):
+            parts.append([])
+            size = 0
+        parts[-1].append(update)
+        size += len(update)
+    return parts
+
+
+class Replica:
+    """A document built by applying updates.
+
+    size_bytes: an upper estimate of its encoding. is_complete: nothing waits
+    for updates that have not come (what waits is in no encoding of the CRDT).
+    """
+
+    def __init__(self) -> None:
+        self._doc: Doc[Any] = Doc()
+        self._clocks: dict[int, int] = {}
+        self._waiting: list[tuple[bytes, UpdateSummary]] = []
+        self._full: bytes | None = None
+        self.size_bytes = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether its encoding holds everything that was applied."""
+        return not self._waiting
+
+    def accepts(self, summary: UpdateSummary) -> bool:
+        """Whether an out-of-order update may still be kept waiting."""
+        return len(self._waiting) < MAX_WAITING or summary.fits(self._clocks)
+
+    def apply(
+        self, batch: Sequence[tuple[bytes, UpdateSummary]], update: bytes
+    ) -> None:
+        """Apply `update`, the merge of a batch. Raises CrdtError."""
+        self._full = None
+        guarded(self._doc.apply_update, update)
+        for raw, summary in batch:
+            self.size_bytes += len(raw)
+            if not summary.fits(self._clocks):
+                self._waiting.append((raw, summary))
+            else:
+                summary.advance(self._clocks)
+        if self._waiting:
+            self._sort_waiting()
+
+    def state_vector(self) -> bytes:
+        """Raises CrdtError."""
+        return guarded(self._doc.get_state)
+
+    def diff(self, state_vector: bytes) -> bytes:
+        """What a holder of the state vector lacks.
+
+        Raises MalformedUpdate for the state vector, CrdtError.
+        """
+        if state_vector in (b"", EMPTY_STATE_VECTOR):
+            update = self.full()
+        else:
+            check_state_vector(state_vector)
+            update = guarded(self._doc.get_update, state_vector)
+        if self._waiting:
+            update = merged([update, *(raw for raw, _ in self._waiting)])
+        return update
+
+    def full(self) -> bytes:
+        """The whole document; encoded once between two changes."""
+        if self._full is None:
+            self._full = guarded(self._doc.get_update)
+            self.size_bytes = len(self._full) + sum(
+                len(raw) for raw, _ in self._waiting
+            )
+        return self._full
+
+    def _sort_waiting(self) -> None:
+        """Ask the CRDT what it has integrated by now."""
+        self._clocks = clocks = check_state_vector(self.state_vector())
+        self._waiting = [
+            (raw, summary)
+            for raw, summary in self._waiting
+            if not _reached(summary.ends, clocks) or not _reached(summary.needs, clocks)
+        ]
+
+
+def _reached(wanted: dict[int, int], clocks: dict[int, int]) -> bool:
+    return all(clocks.get(client, 0) >= clock for client, clock in wanted.items())
+
+
+def rebuild(stored: StoredDocument) -> tuple[Replica, dict[int, str]]:
+    """A replica from the store, and what must be set aside: seq -> reason.
+
+    Raises CrdtError if the snapshot itself cannot be applied.
+    """
+    first_seq = stored.last_seq - len(stored.updates) + 1
+    poison: dict[int, str] = {}
+    while True:
+        replica, failure = _build(stored, first_seq, poison)
+        if failure is None:
+            return replica, poison
+        # After a panic nothing that the document holds is trusted: again,
+        # without the update that did it.
+        poison[failure[0]] = failure[1]
+
+
+def _build(
+    stored: StoredDocument, first_seq: int, poison: dict[int, str]
+) -> tuple[Replica, tuple[int, str] | None]:
+    replica = Replica()
+    if stored.snapshot:
+        replica.apply([], stored.snapshot)
+        replica._clocks = check_state_vector(replica.state_vector())
+        replica.size_bytes = len(stored.snapshot)
+    for seq, update in enumerate(stored.updates, first_seq):
+        if seq in poison or update == EMPTY_UPDATE:
+            continue
+        try:
+            replica.apply([(update, check_update(update))], update)
+        except MalformedUpdate as error:
+            poison[seq] = str(error)
+        except CrdtError as error:
+            if error.panicked:
+                return replica, (seq, str(error))
+            poison[seq] = str(error)
+    return replica, None

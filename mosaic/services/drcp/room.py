@@ -1,0 +1,403 @@
+"""One live room: its members, its events and its documents."""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from mosaic.bus.interface import Bus, Payload
+from mosaic.config.settings import Drcp
+from mosaic.services.drcp.counters import Counters
+from mosaic.services.drcp.document import LiveDocument
+from mosaic.services.drcp.member import Member
+from mosaic.services.drcp.pace import Pace
+from mosaic.services.drcp.people import (
+    MAX_CHAT,
+    MAX_EMOJI,
+    MAX_MESSAGE_ID,
+    EventRing,
+    Person,
+    chat_json,
+)
+from mosaic.services.drcp.shared import spawn
+from mosaic.store.interface import NotFound, Store, StoreError
+from mosaic.wire.drcp.framing import websocket_frame
+from mosaic.wire.drcp.lib0 import ProtocolError
+from mosaic.wire.drcp.native import json_message
+from mosaic.wire.drcp.yprotocols import Type
+from mosaic.workspace.documents import is_document_name
+from mosaic.workspace.model import Message, Role, Room
+
+_log = Logger()
+
+MAX_DOCUMENTS = 256
+WELCOME_CHAT = 100
+_REMEMBERED_MESSAGES = 1024
+
+
+class LiveRoom:
+    """A room while somebody is in it.
+
+    people: those with a native connection, by participant id. idle: called
+    when the last member has left.
+    """
+
+    def __init__(
+        self,
+        room: Room,
+        history: list[Message],
+        *,
+        store: Store,
+        bus: Bus,
+        settings: Drcp,
+        reactor: IReactorTime,
+        wall_clock: Callable[[], float],
+        pace: Pace,
+        counters: Counters,
+        idle: Callable[[], None],
+    ) -> None:
+        self.room = room
+        self.members: set[Member] = set()
+        self.waiting: set[Member] = set()
+        self.documents: dict[str, LiveDocument] = {}
+        self.people: dict[str, Person] = {}
+        self.ring = EventRing()
+        self._natives: dict[str, Member] = {}
+        self._chat: deque[Message] = deque(history, maxlen=WELCOME_CHAT)
+        self._known_messages = deque(
+            (message.message_id for message in history), maxlen=_REMEMBERED_MESSAGES
+        )
+        self._instance = secrets.token_hex(6)
+        self._sessions = 0
+        self._store = store
+        self._settings = settings
+        self._reactor = reactor
+        self._wall_clock = wall_clock
+        self._pace = pace
+        self._counters = counters
+        self._idle = idle
+        topic = f"room.{room.hub_id}"
+        self._subscriptions = [
+            bus.subscribe(topic, self._room_news),
+            bus.subscribe(f"{topic}.people", self._people_news),
+        ]
+
+    @property
+    def is_empty(self) -> bool:
+        """Nobody is here or waits."""
+        return not self.members and not self.waiting
+
+    # Coming and going -----------------------------------------------------
+    def enter(self, member: Member) -> None:
+        """Let a member in, or to the lobby if it must wait.
+
+        A participant has one native connection: the older one is replaced.
+        """
+        if member.native:
+            for older in [*self.members, *self.waiting]:
+                same = older.participant_id == member.participant_id
+                if older.native and same:
+                    older.end(4409, "replaced by a newer connection")
+        if member.waiting:
+            self.waiting.add(member)
+            self._tell_lobby()
+            return
+        self.members.add(member)
+        if member.native:
+            self._appear(member)
+
+    def leave(self, member: Member) -> None:
+        """A member has gone; safe to call twice."""
+        if member in self.waiting:
+            self.waiting.discard(member)
+            self._tell_lobby()
+        elif member in self.members:
+            self.members.discard(member)
+            member.detach_all()
+            if self._natives.get(member.participant_id) is member:
+                del self._natives[member.participant_id]
+                del self.people[member.participant_id]
+                self._counters.people -= 1
+                self.broadcast("leave", {"id": member.participant_id})
+        if self.is_empty:
+            self._idle()
+
+    def _appear(self, member: Member) -> None:
+        person = Person(member.participant_id, member.name, member.role, member.account)
+        self._natives[person.id] = member
+        self.people[person.id] = person
+        self._counters.people += 1
+        self.broadcast("join", person.as_json(), sender=person.id, but=member)
+
+    def welcome(self, member: Member, resume: tuple[str, int] | None) -> list[bytes]:
+        """The messages that greet a member, missed events included."""
+        self._sessions += 1
+        missed = None
+        if resume is not None and not member.waiting:
+            sid, last_seq = resume
+            if sid.partition(".")[0] == self._instance:
+                missed = self.ring.since(last_seq)
+        body = {
+            "v": 1,
+            "sid": f"{self._instance}.{self._sessions}",
+            "participant_id": member.participant_id,
+            "name": member.name,
+            "role": member.role.value,
+            "waiting": member.waiting,
+            "room": self.describe(),
+            "limits": self._limits(),
+            "server_time": self._wall_clock(),
+            "resumed": missed is not None,
+            **self._present(member),
+        }
+        messages = [json_message(0, Type.WELCOME, body)]
+        if missed is not None:
+            messages += missed
+        elif resume is not None:
+            messages.append(self.resync(member))
+        return messages
+
+    def welcomed(self, member: Member) -> None:
+        """The member has its welcome: hosts hear who waits."""
+        if member.role is Role.HOST and not member.waiting:
+            self._tell_lobby()
+
+    def resync(self, member: Member) -> bytes:
+        """The present state."""
+        return json_message(0, Type.RESYNC, self._present(member))
+
+    def describe(self) -> dict[str, Any]:
+        """The room as its members see it."""
+        room = self.room
+        return {
+            "hub_id": room.hub_id,
+            "name": room.name,
+            "locked": room.locked,
+            "lobby": room.lobby,
+        }
+
+    def _present(self, member: Member) -> dict[str, Any]:
+        """People and chat; those in the lobby see neither."""
+        inside = not member.waiting
+        return {
+            "seq": self.ring.seq,
+            "people": [p.as_json() for p in self.people.values()] if inside else [],
+            "chat": [chat_json(m) for m in self._chat] if inside else [],
+        }
+
+    def _limits(self) -> dict[str, float]:
+        settings = self._settings
+        return {
+            "max_frame_bytes": settings.max_frame_bytes,
+            "max_sync_bytes": settings.max_sync_bytes,
+            "max_awareness_bytes": settings.max_awareness_bytes,
+            "max_state_vector_bytes": settings.max_state_vector_bytes,
+            "max_document_bytes": settings.max_document_bytes,
+            "messages_per_s": settings.messages_per_s,
+            "message_burst": settings.message_burst,
+            "bytes_per_s": settings.bytes_per_s,
+        }
+
+    # Documents ------------------------------------------------------------
+    async def document(self, name: str) -> LiveDocument:
+        """The live document. Raises ProtocolError (4404, 4413, 4500)."""
+        if not is_document_name(name):
+            raise ProtocolError("no such document", code=4404)
+        document = self.documents.get(name)
+        if document is None:
+            await self._check_number(name)
+            document = self.documents.get(name)
+        if document is None:
+            document = LiveDocument(
+                hub_id=self.room.hub_id,
+                name=name,
+                store=self._store,
+                settings=self._settings,
+                reactor=self._reactor,
+                pace=self._pace,
+                counters=self._counters,
+            )
+            self.documents[name] = document
+            self._counters.documents += 1
+        try:
+            await document.ready()
+        except Exception:
+            _log.failure(
+                "cannot load {name} of {hub_id}", name=name, hub_id=self.room.hub_id
+            )
+            if self.documents.get(name) is document:
+                del self.documents[name]
+                self._counters.documents -= 1
+            raise ProtocolError("the document cannot be read", code=4500) from None
+        return document
+
+    async def _check_number(self, name: str) -> None:
+        names = await self._store.document_names(self.room.hub_id)
+        if name not in names and len(names) >= MAX_DOCUMENTS:
+            raise ProtocolError("the room has too many documents", code=4413)
+
+    # Events ---------------------------------------------------------------
+    def broadcast(
+        self,
+        kind: str,
+        data: object,
+        *,
+        sender: str | None = None,
+        but: Member | None = None,
+    ) -> None:
+        """Number an event and send the same bytes to everybody."""
+        at = self._wall_clock()
+        frame = websocket_frame(self.ring.add(kind, data, at=at, sender=sender))
+        for member in list(self._natives.values()):
+            if member is not but:
+                member.outbound.write(frame)
+
+    def tell(self, members: Iterable[Member], kind: str, data: object) -> None:
+        """An event for a few; it takes no number and is not replayed."""
+        at = self._wall_clock()
+        frame = websocket_frame(self.ring.event(kind, data, at=at, sender=None))
+        for member in members:
+            member.outbound.write(frame)
+
+    def receive_event(self, member: Member, kind: str, data: dict[str, Any]) -> None:
+        """chat, state or reaction. Raises ProtocolError."""
+        person = self.people.get(member.participant_id)
+        if member.waiting or person is None:
+            raise ProtocolError("you are in the lobby", code=4423)
+        if kind == "chat":
+            self._receive_chat(member, data)
+        elif kind == "state":
+            if not person.merge(data):
+                raise ProtocolError("state takes hand, mic, cam, screen")
+            self.broadcast("person", person.as_json(), sender=person.id)
+        elif kind == "reaction":
+            emoji = data.get("emoji")
+            if not isinstance(emoji, str) or not 0 < len(emoji) <= MAX_EMOJI:
+                raise ProtocolError("reaction takes an emoji")
+            self.broadcast("reaction", {"emoji": emoji}, sender=person.id)
+        else:
+            raise ProtocolError("clients send chat, state and reaction")
+
+    def _receive_chat(self, member: Member, data: dict[str, Any]) -> None:
+        text, message_id = data.get("text"), data.get("message_id")
+        if not isinstance(text, str) or not text.strip() or len(text) > MAX_CHAT:
+            raise ProtocolError(f"chat takes a text of 1 to {MAX_CHAT} characters")
+        if not isinstance(message_id, str) or not 0 < len(message_id) <= MAX_MESSAGE_ID:
+            raise ProtocolError("chat takes a message_id of 1 to 64 characters")
+        spawn(self._keep_chat(member, text, message_id), "a chat message")
+
+    async def _keep_chat(self, member: Member, text: str, message_id: str) -> None:
+        try:
+            message = await self._store.add_message(
+                self.room.hub_id,
+                message_id=message_id,
+                author_id=member.participant_id,
+                author=member.name,
+                text=text,
+                at=self._wall_clock(),
+            )
+        except StoreError:
+            body = {"code": 507, "message": "the message is not saved"}
+            body["message_id"] = message_id
+            member.send([json_message(0, Type.ERROR, body)])
+            return
+        if message.message_id in self._known_messages:
+            self.tell([member], "chat", chat_json(message))
+            return
+        self._known_messages.append(message.message_id)
+        self._chat.append(message)
+        self.broadcast("chat", chat_json(message), sender=message.author_id)
+
+    def relay_signal(self, member: Member, to: str, data: object) -> None:
+        """WebRTC signalling to one participant; lost if they have gone."""
+        other = self._natives.get(to)
+        if member.waiting or member.participant_id not in self._natives:
+            raise ProtocolError("you are in the lobby", code=4423)
+        if other is None:
+            self._counters.signals_dropped += 1
+            return
+        body = {"from": member.participant_id, "data": data}
+        other.send([json_message(0, Type.SIGNAL, body)])
+
+    # News from the bus ----------------------------------------------------
+    def _room_news(self, topic: str, payload: Payload) -> None:
+        if payload.get("type") == "closed":
+            for member in [*self.members, *self.waiting]:
+                member.end(4423, "closed")
+        else:
+            spawn(self._reload(), "reading a room again")
+
+    async def _reload(self) -> None:
+        try:
+            self.room = await self._store.room(self.room.hub_id)
+        except NotFound:
+            return
+        self.broadcast("room", self.describe())
+
+    def _people_news(self, topic: str, payload: Payload) -> None:
+        kind = payload.get("type")
+        who = payload.get("participant_id")
+        if kind == "waiting":
+            self._tell_lobby()
+            return
+        for member in [*self.members, *self.waiting]:
+            if member.participant_id != who:
+                continue
+            if kind in ("refused", "kicked"):
+                member.end(4403, str(kind))
+            elif kind in ("admitted", "role"):
+                self.change_role(member, Role(payload["role"]))
+        if kind in ("admitted", "refused", "kicked"):
+            self._tell_lobby()
+
+    def change_role(self, member: Member, role: Role) -> None:
+        """A new role takes effect at once; also lets in from the lobby."""
+        if member in self.waiting:
+            self.waiting.discard(member)
+            member.waiting, member.role = False, role
+            self.members.add(member)
+            self._appear(member)
+            self.tell([member], "admitted", {"role": role.value})
+            member.send([self.resync(member)])
+        elif member.role is not role:
+            member.role = role
+            member.owner.role_changed(member)
+            person = self.people.get(member.participant_id)
+            if person is not None and person.role is not role:
+                person.role = role
+                self.broadcast("person", person.as_json())
+        if role is Role.HOST:
+            self._tell_lobby()
+
+    def _tell_lobby(self) -> None:
+        spawn(self._send_lobby(), "telling the hosts who waits")
+
+    async def _send_lobby(self) -> None:
+        tokens = await self._store.waiting_tokens(self.room.hub_id)
+        waiting = [{"participant_id": t.participant_id, "name": t.name} for t in tokens]
+        hosts = [m for m in self._natives.values() if m.role is Role.HOST]
+        self.tell(hosts, "lobby", {"waiting": waiting})
+
+    # The end --------------------------------------------------------------
+    @property
+    def is_saved(self) -> bool:
+        """Nothing would be lost if the room were unloaded."""
+        return all(document.is_saved for document in self.documents.values())
+
+    async def drain(self) -> None:
+        """Flush, commit and snapshot every document."""
+        for document in list(self.documents.values()):
+            await document.drain()
+
+    def stop(self) -> None:
+        """Hear nothing more, no more timers."""
+        for subscription in self._subscriptions:
+            subscription.cancel()
+        for document in self.documents.values():
+            document.stop()
+        self._counters.documents -= len(self.documents)

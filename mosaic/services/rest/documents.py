@@ -1,0 +1,285 @@
+"""The JSON documents of the API: what is asked and what is answered.
+
+Requests refuse unknown fields and bound every length, so that what reaches a
+handler is small and typed. OpenAPI is generated from these same types.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from mosaic.workspace.model import Role
+
+# What a person can type in one line: something visible, no control characters.
+_LINE = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
+
+AccountName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=64,
+        pattern=_LINE,
+        description="Letters, digits, dots, underscores and dashes of any script;"
+        " kept case-folded.",
+        examples=["ada"],
+    ),
+]
+Password = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=1024,
+        description="As it was typed; it is prepared by SASLprep.",
+        examples=["correct horse battery"],
+    ),
+]
+FreshPassword = Annotated[
+    str,
+    Meta(
+        min_length=6,
+        max_length=1024,
+        description="At least 6 characters that SASLprep (RFC 4013) lets through.",
+        examples=["correct horse battery"],
+    ),
+]
+DisplayName = Annotated[
+    str, Meta(min_length=1, max_length=64, pattern=_LINE, examples=["Ada"])
+]
+RoomName = Annotated[
+    str, Meta(min_length=1, max_length=100, pattern=_LINE, examples=["Blue room"])
+]
+Alias = Annotated[
+    str, Meta(min_length=1, max_length=64, pattern=_LINE, examples=["standup"])
+]
+Pin = Annotated[
+    str,
+    Meta(
+        max_length=32, description="6 digits; spaces are forgiven.", examples=["042917"]
+    ),
+]
+SetupCode = Annotated[str, Meta(min_length=1, max_length=128)]
+TtlS = Annotated[int, Meta(ge=1, le=31_536_000, description="Seconds.")]
+
+
+class Body(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A request body or query: nothing that is not declared."""
+
+
+class Answer(Struct, kw_only=True):
+    """An answer's body."""
+
+
+class LogIn(Body):
+    """Name and password of an account."""
+
+    name: AccountName
+    password: Password
+
+
+class SetUp(Body):
+    """The one-time code of the first run, and the first administrator."""
+
+    code: SetupCode
+    name: AccountName
+    password: FreshPassword
+
+
+class NewUser(Body):
+    """An account to make."""
+
+    name: AccountName
+    password: FreshPassword
+    admin: bool = False
+
+
+class NewPassword(Body):
+    """A password to set."""
+
+    password: FreshPassword
+
+
+class NewRoom(Body):
+    """A room to make. alias: the local part of its XMPP address."""
+
+    name: RoomName
+    alias: Alias | None = None
+
+
+class RoomPatch(Body):
+    """What to change; what is absent stays."""
+
+    name: RoomName | None = None
+    locked: bool | None = None
+    lobby: bool | None = None
+
+
+class Join(Body):
+    """A guest gives a PIN; a member's session needs none."""
+
+    name: DisplayName
+    pin: Pin | None = None
+
+
+class NewToken(Body):
+    """A room token for a script or an invitation; a name for who uses it."""
+
+    role: Role
+    name: DisplayName | None = None
+    ttl_s: TtlS | None = None
+
+
+class Membership(Body):
+    """The role to give."""
+
+    role: Role
+
+
+class Admission(Body):
+    """Let somebody in from the lobby, or not. role: None keeps the guest's."""
+
+    admit: bool
+    role: Role | None = None
+
+
+class MessagesQuery(Body):
+    """The page of chat before a sequence number, newest if there is none."""
+
+    before: Annotated[int, Meta(ge=1, le=2**53)] | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=200)] = 100
+
+
+class User(Answer):
+    """An account."""
+
+    name: str
+    admin: bool
+    created_at: float
+
+
+class Users(Answer):
+    """Every account, by name."""
+
+    users: list[User]
+
+
+class Session(Answer):
+    """A session token: the only time it is shown."""
+
+    token: str
+    expires_at: float
+    account: User
+
+
+class Me(Answer):
+    """Who the token speaks for. hub_id, role: of a room token."""
+
+    name: str
+    account: str | None
+    admin: bool
+    hub_id: str | None
+    role: Role | None
+    participant_id: str
+    expires_at: float
+    waiting: bool
+
+
+class RoomView(Answer):
+    """A room. pin is null, and join_url without it, for all but hosts."""
+
+    hub_id: str
+    name: str
+    pin: str | None
+    join_url: str
+    alias: str | None
+    locked: bool
+    lobby: bool
+    owner: str | None
+    created_at: float
+    closed_at: float | None
+
+
+class Rooms(Answer):
+    """Rooms: all of them for an administrator, else one's own."""
+
+    rooms: list[RoomView]
+
+
+class Member(Answer):
+    """An account's standing role in a room."""
+
+    account: str
+    role: Role
+
+
+class Members(Answer):
+    """Everybody with a standing role."""
+
+    members: list[Member]
+
+
+class JoinedRoom(Answer):
+    """The room that a token opens."""
+
+    hub_id: str
+    name: str
+
+
+class Joined(Answer):
+    """A room token: the only time it is shown. waiting: in the lobby."""
+
+    token: str
+    expires_at: float
+    role: Role | None
+    waiting: bool
+    participant_id: str
+    room: JoinedRoom
+
+
+class Waiting(Answer):
+    """Somebody in the lobby."""
+
+    participant_id: str
+    name: str
+
+
+class Lobby(Answer):
+    """Everybody in the lobby."""
+
+    waiting: list[Waiting]
+
+
+class ChatLine(Answer):
+    """One message of the room's history."""
+
+    seq: int
+    message_id: str
+    author_id: str
+    author: str
+    text: str
+    at: float
+
+
+class Messages(Answer):
+    """A page of chat, oldest first."""
+
+    messages: list[ChatLine]
+
+
+class BlobView(Answer):
+    """An upload. url: where this room finds it."""
+
+    sha256: str
+    size_bytes: int
+    media_type: str
+    url: str
+
+
+class TurnView(Answer):
+    """Credentials for RTCPeerConnection's iceServers. ttl: seconds."""
+
+    urls: list[str]
+    username: str
+    credential: str
+    ttl: int

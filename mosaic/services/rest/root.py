@@ -1,0 +1,243 @@
+# mypy: disable-error-code="no-untyped-call"
+# (twisted.web has few annotations)
+"""Puts the web side together: API, pages, health, websockets, limits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.resource import IResource, Resource
+
+from mosaic.auth.interface import Door
+from mosaic.bus.interface import Bus
+from mosaic.config.settings import Settings
+from mosaic.services.rest.blobfiles import BlobFiles, RunInThread
+from mosaic.services.rest.blobs import BlobOperations, Uploads
+from mosaic.services.rest.channel import Deadlines
+from mosaic.services.rest.dispatch import ApiResource, Dispatcher
+from mosaic.services.rest.gate import Gate, asked_host
+from mosaic.services.rest.health import Check, Livez, Metrics, Readyz
+from mosaic.services.rest.openapi import describe
+from mosaic.services.rest.operations import Operation
+from mosaic.services.rest.origin import origin_allowed
+from mosaic.services.rest.pages import Pages, plain
+from mosaic.services.rest.people import People
+from mosaic.services.rest.problems import Refusal
+from mosaic.services.rest.ratelimit import RateLimit
+from mosaic.services.rest.relaying import Relaying
+from mosaic.services.rest.rooms import JoinUrl, RoomOperations
+from mosaic.services.rest.sessions import Sessions
+from mosaic.services.rest.site import MosaicSite, answer_problem
+from mosaic.services.rest.users import UserAccounts
+from mosaic.store.interface import Store
+
+XMPP_LINK = "urn:xmpp:alt-connections:websocket"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """What build_rest() makes; it can serve on several listeners.
+
+    operations: the route table. blobs: the folder of uploads.
+    """
+
+    operations: tuple[Operation, ...]
+    blobs: BlobFiles
+    api: IResource
+    pages: IResource
+    readyz: IResource
+    children: Mapping[str, IResource]
+    uploads: Uploads
+    metrics_text: Callable[[], str] | None
+    reactor: IReactorTime
+    deadlines: Deadlines
+
+    def root(self, *, metrics: bool = False) -> IResource:
+        """The root resource. metrics: serve /metrics too (local listener)."""
+        root = Root(self.pages)
+        api = Resource()
+        api.putChild(b"v1", self.api)
+        root.putChild(b"api", api)
+        root.putChild(b"livez", Livez())
+        root.putChild(b"readyz", self.readyz)
+        if metrics and self.metrics_text is not None:
+            root.putChild(b"metrics", Metrics(self.metrics_text))
+        for name, child in self.children.items():
+            root.putChild(name.encode("ascii"), child)
+        if "xmpp-websocket" in self.children:
+            root.putChild(b".well-known", WellKnown())
+        return root
+
+    def site(self, *, metrics: bool = False) -> MosaicSite:
+        """A protocol factory for a listener (ALPN http/1.1)."""
+        return MosaicSite(
+            self.root(metrics=metrics),
+            reactor=self.reactor,
+            bodies=self.uploads,
+            deadlines=self.deadlines,
+        )
+
+
+def build_rest(
+    *,
+    settings: Settings,
+    door: Door,
+    store: Store,
+    bus: Bus,
+    reactor: IReactorTime,
+    now: Callable[[], float],
+    run_in_thread: RunInThread,
+    state: Path,
+    static: Path,
+    join_url: JoinUrl,
+    readiness: Mapping[str, Check] | None = None,
+    metrics_text: Callable[[], str] | None = None,
+    children: Mapping[str, IResource] | None = None,
+) -> Rest:
+    """Build the REST service and the web pages.
+
+    reactor: for timers and rate limits. now: Unix seconds. run_in_thread:
+    like deferToThread, for fsync. state: the state folder; uploads go to its
+    `blobs`. static: the built web client, which may be missing. join_url: see
+    join_url_at(). readiness: further checks for /readyz by name, beside the
+    store's. children: websocket resources of other services by their first
+    path segment ("drcp", "y", "hocuspocus", "xmpp-websocket").
+    """
+    http = settings.http
+    limit = RateLimit(
+        per_s=http.requests_per_s, burst=http.request_burst, seconds=reactor.seconds
+    )
+    gate = Gate(door, limit)
+    files = BlobFiles(state / "blobs", run_in_thread=run_in_thread)
+    files.prepare()
+    operations = (
+        *Sessions(door=door, store=store).operations(),
+        *UserAccounts(door=door, store=store, bus=bus).operations(),
+        *RoomOperations(
+            door=door, store=store, bus=bus, join_url=join_url, now=now
+        ).operations(),
+        *People(
+            door=door, store=store, token_ttl_s=settings.auth.room_token_ttl_s
+        ).operations(),
+        *BlobOperations(store=store, files=files, now=now).operations(),
+        *Relaying(door=door).operations(),
+    )
+    description = json.dumps(describe(operations), indent=1).encode()
+    dispatcher = Dispatcher(operations, gate=gate, description=description)
+    checks: dict[str, Check] = {"store": store.ping, **(readiness or {})}
+    return Rest(
+        operations=operations,
+        blobs=files,
+        api=ApiResource(dispatcher, allowed_origins=http.allowed_origins),
+        pages=Pages(static),
+        readyz=Readyz(checks, clock=reactor),
+        children={
+            name: WebSocketEntry(child, allowed=http.allowed_origins)
+            for name, child in (children or {}).items()
+        },
+        uploads=Uploads(
+            gate=gate,
+            files=files,
+            max_upload_bytes=http.max_upload_bytes,
+            max_body_bytes=http.max_body_bytes,
+        ),
+        metrics_text=metrics_text,
+        reactor=reactor,
+        deadlines=Deadlines(
+            headers_s=http.headers_timeout_s,
+            body_s=http.body_timeout_s,
+            upload_s=10 * http.body_timeout_s,
+        ),
+    )
+
+
+def join_url_at(base: str) -> JoinUrl:
+    """Join links below a base such as "https://meet.example.org:8443".
+
+    The PIN is in the fragment, which a browser sends to nobody.
+    """
+
+    def join_url(hub_id: str, pin: str | None = None) -> str:
+        url = f"{base.rstrip('/')}/join/{hub_id}"
+        return url if pin is None else f"{url}#pin={pin}"
+
+    return join_url
+
+
+class Root(Resource):
+    """Named children, and the pages for every other path."""
+
+    def __init__(self, pages: IResource) -> None:
+        super().__init__()
+        self._pages = pages
+
+    def getChild(self, path: bytes, request: Any) -> IResource:
+        """The pages look at the whole path themselves."""
+        return self._pages
+
+
+class WebSocketEntry(Resource):
+    """Another service's websocket resource, behind the Origin check (T12).
+
+    The HTTP channel leaves the transport before the service takes it over, so
+    that the service can register its own producer there.
+    """
+
+    isLeaf = True
+
+    def __init__(self, resource: IResource, *, allowed: Collection[str]) -> None:
+        super().__init__()
+        self._resource = resource
+        self._allowed = frozenset(allowed)
+
+    def render(self, request: Any) -> Any:
+        """Refuse foreign origins and what is no upgrade, else hand over."""
+        upgrade = request.getHeader("upgrade") or ""
+        if request.method != b"GET" or upgrade.lower() != "websocket":
+            headers = {"Upgrade": "websocket", "Connection": "Upgrade, close"}
+            return self._refuse(request, Refusal(426, headers=headers))
+        origins = request.requestHeaders.getRawHeaders("origin") or [None]
+        host = request.getHeader("host") or ""
+        if len(origins) > 1 or not origin_allowed(origins[0], host, self._allowed):
+            return self._refuse(request, Refusal(403, "this origin is not allowed"))
+        request.channel.hand_over()
+        return self._resource.render(request)
+
+    def _refuse(self, request: Any, refusal: Refusal) -> Any:
+        answer_problem(request, refusal)
+        return b""
+
+
+class WellKnown(Resource):
+    """Tells XMPP clients where the websocket is (XEP-0156, RFC 6415)."""
+
+    isLeaf = True
+
+    def render_GET(self, request: Any) -> bytes:
+        """host-meta as XRD or JSON; anybody may read it (XEP-0156 section 3)."""
+        scheme = "wss" if request.isSecure() else "ws"
+        port = (request.getHeader("host") or "").removeprefix(asked_host(request))
+        url = f"{scheme}://{asked_host(request)}{port}/xmpp-websocket"
+        name = b"/".join(request.postpath)
+        if name == b"host-meta.json":
+            kind = "application/json"
+            text = json.dumps({"links": [{"rel": XMPP_LINK, "href": url}]})
+        elif name == b"host-meta":
+            kind = "application/xrd+xml"
+            text = (
+                "<?xml version='1.0' encoding='utf-8'?>\n"
+                "<XRD xmlns='http://docs.oasis-open.org/ns/xri/xrd-1.0'>"
+                f"<Link rel='{XMPP_LINK}' href={quoteattr(url)}/></XRD>\n"
+            )
+        else:
+            return plain(request, 404, "There is no such page.\n")
+        body = plain(request, 200, text)
+        request.setHeader("Content-Type", kind)
+        request.setHeader("Access-Control-Allow-Origin", "*")
+        return body

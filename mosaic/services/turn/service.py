@@ -1,0 +1,306 @@
+"""The STUN/TURN service: one core, one data plane, every transport."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol as Interface
+
+from twisted.application import service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IReactorFDSet,
+    IReactorTime,
+)
+from twisted.logger import Logger
+
+from mosaic.config.settings import Turn
+from mosaic.relay.interface import (
+    HostUnavailable,
+    PlaneCounters,
+    RelayError,
+    RelayPlane,
+)
+from mosaic.relay.pure import PurePlane
+from mosaic.services.turn.listen import RelayHosts, all_hosts, parse_udp_endpoint
+from mosaic.services.turn.stream import TurnStream, TurnStreamFactory
+from mosaic.wire.stun.address import Address, FiveTuple
+from mosaic.wire.turn.counters import Counters
+from mosaic.wire.turn.events import (
+    Answer,
+    Bind,
+    CloseRelay,
+    Event,
+    Extend,
+    OpenRelay,
+    Permit,
+)
+from mosaic.wire.turn.peers import PeerPolicy, parse_networks
+from mosaic.wire.turn.requests import Limits
+from mosaic.wire.turn.server import TurnServer
+
+_log = Logger()
+DEFAULT_REALM = "mosaic"
+IDLE_STREAM_S = 120.0
+
+
+class Passwords(Interface):
+    """Whoever knows the passwords of TURN usernames."""
+
+    def passwords_for(self, username: str, now: float) -> Sequence[str]:
+        """Every password that it may have, or none. now: seconds since 1970."""
+
+
+@dataclass(slots=True)
+class TurnCounters:
+    """Plain numbers for metrics. allocations and streams are of this moment,
+    all others only grow."""
+
+    core: Counters = field(default_factory=Counters)
+    plane: PlaneCounters = field(default_factory=PlaneCounters)
+    allocations: int = 0
+    streams: int = 0
+    streams_timed_out: int = 0
+    streams_broken: int = 0
+    stream_frames_dropped: int = 0
+
+
+class TurnService(service.Service):
+    """Opens on start what the endpoint strings say, closes everything on stop.
+
+    realm: at most 12 bytes, "" for the default; users never see it.
+    credentials: asked with the wall clock, since its expiry is of that clock.
+    udp: endpoint strings of the datagram listeners.
+    clock: the core's and the plane's, never backwards.
+
+    Raises ValueError for a realm too long or a setting that is no address.
+    """
+
+    name = "turn"
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        settings: Turn,
+        *,
+        realm: str = "",
+        credentials: Passwords,
+        udp: tuple[str, ...] = (),
+        plane: RelayPlane | None = None,
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self._udp = udp
+        self._clock = clock
+        self._plane = plane or PurePlane(
+            IReactorFDSet(reactor), ports=settings.relay_ports, clock=clock
+        )
+        self._hosts = RelayHosts(settings.relay_address_v4, settings.relay_address_v6)
+        self._policy = PeerPolicy(parse_networks(settings.allow_peers))
+        self.counters = TurnCounters(plane=self._plane.counters)
+        self._core = TurnServer(
+            realm=realm or DEFAULT_REALM,
+            passwords_for=lambda username, _: credentials.passwords_for(
+                username, wall_clock()
+            ),
+            policy=self._policy,
+            nonce_key=secrets.token_bytes(32),
+            limits=limits
+            or Limits(
+                per_credential=settings.allocations_per_credential,
+                per_address=settings.allocations_per_address,
+                total=settings.allocations_total,
+            ),
+            counters=self.counters.core,
+        )
+        self._streams: set[TurnStream] = set()
+        self._stopped: Deferred[None] | None = None
+        self._wake: IDelayedCall | None = None
+        self._opened = False
+        self.udp_addresses: list[Address] = []
+
+    # Life
+
+    def set_allowed_peers(self, networks: Iterable[str]) -> None:
+        """Other special networks may be relayed to from now on (CIDR text)."""
+        self._policy.allow_networks(parse_networks(networks))
+
+    def privilegedStartService(self) -> None:
+        """Open the listeners while low ports may still be bound."""
+        self._open()
+
+    def startService(self) -> None:
+        """Open, if that has not happened, and begin to answer."""
+        super().startService()  # type: ignore[no-untyped-call] # Twisted's
+        self._open()
+
+    def _open(self) -> None:
+        if not self._opened:
+            self._opened = True
+            self._plane.start(self._control)
+            self.listen_udp(self._udp)
+
+    def listen_udp(self, endpoints: Iterable[str]) -> list[Address]:
+        """Open UDP listeners from strings such as `udp:3478:interface=127.0.0.1`.
+
+        Without an interface both families are opened on one port. Returns what
+        was bound; raises ValueError for a bad string, OSError for a taken port.
+        """
+        bound: list[Address] = []
+        for text in endpoints:
+            endpoint = parse_udp_endpoint(text)
+            port = endpoint.port
+            for host in all_hosts(endpoint):
+                address = self._plane.listen(host, port)
+                port = address.port
+                self._policy.listening_on(address)
+                bound.append(address)
+                _log.info(
+                    "TURN listens on UDP {host} port {port}", host=host, port=port
+                )
+        self.udp_addresses += bound
+        return bound
+
+    def stopService(self) -> Deferred[None]:
+        """Close sockets and connections; fires when the last one has gone."""
+        super().stopService()  # type: ignore[no-untyped-call] # Twisted's
+        self._opened = False
+        if self._wake is not None:
+            self._wake.cancel()
+            self._wake = None
+        self._perform(self._core.drop(lambda username: True))
+        self._plane.stop()
+        self.udp_addresses = []
+        self._stopped = Deferred()
+        stopped = self._stopped
+        for stream in list(self._streams):
+            stream.abort()
+        self._fire_when_empty()
+        return stopped
+
+    def _fire_when_empty(self) -> None:
+        if self._stopped is not None and not self._streams:
+            stopped, self._stopped = self._stopped, None
+            stopped.callback(None)
+
+    def stream_factory(self, transport_name: str) -> TurnStreamFactory:
+        """The factory for TURN on a stream: "tcp" or "tls"."""
+        return TurnStreamFactory(
+            self,
+            self._reactor,
+            transport_name,
+            first_message_timeout_s=self._settings.first_message_timeout_s,
+            idle_s=IDLE_STREAM_S,
+            queue_bytes=self._settings.queue_bytes,
+        )
+
+    def drop(self, matches: Callable[[str], bool]) -> None:
+        """End the allocations of usernames that match, at once.
+
+        For credentials that have been revoked: a participant who leaves.
+        """
+        self._perform(self._core.drop(matches))
+
+    # Streams
+
+    def stream_opened(self, stream: TurnStream, five_tuple: FiveTuple) -> None:
+        """A client has connected."""
+        if not self._opened:
+            stream.abort()
+        self._streams.add(stream)
+        self.counters.streams += 1
+        self._plane.attach_stream(five_tuple, stream.send)
+
+    def stream_received(self, five_tuple: FiveTuple, message: bytes) -> None:
+        """One whole message of a client."""
+        self._plane.stream_received(five_tuple, message)
+
+    def stream_closed(self, stream: TurnStream, five_tuple: FiveTuple) -> None:
+        """It has gone, and its allocation with it."""
+        self._streams.discard(stream)
+        self.counters.streams -= 1
+        self._plane.detach_stream(five_tuple)
+        self._perform(self._core.client_lost(five_tuple))
+        self._fire_when_empty()
+
+    def is_idle(self, five_tuple: FiveTuple) -> bool:
+        """Whether the client has no allocation."""
+        return not self._core.has_allocation(five_tuple)
+
+    # The core's events
+
+    def _control(self, data: bytes, five_tuple: FiveTuple) -> None:
+        self._perform(self._core.datagram_received(data, five_tuple, self._clock()))
+
+    def _perform(self, events: list[Event]) -> None:
+        plane = self._plane
+        for event in events:
+            match event:
+                case Answer(to, data):
+                    plane.settled(partial(plane.send, to, data))
+                case OpenRelay():
+                    self._open_relay(event)
+                case Extend(relay, expires_at):
+                    plane.extend(relay, expires_at)
+                case Permit(relay, host, expires_at, own_only):
+                    plane.permit(relay, host, expires_at, own_only=own_only)
+                case Bind(relay, channel, peer, expires_at):
+                    plane.bind(relay, channel, peer, expires_at)
+                case CloseRelay(relay):
+                    plane.close(relay)
+                    _log.debug("allocation {relay} ended", relay=relay)
+        self.counters.allocations = len(self._core)
+        self._schedule()
+
+    def _open_relay(self, wanted: OpenRelay) -> None:
+        try:
+            relayed = self._relay_socket(wanted)
+        except HostUnavailable:
+            self._perform(self._core.relay_refused(wanted.relay, 440))
+        except RelayError as error:
+            _log.warn("no relay socket: {error}", error=error)
+            self._perform(self._core.relay_refused(wanted.relay, 508))
+        else:
+            _log.debug(
+                "allocation {relay} made: {host} port {port} over {transport}",
+                relay=wanted.relay,
+                host=relayed.host,
+                port=relayed.port,
+                transport=wanted.five_tuple.transport,
+            )
+            now = self._clock()
+            self._perform(self._core.relay_opened(wanted.relay, relayed, now))
+
+    def _relay_socket(self, wanted: OpenRelay) -> Address:
+        """Open it; raises RelayError."""
+        hosts = self._hosts.choose(wanted.family, wanted.five_tuple.server.host)
+        if hosts is None:
+            raise HostUnavailable(f"no IPv{wanted.family} address")
+        bind, advertise = hosts
+        return self._plane.open_relay(
+            wanted.relay,
+            wanted.five_tuple,
+            bind=bind,
+            advertise=advertise,
+            expires_at=wanted.expires_at,
+            even=wanted.even,
+        )
+
+    def _schedule(self) -> None:
+        """Wake at the core's next deadline; a wake-up too early does no harm."""
+        deadline = self._core.next_deadline()
+        if self._wake is not None or deadline is None or not self._opened:
+            return
+        delay = max(0.0, deadline - self._clock())
+        self._wake = self._reactor.callLater(delay, self._expire)
+
+    def _expire(self) -> None:
+        self._wake = None
+        self._perform(self._core.expire(self._clock()))

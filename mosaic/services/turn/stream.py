@@ -1,0 +1,227 @@
+"""TURN over TCP and TLS (RFC 8656 section 3.1): one client's connection."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Protocol as Interface
+
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IPushProducer,
+    IReactorTime,
+    ITransport,
+)
+from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from mosaic.wire.stun.address import Address, FiveTuple, canonical
+from mosaic.wire.stun.errors import FramingLost
+from mosaic.wire.stun.framing import StreamSplitter
+
+
+class StreamCounters(Interface):
+    """What connections count."""
+
+    streams_timed_out: int
+    streams_broken: int
+    stream_frames_dropped: int
+
+
+class StreamOwner(Interface):
+    """What a connection needs of the service."""
+
+    @property
+    def counters(self) -> StreamCounters:
+        """The service's counters."""
+
+    def stream_opened(self, stream: TurnStream, five_tuple: FiveTuple) -> None:
+        """A client has connected."""
+
+    def stream_received(self, five_tuple: FiveTuple, message: bytes) -> None:
+        """One whole message."""
+
+    def stream_closed(self, stream: TurnStream, five_tuple: FiveTuple) -> None:
+        """It has gone."""
+
+    def is_idle(self, five_tuple: FiveTuple) -> bool:
+        """Whether the client holds nothing here."""
+
+
+@implementer(IPushProducer)
+class TurnStream(Protocol):
+    """Cuts what arrives into messages and joins what leaves into few writes.
+
+    The queue out is bounded in bytes: past that, whole frames are dropped,
+    oldest first, and counted. A client has an absolute time for its first
+    message; one without an allocation is let go when it falls silent.
+    """
+
+    transport: ITransport
+
+    def __init__(
+        self,
+        owner: StreamOwner,
+        reactor: IReactorTime,
+        name: str,
+        *,
+        first_message_timeout_s: float,
+        idle_s: float,
+        queue_bytes: int,
+    ) -> None:
+        self._owner = owner
+        self._reactor = reactor
+        self._name = name
+        self._first_message_timeout_s = first_message_timeout_s
+        self._idle_s = idle_s
+        self._queue_limit = queue_bytes
+        self._splitter = StreamSplitter()
+        self._queue: deque[bytes] = deque()
+        self._queued_bytes = 0
+        self._paused = False
+        self._open = False
+        self._flush: IDelayedCall | None = None
+        self._watch: IDelayedCall | None = None
+        self._spoken_to = False
+        self._spoke = False
+        self._five_tuple: FiveTuple | None = None
+
+    def connectionMade(self) -> None:
+        """Know both ends, and start the clock for the first message."""
+        client = _address(self.transport.getPeer())
+        server = _address(self.transport.getHost())
+        self._five_tuple = FiveTuple(self._name, client, server)
+        self._open = True
+        self.transport.registerProducer(self, True)  # type: ignore[attr-defined] # of IConsumer, which stream transports are
+        self._watch = self._reactor.callLater(
+            self._first_message_timeout_s, self._too_quiet
+        )
+        self._owner.stream_opened(self, self._five_tuple)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Whole messages go on; a stream that is no TURN is closed."""
+        try:
+            messages = self._splitter.feed(data)
+        except FramingLost:
+            self._owner.counters.streams_broken += 1
+            self.abort()
+            return
+        if messages and not self._spoken_to:
+            self._spoken_to = True
+            self._watch_for_idleness()
+        for message in messages:
+            self._spoke = True
+            if self._open and self._five_tuple is not None:
+                self._owner.stream_received(self._five_tuple, message)
+
+    def _watch_for_idleness(self) -> None:
+        self._cancel_watch()
+        self._watch = self._reactor.callLater(self._idle_s, self._check_idleness)
+
+    def _check_idleness(self) -> None:
+        self._watch = None
+        idle = self._five_tuple is None or self._owner.is_idle(self._five_tuple)
+        if idle and not self._spoke:
+            self._too_quiet()
+            return
+        self._spoke = False
+        self._watch_for_idleness()
+
+    def _too_quiet(self) -> None:
+        self._watch = None
+        self._owner.counters.streams_timed_out += 1
+        self.abort()
+
+    def send(self, frame: bytes) -> None:
+        """Queue one whole frame; it leaves with the others of this wake-up."""
+        if not self._open:
+            return
+        self._queue.append(frame)
+        self._queued_bytes += len(frame)
+        while self._queued_bytes > self._queue_limit and len(self._queue) > 1:
+            self._queued_bytes -= len(self._queue.popleft())
+            self._owner.counters.stream_frames_dropped += 1
+        if self._flush is None and not self._paused:
+            self._flush = self._reactor.callLater(0, self._write)
+
+    def _write(self) -> None:
+        self._flush = None
+        if self._queue and self._open and not self._paused:
+            joined = b"".join(self._queue)
+            self._queue.clear()
+            self._queued_bytes = 0
+            self.transport.write(joined)
+
+    def pauseProducing(self) -> None:
+        """The transport is full: queue."""
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        """The transport has room again."""
+        self._paused = False
+        self._write()
+
+    def stopProducing(self) -> None:
+        """The connection is going; connectionLost follows."""
+        self._paused = True
+
+    def abort(self) -> None:
+        """Close at once, without waiting for what is queued."""
+        self._open = False
+        self.transport.abortConnection()  # type: ignore[attr-defined] # of ITCPTransport
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Forget everything, and say so."""
+        self._open = False
+        self._cancel_watch()
+        if self._flush is not None:
+            self._flush.cancel()
+            self._flush = None
+        self._queue.clear()
+        if self._five_tuple is not None:
+            self._owner.stream_closed(self, self._five_tuple)
+
+    def _cancel_watch(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+
+
+def _address(address: IAddress) -> Address:
+    """An IP endpoint of a connection; v4-mapped ones become IPv4."""
+    return Address(canonical(address.host), address.port)  # type: ignore[attr-defined] # IPv4Address and IPv6Address have both
+
+
+class TurnStreamFactory(ServerFactory):
+    """Builds one `TurnStream` for each connection of one kind: tcp or tls."""
+
+    noisy = False
+
+    def __init__(
+        self,
+        owner: StreamOwner,
+        reactor: IReactorTime,
+        name: str,
+        *,
+        first_message_timeout_s: float,
+        idle_s: float,
+        queue_bytes: int,
+    ) -> None:
+        self._owner = owner
+        self._reactor = reactor
+        self._name = name
+        self._first_message_timeout_s = first_message_timeout_s
+        self._idle_s = idle_s
+        self._queue_bytes = queue_bytes
+
+    def buildProtocol(self, addr: IAddress | None) -> TurnStream:
+        """One client's connection."""
+        return TurnStream(
+            self._owner,
+            self._reactor,
+            self._name,
+            first_message_timeout_s=self._first_message_timeout_s,
+            idle_s=self._idle_s,
+            queue_bytes=self._queue_bytes,
+        )

@@ -1,0 +1,139 @@
+"""Who gets which stanza (RFC 6121 section 8.5), among sessions and components.
+
+Between people bytes are forwarded; a component gets an Element through
+`to_component`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from mosaic.services.xmpp.session import Session
+from mosaic.wire.xmpp.errors import STANZA_ERROR_TYPES
+from mosaic.wire.xmpp.jid import Jid
+from mosaic.wire.xmpp.stanza import Stanza
+from mosaic.wire.xmpp.xml import Xml, element
+
+NS_STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas"
+MAX_SESSIONS = 50
+"""Resources that one account may have bound at a time."""
+
+Component = Callable[[Stanza, Jid, Jid], None]
+"""Takes a stanza, its sender and its addressee."""
+
+
+class Undeliverable(Exception):
+    """A stanza error for the sender (RFC 6120 section 8.3.3)."""
+
+    def __init__(self, condition: str) -> None:
+        super().__init__(condition)
+        self.condition = condition
+
+
+class Exchange:
+    """The sessions of one domain and the components beside it."""
+
+    def __init__(self, domain: str) -> None:
+        self.domain = domain
+        self.components: dict[str, Component] = {}
+        self._sessions: dict[str, dict[str, Session]] = {}
+
+    # Sessions.
+
+    def bind(self, session: Session) -> None:
+        """Take a session in; an older one of the same address is closed.
+
+        Raises Undeliverable (resource-constraint) past MAX_SESSIONS.
+        """
+        mine = self._sessions.setdefault(session.jid.local, {})
+        older = mine.get(session.jid.resource)
+        if older is None and len(mine) >= MAX_SESSIONS:
+            raise Undeliverable("resource-constraint")
+        if older is not None:
+            older.close("conflict")
+        mine = self._sessions.setdefault(session.jid.local, {})
+        mine[session.jid.resource] = session
+
+    def unbind(self, session: Session) -> None:
+        """Forget a session; safe to call twice."""
+        mine = self._sessions.get(session.jid.local, {})
+        if mine.get(session.jid.resource) is session:
+            del mine[session.jid.resource]
+            if not mine:
+                del self._sessions[session.jid.local]
+
+    def sessions(self) -> Iterator[Session]:
+        """All of them, safe against changes meanwhile."""
+        for mine in list(self._sessions.values()):
+            yield from list(mine.values())
+
+    def of_account(self, local: str) -> list[Session]:
+        """The sessions of one account."""
+        return list(self._sessions.get(local, {}).values())
+
+    def find(self, jid: Jid) -> Session | None:
+        """The session of a full address."""
+        return self._sessions.get(jid.local, {}).get(jid.resource)
+
+    # Delivery.
+
+    def deliver(self, stanza: Stanza, sender: Jid, to: Jid) -> None:
+        """Forward a stanza to whom it is for.
+
+        Raises Undeliverable; nobody is told about a lost error or result.
+        """
+        component = self.components.get(to.domain)
+        if component is not None:
+            component(stanza, sender, to)
+        elif to.domain != self.domain:
+            raise Undeliverable("remote-server-not-found")
+        else:
+            raw = stanza.stamped(str(sender))
+            for session in self._receivers(stanza, to):
+                session.send(raw)
+
+    def _receivers(self, stanza: Stanza, to: Jid) -> list[Session]:
+        """The table of RFC 6121 section 8.5."""
+        exact = self.find(to) if to.resource else None
+        if exact is not None:
+            return [exact]
+        if stanza.name == "presence":
+            return [] if to.resource else self._available(to.local)
+        if stanza.type in ("error", "result"):
+            return []
+        if stanza.name == "iq" or stanza.type == "groupchat":
+            raise Undeliverable("service-unavailable")
+        if to.resource and stanza.type == "headline":
+            return []
+        able = [s for s in self._available(to.local) if s.priority >= 0]
+        if not able and stanza.type != "headline":
+            raise Undeliverable("service-unavailable")
+        return able
+
+    def _available(self, local: str) -> list[Session]:
+        return [s for s in self.of_account(local) if s.presence is not None]
+
+    def available(self, local: str) -> list[Session]:
+        """The account's sessions that have sent initial presence."""
+        return self._available(local)
+
+    def everyone_available(self) -> list[Session]:
+        """All sessions that have sent initial presence."""
+        return [s for s in self.sessions() if s.presence is not None]
+
+
+def error_reply(stanza: Stanza, condition: str, *, sender: str, to: str) -> Xml | None:
+    """The error for a stanza, or None where RFC 6120 section 8.3 forbids one.
+
+    sender: who could not be reached. to: who sent the stanza.
+    """
+    if stanza.type == "error" or (stanza.name == "iq" and stanza.type == "result"):
+        return None
+    if stanza.name == "presence" and stanza.type not in ("", "unavailable"):
+        return None
+    what = element(condition, ns=NS_STANZAS)
+    return element(
+        stanza.name,
+        {"type": "error", "id": stanza.id, "from": sender, "to": to},
+        element("error", {"type": STANZA_ERROR_TYPES[condition]}, what),
+    )

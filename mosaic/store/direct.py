@@ -1,0 +1,146 @@
+"""The store without a reactor: for the command line, beside a running server.
+
+Each change is a transaction of its own; SQLite's lock keeps the two processes
+apart, and the server notices the change within a second.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from mosaic.store import accounts, rooms, tokens
+from mosaic.store.database import (
+    DATABASE_ERRORS,
+    database_path,
+    explain,
+    open_engine,
+    prepare_database,
+)
+from mosaic.store.interface import StoredToken
+from mosaic.wire.sasl.verifier import ScramVerifier
+from mosaic.workspace.model import Account, Role, Room
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class DirectStore:
+    """Accounts, rooms, members and tokens, at once. Made by open_direct().
+
+    Every method raises what its namesake in store.interface.Store does, and
+    StoreFull or StoreError when the database cannot be used.
+    """
+
+    def __init__(self, path: Path, engine: Engine) -> None:
+        self._path = path
+        self._engine = engine
+
+    def _run(
+        self,
+        call: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        try:
+            with self._engine.begin() as connection:
+                return call(connection, *args, **kwargs)
+        except DATABASE_ERRORS as error:
+            raise explain(error, self._path) from error
+
+    # Accounts -------------------------------------------------------------
+    def add_account(
+        self, name: str, verifier: ScramVerifier, *, admin: bool
+    ) -> Account:
+        """Raises NameTaken."""
+        return self._run(accounts.add, name, verifier, admin=admin, at=time.time())
+
+    def account(self, name: str) -> Account:
+        """Raises NotFound."""
+        return self._run(accounts.get, name)
+
+    def accounts(self) -> list[Account]:
+        """All, by name."""
+        return self._run(accounts.every)
+
+    def verifier(self, name: str) -> ScramVerifier | None:
+        """The SCRAM verifier, or None."""
+        return self._run(accounts.verifier, name)
+
+    def set_verifier(self, name: str, verifier: ScramVerifier) -> None:
+        """Change a password and revoke the account's tokens. Raises NotFound."""
+        self._run(accounts.set_verifier, name, verifier)
+
+    def remove_account(self, name: str) -> None:
+        """Raises NotFound."""
+        self._run(accounts.remove, name)
+
+    # Rooms ----------------------------------------------------------------
+    def add_room(self, room: Room) -> None:
+        """Raises NameTaken."""
+        self._run(rooms.add, room)
+
+    def room(self, hub_id: str) -> Room:
+        """Raises NotFound."""
+        return self._run(rooms.get, hub_id)
+
+    def room_by_alias(self, alias: str) -> Room:
+        """Raises NotFound."""
+        return self._run(rooms.by_alias, alias)
+
+    def rooms(self, *, member: str | None = None) -> list[Room]:
+        """All rooms, or those of an account."""
+        return self._run(rooms.every, member=member)
+
+    def update_room(self, room: Room) -> None:
+        """Raises NotFound, NameTaken."""
+        self._run(rooms.change, room)
+
+    def members(self, hub_id: str) -> dict[str, Role]:
+        """Raises NotFound."""
+        return self._run(rooms.roles, hub_id)
+
+    def set_member(self, hub_id: str, account: str, role: Role | None) -> None:
+        """Raises NotFound."""
+        self._run(rooms.set_member, hub_id, account, role)
+
+    # Tokens ---------------------------------------------------------------
+    def add_token(self, token: StoredToken) -> None:
+        """Raises NotFound for its account or room."""
+        self._run(tokens.add, token)
+
+    def token(self, digest: bytes) -> StoredToken | None:
+        """The token of that digest, or None."""
+        return self._run(tokens.get, digest)
+
+    def remove_token(self, digest: bytes) -> None:
+        """Unknown ones are no error."""
+        self._run(tokens.remove, digest)
+
+    def remove_tokens(
+        self, *, hub_id: str | None = None, expired_before: float | None = None
+    ) -> int:
+        """A room's tokens, or those expired; the number removed."""
+        return self._run(
+            tokens.remove_many, hub_id=hub_id, expired_before=expired_before
+        )
+
+
+@contextmanager
+def open_direct(url_or_path: str | Path) -> Iterator[DirectStore]:
+    """Open the database, made and migrated if need be, and close it after.
+
+    Raises StoreError (also for a damaged file) or StoreFull.
+    """
+    path = database_path(url_or_path)
+    prepare_database(path, check=False)
+    engine = open_engine(path, write=True)
+    try:
+        yield DirectStore(path, engine)
+    finally:
+        engine.dispose()

@@ -1,0 +1,398 @@
+"""A store that forgets: dictionaries, and Deferreds that have already fired.
+
+It obeys the same contract suite as the SQL store and is what other tests use.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ParamSpec, TypeVar, cast
+
+from twisted.internet.defer import Deferred, maybeDeferred
+
+from mosaic.store.interface import (
+    EMPTY_UPDATE,
+    JournalEntry,
+    NameTaken,
+    NotFound,
+    StoredDocument,
+    StoredToken,
+)
+from mosaic.wire.sasl.verifier import ScramVerifier
+from mosaic.workspace.model import Account, Blob, Message, Role, Room
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Document:
+    """One document's journal; updates start after through_seq."""
+
+    epoch: str = field(default_factory=lambda: str(uuid.uuid4()))
+    snapshot: bytes = b""
+    through_seq: int = 0
+    last_seq: int = 0
+    updates: dict[int, JournalEntry] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _RoomRecord:
+    """A room and all that goes with it."""
+
+    room: Room
+    members: dict[str, Role] = field(default_factory=dict)
+    messages: list[Message] = field(default_factory=list)
+    blobs: dict[str, Blob] = field(default_factory=dict)
+    documents: dict[str, _Document] = field(default_factory=dict)
+
+
+def _deferred(method: Callable[P, T]) -> Callable[P, Deferred[T]]:
+    """Turn the result or exception of a method into a fired Deferred."""
+
+    def fired(*args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        call = cast("Callable[..., T]", method)
+        return maybeDeferred(call, *args, **kwargs)
+
+    fired.__doc__ = method.__doc__
+    fired.__name__ = method.__name__
+    return fired
+
+
+class MemoryStore:
+    """The Store interface without a disk. wall: Unix seconds now."""
+
+    def __init__(self, *, wall: Callable[[], float] = time.time) -> None:
+        self._wall = wall
+        self._accounts: dict[str, Account] = {}
+        self._verifiers: dict[str, ScramVerifier] = {}
+        self._rooms: dict[str, _RoomRecord] = {}
+        self._tokens: dict[bytes, StoredToken] = {}
+        self.quarantined: list[tuple[str, str, int, bytes, str]] = []
+
+    @_deferred
+    def start(self) -> None:
+        """Nothing to open."""
+
+    @_deferred
+    def stop(self) -> None:
+        """Nothing to close."""
+
+    @_deferred
+    def ping(self) -> None:
+        """Memory is always there."""
+
+    # Accounts -------------------------------------------------------------
+    @_deferred
+    def add_account(
+        self, name: str, verifier: ScramVerifier, *, admin: bool
+    ) -> Account:
+        """Make an account."""
+        if name in self._accounts:
+            raise NameTaken(f"the account {name} exists")
+        account = Account(name=name, admin=admin, created_at=self._wall())
+        self._accounts[name] = account
+        self._verifiers[name] = verifier
+        return account
+
+    @_deferred
+    def account(self, name: str) -> Account:
+        """One account."""
+        return self._account(name)
+
+    @_deferred
+    def accounts(self) -> list[Account]:
+        """All, by name."""
+        return [self._accounts[name] for name in sorted(self._accounts)]
+
+    @_deferred
+    def verifier(self, name: str) -> ScramVerifier | None:
+        """The SCRAM verifier of an account."""
+        return self._verifiers.get(name)
+
+    @_deferred
+    def set_verifier(self, name: str, verifier: ScramVerifier) -> None:
+        """Change a password and revoke."""
+        self._account(name)
+        self._verifiers[name] = verifier
+        self._drop_tokens(lambda token: token.account == name)
+
+    @_deferred
+    def remove_account(self, name: str) -> None:
+        """Remove an account; the rooms it owned stay, without an owner."""
+        self._account(name)
+        del self._accounts[name], self._verifiers[name]
+        self._drop_tokens(lambda token: token.account == name)
+        for record in self._rooms.values():
+            record.members.pop(name, None)
+            if record.room.owner == name:
+                record.room = replace(record.room, owner=None)
+
+    # Rooms ----------------------------------------------------------------
+    @_deferred
+    def add_room(self, room: Room) -> None:
+        """Keep a new room."""
+        if room.hub_id in self._rooms:
+            raise NameTaken(f"the room {room.hub_id} exists")
+        self._check_room(room)
+        self._rooms[room.hub_id] = _RoomRecord(room)
+
+    @_deferred
+    def room(self, hub_id: str) -> Room:
+        """One room."""
+        return self._record(hub_id).room
+
+    @_deferred
+    def room_by_alias(self, alias: str) -> Room:
+        """The room of that alias."""
+        for record in self._rooms.values():
+            if record.room.alias == alias:
+                return record.room
+        raise NotFound(f"no room has the alias {alias}")
+
+    @_deferred
+    def rooms(self, *, member: str | None = None) -> list[Room]:
+        """Oldest first."""
+        found = [
+            record.room
+            for record in self._rooms.values()
+            if member is None or member == record.room.owner or member in record.members
+        ]
+        return sorted(found, key=lambda room: (room.created_at, room.hub_id))
+
+    @_deferred
+    def update_room(self, room: Room) -> None:
+        """Write all but hub_id and created_at."""
+        record = self._record(room.hub_id)
+        self._check_room(room)
+        record.room = replace(room, created_at=record.room.created_at)
+
+    @_deferred
+    def members(self, hub_id: str) -> dict[str, Role]:
+        """Roles by account; the owner is a host."""
+        record = self._record(hub_id)
+        members = dict(record.members)
+        if record.room.owner is not None:
+            members[record.room.owner] = Role.HOST
+        return members
+
+    @_deferred
+    def set_member(self, hub_id: str, account: str, role: Role | None) -> None:
+        """Give or take a role."""
+        record = self._record(hub_id)
+        self._account(account)
+        if role is None:
+            record.members.pop(account, None)
+        else:
+            record.members[account] = role
+
+    # Tokens ---------------------------------------------------------------
+    @_deferred
+    def add_token(self, token: StoredToken) -> None:
+        """Keep a token."""
+        if token.digest in self._tokens:
+            raise NameTaken("this token exists")
+        if token.account is not None:
+            self._account(token.account)
+        if token.hub_id is not None:
+            self._record(token.hub_id)
+        self._tokens[token.digest] = token
+
+    @_deferred
+    def token(self, digest: bytes) -> StoredToken | None:
+        """The token of that digest."""
+        return self._tokens.get(digest)
+
+    @_deferred
+    def update_token(
+        self, digest: bytes, *, role: Role | None = None, waiting: bool | None = None
+    ) -> None:
+        """Change what is given."""
+        if digest not in self._tokens:
+            raise NotFound("no such token")
+        changes: dict[str, Any] = {}
+        if role is not None:
+            changes["role"] = role
+        if waiting is not None:
+            changes["waiting"] = waiting
+        self._tokens[digest] = replace(self._tokens[digest], **changes)
+
+    @_deferred
+    def participant_token(self, hub_id: str, participant_id: str) -> StoredToken | None:
+        """The participant's newest room token."""
+        found = [
+            token
+            for token in self._tokens.values()
+            if token.hub_id == hub_id and token.participant_id == participant_id
+        ]
+        return max(found, key=lambda token: token.created_at, default=None)
+
+    @_deferred
+    def waiting_tokens(self, hub_id: str) -> list[StoredToken]:
+        """Those in the lobby, first come first."""
+        now = self._wall()
+        found = [
+            token
+            for token in self._tokens.values()
+            if token.hub_id == hub_id and token.waiting and token.expires_at > now
+        ]
+        return sorted(found, key=lambda token: (token.created_at, token.digest))
+
+    @_deferred
+    def remove_token(self, digest: bytes) -> None:
+        """Forget a token."""
+        self._tokens.pop(digest, None)
+
+    @_deferred
+    def remove_tokens(
+        self, *, hub_id: str | None = None, expired_before: float | None = None
+    ) -> int:
+        """Forget those that meet every given condition."""
+        if hub_id is None and expired_before is None:
+            return 0
+        return self._drop_tokens(
+            lambda token: (
+                (hub_id is None or token.hub_id == hub_id)
+                and (expired_before is None or token.expires_at < expired_before)
+            )
+        )
+
+    # Chat -----------------------------------------------------------------
+    @_deferred
+    def add_message(
+        self,
+        hub_id: str,
+        *,
+        message_id: str,
+        author_id: str,
+        author: str,
+        text: str,
+        at: float,
+    ) -> Message:
+        """Append once."""
+        messages = self._record(hub_id).messages
+        for message in messages:
+            if message.message_id == message_id:
+                return message
+        message = Message(
+            hub_id=hub_id,
+            seq=len(messages) + 1,
+            message_id=message_id,
+            author_id=author_id,
+            author=author,
+            text=text,
+            at=at,
+        )
+        messages.append(message)
+        return message
+
+    @_deferred
+    def messages(
+        self, hub_id: str, *, before: int | None = None, limit: int = 100
+    ) -> list[Message]:
+        """The newest ones, oldest first."""
+        found = [
+            message
+            for message in self._record(hub_id).messages
+            if before is None or message.seq < before
+        ]
+        return found[-limit:] if limit > 0 else []
+
+    # Blobs ----------------------------------------------------------------
+    @_deferred
+    def add_blob(self, hub_id: str, blob: Blob) -> None:
+        """Note a reference; the first one stays."""
+        self._record(hub_id).blobs.setdefault(blob.sha256, blob)
+
+    @_deferred
+    def blob(self, hub_id: str, sha256: str) -> Blob:
+        """A blob that the room refers to."""
+        record = self._rooms.get(hub_id)
+        if record is None or sha256 not in record.blobs:
+            raise NotFound("the room has no such file")
+        return record.blobs[sha256]
+
+    # Documents ------------------------------------------------------------
+    @_deferred
+    def load_document(self, hub_id: str, name: str) -> StoredDocument:
+        """Read or make a document."""
+        document = self._document(hub_id, name)
+        return StoredDocument(
+            epoch=document.epoch,
+            snapshot=document.snapshot,
+            updates=tuple(entry.update for entry in document.updates.values()),
+            last_seq=document.last_seq,
+        )
+
+    @_deferred
+    def document_names(self, hub_id: str) -> list[str]:
+        """Names, sorted."""
+        return sorted(self._record(hub_id).documents)
+
+    @_deferred
+    def append_updates(
+        self, hub_id: str, name: str, entries: Sequence[JournalEntry]
+    ) -> int:
+        """Add raw updates."""
+        document = self._document(hub_id, name)
+        for entry in entries:
+            document.last_seq += 1
+            document.updates[document.last_seq] = entry
+        return document.last_seq
+
+    @_deferred
+    def save_snapshot(
+        self, hub_id: str, name: str, snapshot: bytes, *, through_seq: int
+    ) -> None:
+        """Replace updates by one state; an older snapshot than ours is ignored."""
+        document = self._document(hub_id, name)
+        through_seq = min(through_seq, document.last_seq)
+        if through_seq < document.through_seq:
+            return
+        document.snapshot = snapshot
+        document.through_seq = through_seq
+        document.updates = {
+            seq: entry for seq, entry in document.updates.items() if seq > through_seq
+        }
+
+    @_deferred
+    def quarantine_update(self, hub_id: str, name: str, seq: int, reason: str) -> None:
+        """Set an update aside and leave the empty update in its place."""
+        document = self._document(hub_id, name)
+        if seq not in document.updates:
+            raise NotFound(f"{name} has no update {seq}")
+        entry = document.updates[seq]
+        self.quarantined.append((hub_id, name, seq, entry.update, reason))
+        document.updates[seq] = JournalEntry(update=EMPTY_UPDATE, author=entry.author)
+
+    # ----------------------------------------------------------------------
+    def _account(self, name: str) -> Account:
+        if name not in self._accounts:
+            raise NotFound(f"there is no account {name}")
+        return self._accounts[name]
+
+    def _record(self, hub_id: str) -> _RoomRecord:
+        if hub_id not in self._rooms:
+            raise NotFound(f"there is no room {hub_id}")
+        return self._rooms[hub_id]
+
+    def _check_room(self, room: Room) -> None:
+        """The alias is free and the owner exists."""
+        if room.owner is not None:
+            self._account(room.owner)
+        for other in self._rooms.values():
+            same = room.alias is not None and other.room.alias == room.alias
+            if same and other.room.hub_id != room.hub_id:
+                raise NameTaken(f"the alias {room.alias} is in use")
+
+    def _document(self, hub_id: str, name: str) -> _Document:
+        return self._record(hub_id).documents.setdefault(name, _Document())
+
+    def _drop_tokens(self, condemned: Callable[[StoredToken], bool]) -> int:
+        digests = [d for d, token in self._tokens.items() if condemned(token)]
+        for digest in digests:
+            del self._tokens[digest]
+        return len(digests)

@@ -1,0 +1,121 @@
+"""Hold a half-received tag back until the rest of it has come.
+
+Some expat versions scan an unfinished token again from its start at each call,
+so that a long attribute in small pieces costs its square; others postpone the
+end of a tag that came in pieces. Behind this gate expat only ever sees whole
+tags: the cost is linear and nothing is late, with every expat.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum, auto
+
+_WHOLE_TAGS = re.compile(
+    rb"""(?:[^<]*+<(?![!?])[^"'>]*+(?:(?:"[^"]*+"|'[^']*+')[^"'>]*+)*+>)*+"""
+)
+"""As many complete tags as there are, with the text before each."""
+_TAG_STOP = re.compile(rb"""["'>]""")
+_CDATA = b"<![CDATA["
+_DECLARATION = re.compile(rb"<\?xml[ \t\r\n]")
+
+
+class _Within(Enum):
+    TEXT = auto()
+    TAG = auto()
+    CDATA = auto()
+
+
+class TagGate:
+    """Bytes in, complete tags (each with the text before it) out."""
+
+    def __init__(self) -> None:
+        self.held = bytearray()
+        """What waits: text, and perhaps the start of a tag."""
+        self.refused = ""
+        """What stands at the end of `held` and XMPP does not allow (RFC 6120
+        section 11.1): a comment, a DOCTYPE or a processing instruction."""
+        self._scanned = 0
+        self._within = _Within.TEXT
+        self._quote = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Add data; return what is complete now, possibly nothing. Once
+        something is refused, nothing is let through any more."""
+        if self.refused:
+            return b""
+        if self.held:
+            self.held += data
+            return self._release()
+        end = _whole_tags_end(data, 0)
+        if end == len(data):
+            return data
+        self.held += data[end:]
+        return data[:end] + self._release()
+
+    def _release(self) -> bytes:
+        """Cut off everything up to the end of the last complete tag."""
+        complete = 0
+        while (end := self._token_end()) is not None:
+            complete = _whole_tags_end(self.held, end)
+            self._scanned, self._within = complete, _Within.TEXT
+        released = bytes(self.held[:complete])
+        del self.held[:complete]
+        self._scanned -= complete
+        return released
+
+    def _token_end(self) -> int | None:
+        """Where the next tag ends, or None; remembers how far it looked."""
+        if self._within is _Within.TEXT:
+            self._enter_token()
+        if self._within is _Within.TAG:
+            return self._scan_tag()
+        if self._within is _Within.CDATA:
+            closing = self.held.find(b"]]>", self._scanned)
+            if closing >= 0:
+                return closing + 3
+            self._scanned = max(self._scanned, len(self.held) - 2)
+        return None
+
+    def _enter_token(self) -> None:
+        """Find the next `<` and what it begins, once that can be told."""
+        opening = self.held.find(b"<", self._scanned)
+        if opening < 0:
+            self._scanned = len(self.held)
+            return
+        self._scanned = opening
+        head = bytes(self.held[opening : opening + len(_CDATA)])
+        if head[1:2] == b"!":
+            if not _CDATA.startswith(head):
+                self.refused = "a comment or a DOCTYPE"
+            elif head == _CDATA:
+                self._within, self._scanned = _Within.CDATA, opening + len(_CDATA)
+        elif head[1:2] == b"?" and not _DECLARATION.match(head):
+            if len(head) > len(b"<?xml") or not b"<?xml".startswith(head):
+                self.refused = "a processing instruction"
+        elif len(head) > 1:
+            self._within, self._scanned = _Within.TAG, opening + 1
+
+    def _scan_tag(self) -> int | None:
+        """The `>` that no quotes enclose."""
+        while True:
+            if self._quote:
+                closing = self.held.find(self._quote, self._scanned)
+                if closing < 0:
+                    break
+                self._quote, self._scanned = b"", closing + 1
+            stop = _TAG_STOP.search(self.held, self._scanned)
+            if stop is None:
+                break
+            self._scanned = stop.end()
+            if stop[0] == b">":
+                return stop.end()
+            self._quote = bytes(stop[0])
+        self._scanned = len(self.held)
+        return None
+
+
+def _whole_tags_end(data: bytes | bytearray, start: int) -> int:
+    found = _WHOLE_TAGS.match(data, start)
+    assert found is not None  # it matches the empty string
+    return found.end()

@@ -1,0 +1,312 @@
+"""Cut a client's byte stream into stanzas without building trees (RFC 6120).
+
+expat checks every byte, namespaces included; what is handed on is the stanza's
+own bytes. Refused: DOCTYPE, comments, processing instructions and foreign
+entities (section 11.1), any encoding but UTF-8 (11.6), and whatever passes the
+limits. After an error the parser is dead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NoReturn
+from xml.parsers import expat
+from xml.sax.saxutils import quoteattr
+
+from mosaic.wire.xmpp.errors import StreamError
+from mosaic.wire.xmpp.gate import TagGate
+from mosaic.wire.xmpp.stanza import NS_CLIENT, Stanza, start_tag_end
+
+NS_STREAM = "http://etherx.jabber.org/streams"
+MAX_DEPTH = 64
+MAX_ATTRIBUTES = 64
+RENEW_BYTES = 1 << 20
+"""expat remembers each distinct name for its whole life, so a parser that a
+client feeds new names forever is replaced after this many bytes."""
+
+_BYTES_OF_SPACE = b" \t\r\n"
+_RESTRICTED_CODES = frozenset(
+    expat.errors.codes[message]
+    for message in (
+        expat.errors.XML_ERROR_UNDEFINED_ENTITY,
+        expat.errors.XML_ERROR_RECURSIVE_ENTITY_REF,
+        expat.errors.XML_ERROR_ASYNC_ENTITY,
+        expat.errors.XML_ERROR_EXTERNAL_ENTITY_HANDLING,
+    )
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamStart:
+    """The stream header came in. attributes: those without namespace."""
+
+    attributes: dict[str, str] = field(default_factory=dict)
+    lang: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnd:
+    """The peer closed its stream."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamFault:
+    """The stream is to be closed with this RFC 6120 section 4.9.3 condition."""
+
+    condition: str
+    text: str = ""
+
+
+Event = StreamStart | Stanza | StreamEnd | StreamFault
+
+
+class StreamParser:
+    """Bytes of one stream in, events out; make a new one at each restart.
+
+    max_stanza_bytes may be raised while it runs (after login).
+    """
+
+    def __init__(
+        self,
+        *,
+        max_stanza_bytes: int,
+        max_depth: int = MAX_DEPTH,
+        max_attributes: int = MAX_ATTRIBUTES,
+    ) -> None:
+        self.max_stanza_bytes = max_stanza_bytes
+        self._max_depth = max_depth
+        self._max_attributes = max_attributes
+        self._gate = TagGate()
+        self._events: list[Event] = []
+        self._dead = False
+        self._depth = 0
+        self._header = b""
+        self._inherited: tuple[tuple[bytes, bytes], ...] = ()
+        self._priming = False
+        self._namespaces: list[tuple[str | None, str]] = []
+        self._name = ""
+        self._attributes: dict[str, str] = {}
+        self._payload: tuple[str, str] | None = None
+        self._pending = bytearray()
+        self._begin = 0
+        self._base = 0
+        self._fed = 0
+        self._expat = self._new_expat()
+
+    def feed(self, data: bytes) -> list[Event]:
+        """The events that these bytes complete; after a StreamFault or a
+        StreamEnd always none."""
+        if self._dead:
+            return []
+        try:
+            self._parse(self._gate.feed(data))
+            self._check_waiting()
+        except StreamError as error:
+            self._fault(error.condition, error.text)
+        except expat.ExpatError as error:
+            restricted = error.code in _RESTRICTED_CODES
+            self._fault(
+                "restricted-xml" if restricted else "not-well-formed",
+                expat.ErrorString(error.code) or "",
+            )
+        events, self._events = self._events, []
+        return events
+
+    def _fault(self, condition: str, text: str) -> None:
+        if self._dead:
+            return
+        self._dead = True
+        self._events.append(StreamFault(condition=condition, text=text))
+
+    def _parse(self, complete: bytes) -> None:
+        if not complete:
+            return
+        if self._fed > RENEW_BYTES and self._depth == 1:
+            self._renew()
+        self._pending += complete
+        self._fed += len(complete)
+        self._expat.Parse(complete, False)
+        self._forget(
+            self._begin if self._depth > 1 else self._base + len(self._pending)
+        )
+
+    def _forget(self, upto: int) -> None:
+        """Drop the bytes before an offset of the stream."""
+        del self._pending[: upto - self._base]
+        self._base = upto
+
+    def _check_waiting(self) -> None:
+        """The limits hold for what is not complete yet, too."""
+        if self._dead:
+            return
+        held = self._gate.held
+        if self._depth > 1:
+            waiting = len(self._pending) + len(held)
+        else:
+            text = held.lstrip(_BYTES_OF_SPACE)
+            if text and not text.startswith(b"<"):
+                raise StreamError("not-well-formed", "text outside of a stanza")
+            if not text and self._depth == 1:
+                self._gate = TagGate()  # white space kept the line alive
+            waiting = len(text)
+        if waiting > self.max_stanza_bytes:
+            self._too_big()
+        if self._gate.refused:
+            raise StreamError("restricted-xml", self._gate.refused)
+
+    def _too_big(self) -> NoReturn:
+        raise StreamError("policy-violation", "the stanza is too big")
+
+    # What expat tells.
+
+    def _new_expat(self) -> expat.XMLParserType:
+        parser = expat.ParserCreate("UTF-8", " ")
+        parser.buffer_text = True
+        parser.ordered_attributes = True
+        if hasattr(parser, "SetReparseDeferralEnabled"):
+            parser.SetReparseDeferralEnabled(False)
+        parser.StartElementHandler = self._started
+        parser.EndElementHandler = self._ended
+        parser.StartNamespaceDeclHandler = self._declared
+        parser.CharacterDataHandler = self._loose_text
+        parser.XmlDeclHandler = self._declaration
+        parser.StartDoctypeDeclHandler = self._restricted
+        parser.EntityDeclHandler = self._restricted
+        parser.CommentHandler = self._restricted
+        parser.ProcessingInstructionHandler = self._restricted
+        return parser
+
+    def _restricted(self, *_: object) -> NoReturn:
+        raise StreamError("restricted-xml")
+
+    def _declaration(self, version: str, encoding: str | None, _: int) -> None:
+        if version != "1.0":
+            raise StreamError("restricted-xml", "XML 1.0 only")
+        if encoding is not None and encoding.upper() != "UTF-8":
+            raise StreamError("unsupported-encoding")
+
+    def _loose_text(self, text: str) -> None:
+        if self._dead or self._priming:
+            return
+        if text.strip(" \t\r\n"):
+            raise StreamError("not-well-formed", "text outside of a stanza")
+
+    def _declared(self, prefix: str | None, uri: str | None) -> None:
+        self._namespaces.append((prefix, uri or ""))
+        if len(self._namespaces) > self._max_attributes:
+            raise StreamError("policy-violation", "too many namespaces")
+
+    def _started(self, name: str, attributes: list[str]) -> None:
+        if self._dead:
+            return
+        if len(attributes) // 2 + len(self._namespaces) > self._max_attributes:
+            raise StreamError("policy-violation", "too many attributes")
+        self._depth += 1
+        if self._depth == 1:
+            self._stream_started(name, attributes)
+        elif self._depth == 2:
+            self._begin = self._expat.CurrentByteIndex
+            self._expat.CharacterDataHandler = None
+            self._name, self._attributes = name, _plain(attributes)
+            self._payload = None
+        elif self._depth > self._max_depth:
+            raise StreamError("policy-violation", "nested too deep")
+        elif self._depth == 3 and self._payload is None:
+            self._payload = _split(name)
+        self._namespaces.clear()
+
+    def _stream_started(self, name: str, attributes: list[str]) -> None:
+        if self._priming:
+            return
+        ns, local = _split(name)
+        if ns != NS_STREAM:
+            raise StreamError("invalid-namespace", "not a stream of XMPP")
+        if local != "stream":
+            raise StreamError("bad-format", "the root is not a stream")
+        begin = self._expat.CurrentByteIndex - self._base
+        end, empty = start_tag_end(self._pending, begin)
+        if end - begin > self.max_stanza_bytes:
+            self._too_big()
+        if not empty:
+            self._header = bytes(self._pending[begin:end])
+        self._inherited = _inherited(self._namespaces)
+        if (None, NS_CLIENT) not in self._namespaces and all(
+            uri != NS_CLIENT for _, uri in self._namespaces
+        ):
+            raise StreamError("invalid-namespace", "not a client's stream")
+        pairs = dict(zip(attributes[::2], attributes[1::2], strict=True))
+        self._events.append(
+            StreamStart(
+                attributes=_plain(attributes),
+                lang=pairs.get("http://www.w3.org/XML/1998/namespace lang"),
+            )
+        )
+
+    def _ended(self, _: str) -> None:
+        if self._dead:
+            return
+        self._depth -= 1
+        if self._depth == 0:
+            self._dead = True
+            self._events.append(StreamEnd())
+        elif self._depth == 1:
+            self._expat.CharacterDataHandler = self._loose_text
+            self._events.append(self._cut())
+
+    def _cut(self) -> Stanza:
+        """The bytes of the stanza that ends here."""
+        begin = self._begin - self._base
+        end, empty = start_tag_end(self._pending, begin)
+        if not empty:
+            # expat stands at the start of the end tag.
+            here = self._expat.CurrentByteIndex - self._base
+            end = self._pending.index(b">", here) + 1
+        if end - begin > self.max_stanza_bytes:
+            self._too_big()
+        ns, name = _split(self._name)
+        return Stanza(
+            raw=bytes(self._pending[begin:end]),
+            name=name,
+            ns=ns,
+            attributes=self._attributes,
+            payload=self._payload,
+            inherited=self._inherited,
+        )
+
+    def _renew(self) -> None:
+        """Go on with a new expat that has seen only the stream header."""
+        self._expat = self._new_expat()
+        self._priming, self._depth = True, 0
+        self._expat.Parse(self._header, False)
+        self._priming = False
+        self._pending.clear()
+        self._base = self._fed = len(self._header)
+
+
+def _split(name: str) -> tuple[str, str]:
+    ns, _, local = name.rpartition(" ")
+    return ns, local
+
+
+def _plain(attributes: list[str]) -> dict[str, str]:
+    """Attributes without a namespace."""
+    return {
+        name: value
+        for name, value in zip(attributes[::2], attributes[1::2], strict=True)
+        if " " not in name
+    }
+
+
+def _inherited(
+    namespaces: list[tuple[str | None, str]],
+) -> tuple[tuple[bytes, bytes], ...]:
+    """Declarations of the header that a receiver's stream does not have."""
+    usual = {(None, NS_CLIENT), ("stream", NS_STREAM)}
+    return tuple(
+        (
+            (f"xmlns:{prefix}" if prefix else "xmlns").encode(),
+            quoteattr(uri).encode(),
+        )
+        for prefix, uri in namespaces
+        if (prefix, uri) not in usual
+    )

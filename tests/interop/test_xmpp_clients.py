@@ -1,0 +1,273 @@
+"""Real clients over real TLS: slixmpp, and our own with channel binding."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+from OpenSSL import SSL
+from twisted.internet import reactor as _reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.ssl import (
+    Certificate,
+    CertificateOptions,
+    PrivateCertificate,
+    TLSVersion,
+    optionsForClientTLS,
+)
+from twisted.internet.utils import getProcessOutputAndValue
+from twisted.trial.unittest import TestCase
+
+import mosaic
+from mosaic.config.settings import Xmpp
+from mosaic.services.xmpp.c2s import tls_exporter
+from mosaic.services.xmpp.service import XmppService
+from mosaic.wire.sasl.client import ScramClient
+from mosaic.wire.xmpp.stanza import Stanza
+from mosaic.wire.xmpp.stream import StreamParser
+from mosaic.wire.xmpp.xml import Node, read_node
+from tests.support.certificate import self_signed_pem
+from tests.support.door import FakeDoor
+from tests.support.xmpp import ACCOUNTS, HEADER, FakeAccounts, FakeBus, condition, sasl
+
+ROOT = Path(mosaic.__file__).parent.parent
+reactor: Any = _reactor
+
+
+class Caller(Protocol):
+    """A client that says one thing and waits for one element."""
+
+    def connectionMade(self) -> None:
+        """Begin a stream."""
+        self._waiter: Deferred[Node] | None = None
+        self._queue: list[Node] = []
+        self.gone: Deferred[None] = Deferred()
+        self.open()
+
+    def open(self) -> None:
+        """Open a stream (again)."""
+        self._parser = StreamParser(max_stanza_bytes=1 << 20)
+        self.say(HEADER)
+
+    def say(self, text: str) -> None:
+        """Send."""
+        assert self.transport is not None
+        self.transport.write(text.encode())
+
+    def dataReceived(self, data: bytes) -> None:
+        """Keep each element for whoever waits."""
+        for event in self._parser.feed(data):
+            if isinstance(event, Stanza):
+                self._queue.append(read_node(event))
+        if self._waiter is not None and self._queue:
+            waiter, self._waiter = self._waiter, None
+            waiter.callback(self._queue.pop(0))
+
+    def hear(self) -> Deferred[Node]:
+        """The next element."""
+        waiter: Deferred[Node] = Deferred()
+        if self._queue:
+            waiter.callback(self._queue.pop(0))
+        else:
+            self._waiter = waiter
+        return waiter
+
+    def connectionLost(self, reason: Any = None) -> None:
+        """Tell the test."""
+        self.gone.callback(None)
+
+
+class ClientTests(TestCase):
+    """The service behind direct TLS and STARTTLS on loopback."""
+
+    timeout = 60
+
+    def setUp(self) -> None:
+        pem = self_signed_pem()
+        pair = PrivateCertificate.loadPEM(pem)
+        self.certificate = Path(self.mktemp())
+        self.certificate.write_text(pem[pem.index("-----BEGIN CERTIFICATE") :])
+        self.tls = CertificateOptions(
+            privateKey=pair.privateKey.original,
+            certificate=pair.original,
+            raiseMinimumTo=TLSVersion.TLSv1_2,
+            acceptableProtocols=[b"xmpp-client"],
+        )
+        self.service = XmppService(
+            reactor,
+            Xmpp(),
+            domain="localhost",
+            door=cast(Any, FakeDoor(ACCOUNTS)),
+            store=cast(Any, FakeAccounts()),
+            bus=FakeBus(),
+        )
+        self.service.startService()
+        self.addCleanup(self.service.stopService)
+        self.direct = self.listen(
+            reactor.listenSSL(
+                0, self.service.stream_factory(), self.tls, interface="127.0.0.1"
+            )
+        )
+        self.plain = self.listen(
+            reactor.listenTCP(
+                0, self.service.starttls_factory(self.tls), interface="127.0.0.1"
+            )
+        )
+
+    def listen(self, port: Any) -> int:
+        """The number of a port that is closed after the test."""
+        self.addCleanup(port.stopListening)
+        return int(port.getHost().port)
+
+    async def call(self, port: int, *, newest: Any = None) -> Caller:
+        """Connect over direct TLS, or in the clear to the STARTTLS port."""
+        endpoint: Any = TCP4ClientEndpoint(reactor, "127.0.0.1", port)
+        if port == self.direct:
+            trust = Certificate.loadPEM(self.certificate.read_bytes())
+            how = {"lowerMaximumSecurityTo": newest} if newest else {}
+            options = optionsForClientTLS(
+                "localhost", trust, extraCertificateOptions=how
+            )
+            endpoint = wrapClientTLS(options, endpoint)
+        caller = await endpoint.connect(Factory.forProtocol(Caller))
+        self.addCleanup(self.hang_up, caller)
+        return cast(Caller, caller)
+
+    async def hang_up(self, caller: Caller) -> None:
+        """Leave nothing behind."""
+        assert caller.transport is not None
+        caller.transport.loseConnection()
+        await caller.gone
+
+    async def scram(self, caller: Caller, **how: Any) -> Node:
+        """Success or failure of ann."""
+        client = ScramClient("ann", "secret", nonce="mine", **how)
+        plus = "-PLUS" if how.get("binding") else ""
+        caller.say(sasl("auth", client.first(), f"SCRAM-SHA-256{plus}"))
+        answer = await caller.hear()
+        if answer.name == "challenge":
+            final = client.final(base64.b64decode(answer.text))
+            caller.say(sasl("response", final))
+            answer = await caller.hear()
+        if answer.name == "success":
+            client.verify(base64.b64decode(answer.text))
+        return answer
+
+    async def test_channel_binding_matrix(self) -> None:
+        """On TLS 1.3 a good binding is let in, a wrong one and the downgrade
+        flag are not; a client that cannot bind may come without."""
+        for how, expected in (
+            ("good", "success"),
+            ("wrong", "not-authorized"),
+            ("y", "not-authorized"),
+            ("none", "success"),
+        ):
+            caller = await self.call(self.direct)
+            features = await caller.hear()
+            offered, binding = features.children
+            self.assertEqual(
+                [m.text for m in offered.children],
+                ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"],
+            )
+            self.assertEqual(binding.children[0].attributes, {"type": "tls-exporter"})
+            ours = tls_exporter(caller.transport)
+            assert ours is not None
+            keys: dict[str, dict[str, Any]] = {
+                "good": {"binding": ours},
+                "wrong": {"binding": bytes(32)},
+                "y": {"can_bind": True},
+                "none": {},
+            }
+            answer = await self.scram(caller, **keys[how])
+            said = answer.name if answer.name == "success" else condition(answer)
+            self.assertEqual(said, expected, how)
+
+    async def test_tls_1_2_is_not_offered_plus(self) -> None:
+        """tls-exporter is safe there only with an extension we cannot see, so
+        `y` is honest."""
+        caller = await self.call(self.direct, newest=TLSVersion.TLSv1_2)
+        handle = cast(Any, caller.transport).getHandle()
+        features = await caller.hear()
+        self.assertIsInstance(handle, SSL.Connection)
+        self.assertEqual(handle.get_protocol_version_name(), "TLSv1.2")
+        self.assertEqual(
+            [m.text for m in features.children[0].children], ["SCRAM-SHA-256"]
+        )
+        answer = await self.scram(caller, can_bind=True)
+        self.assertEqual(answer.name, "success")
+
+    async def test_starttls_is_required(self) -> None:
+        """No login in the clear, and what was injected before is forgotten."""
+        caller = await self.call(self.plain)
+        features = await caller.hear()
+        self.assertEqual(
+            [n.name for n in features.children], ["starttls"], features.children
+        )
+        caller.say(sasl("auth", b"n,,n=ann,r=x", "SCRAM-SHA-256"))
+        self.assertEqual(condition(await caller.hear()), "policy-violation")
+
+    async def test_starttls_then_plus(self) -> None:
+        """The upgraded connection has its own binding."""
+        caller = await self.call(self.plain)
+        await caller.hear()
+        caller.say("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+        self.assertEqual((await caller.hear()).name, "proceed")
+        trust = Certificate.loadPEM(self.certificate.read_bytes())
+        transport = cast(Any, caller.transport)
+        transport.startTLS(optionsForClientTLS("localhost", trust))
+        caller.open()
+        await caller.hear()
+        answer = await self.scram(caller, binding=tls_exporter(transport))
+        self.assertEqual(answer.name, "success")
+
+    async def test_drain_over_tls(self) -> None:
+        """The last words arrive before the connection ends."""
+        caller = await self.call(self.direct)
+        await caller.hear()
+        stopped = self.service.stopService()
+        self.assertEqual(condition(await caller.hear()), "system-shutdown")
+        await caller.gone
+        await stopped
+
+    async def talk(self, port: int, kind: str) -> dict[str, Any]:
+        """Run the slixmpp conversation in its own process."""
+        out, err, code = await getProcessOutputAndValue(
+            sys.executable,
+            [
+                "-m", "tests.support.slixmpp_talk",
+                str(port), str(self.certificate.resolve()), kind,
+            ],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            path=str(ROOT),
+        )  # fmt: skip
+        self.assertEqual(code, 0, err.decode()[-3000:])
+        seen: dict[str, Any] = json.loads(out)
+        return seen
+
+    async def test_slixmpp_over_direct_tls(self) -> None:
+        """Login, roster, ping, disco, presence and messages of two people."""
+        self.check(await self.talk(self.direct, "direct"))
+
+    async def test_slixmpp_over_starttls(self) -> None:
+        """The same after an upgrade."""
+        self.check(await self.talk(self.plain, "starttls"))
+
+    def check(self, seen: dict[str, Any]) -> None:
+        """What both conversations must have seen."""
+        self.assertEqual(
+            seen,
+            {
+                "mechanism": "SCRAM-SHA-256",
+                "roster": ["bob@localhost", "eve@localhost"],
+                "localhost": ["Mosaic"],
+                "mosaic.localhost": ["Mosaic"],
+                "message": ["ann@localhost/a", "Grüße <&> 🐎"],
+                "reply": "back",
+            },
+        )

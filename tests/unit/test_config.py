@@ -1,0 +1,195 @@
+"""Settings from file and flags, and what is said when they are wrong."""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from mosaic.config.errors import ConfigError
+from mosaic.config.flags import settings_from_flags
+from mosaic.config.load import all_keys, load_settings, state_folder
+from mosaic.config.settings import Settings
+
+MANUAL = Path(__file__).parents[2] / "etc" / "mosaic.toml"
+
+
+def flatten(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested tables as dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = tuple(value) if isinstance(value, list) else value
+    return flat
+
+
+class ManualTests(SynchronousTestCase):
+    """etc/mosaic.toml is the manual, and it is true."""
+
+    def test_file_and_code_have_the_same_keys_and_defaults(self) -> None:
+        """Neither can be changed without the other."""
+        self.assertEqual(flatten(tomllib.loads(MANUAL.read_text())), all_keys())
+
+    def test_every_key_has_a_comment(self) -> None:
+        """The line above a key, or the paragraph before it, explains it."""
+        lines = MANUAL.read_text().splitlines()
+        bare = [
+            line
+            for before, line in itertools.pairwise(lines)
+            if " = " in line and line[0] != "#" and not before.startswith("#")
+        ]
+        self.assertEqual(bare, [])
+
+    def test_the_manual_loads_as_the_defaults(self) -> None:
+        """Starting with the manual is starting without a file."""
+        self.assertEqual(load_settings(MANUAL), Settings())
+
+
+class RefusalTests(SynchronousTestCase):
+    """One line that names the key, the value and what to do."""
+
+    def refuse(self, text: str) -> ConfigError:
+        """The error for a configuration file with this text."""
+        file = Path(self.mktemp())
+        file.write_text(text)
+        return self.assertRaises(ConfigError, load_settings, file)
+
+    def assert_one_line(self, error: ConfigError, *parts: str) -> None:
+        """One line that holds each of the parts."""
+        self.assertNotIn("\n", str(error))
+        for part in parts:
+            self.assertIn(part, str(error))
+
+    def test_unknown_key(self) -> None:
+        """A slip of the pen is named, with the key that was meant."""
+        self.assert_one_line(
+            self.refuse("[turn]\nrelay_port = [1, 2]\n"),
+            "turn.relay_port:",
+            "did you mean turn.relay_ports?",
+        )
+
+    def test_unknown_table(self) -> None:
+        """A table that is none of ours is refused too."""
+        self.assert_one_line(self.refuse("[trun]\nrealm = 'x'\n"), "trun: unknown key")
+
+    def test_wrong_type(self) -> None:
+        """The value that was found is shown."""
+        self.assert_one_line(
+            self.refuse("[http]\nmax_body_bytes = 'big'\n"),
+            "http.max_body_bytes:",
+            "'big'",
+        )
+
+    def test_wrong_type_in_a_list(self) -> None:
+        """The place in the list is shown."""
+        self.assert_one_line(
+            self.refuse("[turn]\nrelay_ports = [1, 'x']\n"), "turn.relay_ports", "'x'"
+        )
+
+    def test_wrong_choice(self) -> None:
+        """An enumeration says what was given."""
+        self.assert_one_line(self.refuse("log_format = 'xml'"), "log_format", "'xml'")
+
+    def test_values_that_cannot_work(self) -> None:
+        """Rules beyond the type."""
+        for text, key in (
+            ("[turn]\nrelay_ports = [50000, 49152]", "turn.relay_ports"),
+            ("[turn]\nrelay_ports = [1, 2]", "turn.relay_ports"),
+            ("[turn]\nallow_peers = ['10.0.0.1/8']", "turn.allow_peers"),
+            ("[turn]\nrelay_address_v4 = '::1'", "turn.relay_address_v4"),
+            ("[auth]\ntries = 0", "auth.tries"),
+            ("[store]\ncommit_window_s = 5.0", "store.commit_window_s"),
+            ("public_host = 'https://x'", "public_host"),
+            ("[endpoints]\nturn_udp = ['tcp:1']", "endpoints.turn_udp"),
+            ("[endpoints]\nrest = ['8443']", "endpoints.rest"),
+        ):
+            self.assert_one_line(self.refuse(text), f"{key}:")
+
+    def test_not_toml(self) -> None:
+        """The file and the place in it are named."""
+        self.assert_one_line(self.refuse("a = ["), "is not valid TOML")
+
+    def test_missing_file(self) -> None:
+        """The file is named."""
+        error = self.assertRaises(ConfigError, load_settings, "/nonexistent.toml")
+        self.assert_one_line(error, "/nonexistent.toml", "cannot be read")
+
+    @settings(max_examples=200)
+    @given(
+        st.dictionaries(
+            st.sampled_from([*Settings.__struct_fields__, "x"]),
+            st.recursive(
+                st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+                lambda inner: (
+                    st.lists(inner, max_size=3)
+                    | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+                ),
+                max_leaves=5,
+            ),
+        )
+    )
+    def test_whatever_is_given_it_loads_or_is_refused_in_one_line(
+        self, data: dict[str, Any]
+    ) -> None:
+        """No other exception leaves the loader."""
+        try:
+            load_settings(None, data)
+        except ConfigError as error:
+            self.assertTrue(error.message)
+
+
+class FlagTests(SynchronousTestCase):
+    """Flags go over the file."""
+
+    def test_port_moves_the_shared_port_of_every_service(self) -> None:
+        """--port is for the TLS port as a whole."""
+        chosen = settings_from_flags({"port": "443"}).endpoints
+        self.assertEqual(
+            {chosen.rest, chosen.drcp, chosen.xmpp, chosen.turn_tls},
+            {("mosaic-tls:443",)},
+        )
+        self.assertEqual(chosen.turn_udp, ("udp:3478",))
+
+    def test_http_and_turn_ports(self) -> None:
+        """Both families of the local listener, both transports of TURN."""
+        chosen = settings_from_flags({"http-port": 81, "turn-port": 3500}).endpoints
+        self.assertEqual(
+            chosen.http,
+            ("tcp:81:interface=127.0.0.1", "tcp:81:interface=\\:\\:1"),
+        )
+        self.assertEqual(chosen.turn_udp, ("udp:3500",))
+        self.assertEqual(chosen.turn_tcp, ("tcp:3500",))
+
+    def test_one_service_can_have_its_own_endpoint(self) -> None:
+        """An endpoint flag replaces the list of that service alone."""
+        chosen = settings_from_flags({"xmpp": ["tcp:5222", "tcp:5223"]}).endpoints
+        self.assertEqual(chosen.xmpp, ("tcp:5222", "tcp:5223"))
+        self.assertEqual(chosen.rest, ("mosaic-tls:8443",))
+
+    def test_bad_port_names_the_flag(self) -> None:
+        """A usage that cannot work is refused before anything starts."""
+        for value in ("x", "70000", "-1"):
+            error = self.assertRaises(
+                ConfigError, settings_from_flags, {"turn-port": value}
+            )
+            self.assertEqual(error.path, "--turn-port")
+
+    def test_turn_allow_peer_takes_both_families(self) -> None:
+        """The flag repeats."""
+        chosen = settings_from_flags({"turn-allow-peer": ["10.0.0.0/8", "fd00::/8"]})
+        self.assertEqual(chosen.turn.allow_peers, ("10.0.0.0/8", "fd00::/8"))
+
+    def test_state_folder(self) -> None:
+        """The flag, else systemd's, else the user's."""
+        self.assertEqual(
+            state_folder(settings_from_flags({"state": "/x/y"})), Path("/x/y")
+        )
+        self.patch(__import__("os"), "environ", {"STATE_DIRECTORY": "/var/lib/m"})
+        self.assertEqual(state_folder(Settings()), Path("/var/lib/m"))
