@@ -1,7 +1,7 @@
 import { useRef, useState } from "react";
 import type { FormEvent } from "react";
 import type { JoinProblem, RoomSession } from "../../session/api";
-import { usePreview } from "../media/devices";
+import { stopTracks, usePreview } from "../media/devices";
 import { Field } from "../parts/Field";
 import { keep, kept } from "../parts/kept";
 import { PageHead } from "../parts/PageHead";
@@ -50,7 +50,10 @@ export function JoinPage({ hubId: givenHubId, pin: givenPin, onJoined }: JoinPag
     session.setMicOn(preview.micOn);
     session.setCamOn(preview.camOn && preview.camera === null);
     // Who is quicker than the camera joins at once; it follows.
-    void preview.take().then((stream) => session.setCamera(stream));
+    void preview.take().then((stream) => {
+      if (session.snapshot().save.kind === "ended") stopTracks(stream);
+      else session.setCamera(stream);
+    });
     onJoined(session, hubId, pin);
   };
 
