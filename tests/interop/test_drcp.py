@@ -37,6 +37,11 @@ reactor: Any = _reactor
 PEERS = Path(__file__).with_name("peers")
 
 
+def _batched_timers() -> list[str]:
+    calls = [repr(call) for call in reactor.getDelayedCalls()]
+    return [call for call in calls if "_BatchedTimer" in call]
+
+
 class NativeClient(WebSocketClientProtocol):
     """A small native client with one document on channel 1."""
 
@@ -111,6 +116,8 @@ class SocketTests(TestCase):
         await self.service.stopService()
         await self.port.stopListening()
         await self.until(lambda: all(c.closed for c in self.clients), "goodbyes")
+        # Autobahn's timers for dropped handshakes run out within a second.
+        await self.until(lambda: not _batched_timers(), "end of timers")
 
     def tearDown(self) -> Deferred[None]:
         """Drain and wait for every socket."""
@@ -232,8 +239,24 @@ class SocketTests(TestCase):
         """Without drcp.1 there is no native socket."""
         self.assertEqual(await self._upgrade(b"", protocol=b""), b"400")
 
+    async def test_y_websocket_is_refused_at_the_handshake(self) -> None:
+        """After a socket that opened, the stock client comes back at once."""
+        good = self.token("ann").encode()
+        hub = HUB.encode()
+        for target, status in (
+            (b"/y/%b/board?token=bad" % hub, b"401"),
+            (b"/y/%b/board" % hub, b"401"),
+            (b"/y/987654321/board?token=%b" % good, b"403"),
+            (b"/y/%b/nothing?token=%b" % (hub, good), b"404"),
+            (b"/y/%b/notes%%2Fa?token=%b" % (hub, good), b"101"),
+        ):
+            self.assertEqual(await self._upgrade(b"", b"", target), status, target)
+
     async def _upgrade(
-        self, headers: bytes, protocol: bytes = b"Sec-WebSocket-Protocol: drcp.1\r\n"
+        self,
+        headers: bytes,
+        protocol: bytes = b"Sec-WebSocket-Protocol: drcp.1\r\n",
+        target: bytes = b"/drcp",
     ) -> bytes:
         """The status of a handshake written by hand."""
         from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
@@ -252,10 +275,10 @@ class SocketTests(TestCase):
         endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", self.number)
         raw = await connectProtocol(endpoint, Raw())
         raw.transport.write(  # type: ignore[union-attr]  # it is connected
-            b"GET /drcp HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\n"
+            b"GET %b HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\n"
             b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-            % self.number
+            % (target, self.number)
             + protocol
             + headers
             + b"\r\n"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pycrdt import Doc, Text
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -12,7 +14,7 @@ from mosaic.services.drcp.pace import MAX_TICK_S, MIN_TICK_S, Pace, TokenBucket
 from mosaic.services.drcp.people import RING, EventRing
 from mosaic.services.drcp.room import MAX_DOCUMENTS
 from mosaic.wire.drcp import client, hocuspocus
-from mosaic.wire.drcp.yprotocols import Step, Type
+from mosaic.wire.drcp.yprotocols import Step, Type, encode_sync
 from mosaic.workspace.model import Role
 from tests.support.drcp import HUB, HocuspocusPeer, Hub
 
@@ -48,6 +50,20 @@ class InboundTests(SynchronousTestCase):
         self.assertEqual(ann.errors, [(1, 4413)])
         ann.open()
         self.assertEqual(len(ann.of(Type.OPENED)), 1)
+
+    def test_a_long_state_vector_of_a_stock_client(self) -> None:
+        """It knows no errors: the whole document is the answer."""
+        hub = Hub(max_state_vector_bytes=10)
+        ann, bob = hub.native("ann"), hub.y("bob")
+        ann.say(client.open_document(1, "board", b"\0"))
+        ann.type("kept")
+        hub.tick()
+        bob.doc = type(bob.doc)()
+        bob.text = bob.doc.get("t", type=Text)
+        bob.hear()
+        bob.say(encode_sync(Step.STATE_VECTOR, bytes(11)))
+        bob.hear()
+        self.assertEqual(str(bob.text), "kept")
 
     def test_a_malformed_update(self) -> None:
         """Refused before the CRDT sees it; nobody else hears of it."""
@@ -204,6 +220,36 @@ class InboundTests(SynchronousTestCase):
         self.assertIsNone(ring.since(0))
         self.assertEqual(len(ring.since(1) or ()), RING)
         self.assertIsNone(ring.since(RING + 2))
+
+
+class AnythingTests(SynchronousTestCase):
+    """Whatever one member sends, the room goes on."""
+
+    @settings(max_examples=60, deadline=None)
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from([b"\x01\x00\x02", b"\x01\x00\x00", b"\x01\x01", b""]),
+                st.binary(max_size=40),
+            ),
+            max_size=6,
+        )
+    )
+    def test_the_others_do_not_notice(self, frames: list[tuple[bytes, bytes]]) -> None:
+        """Updates, state vectors, awareness and plain noise."""
+        hub = Hub()
+        ann, bob, cid = hub.native("ann"), hub.native("bob"), hub.native("cid")
+        for peer in (ann, bob, cid):
+            peer.open()
+        for head, noise in frames:
+            ann.say(head + (bytes((len(noise),)) + noise if head else noise))
+            hub.tick()
+        bob.type("still here")
+        hub.tick()
+        cid.hear()
+        self.assertIn("still here", str(cid.text))
+        self.assertIsNone(cid.wire.closed)
+        self.assertEqual(len(bob.of(Type.SYNC_STATUS)), 1)
 
 
 class OutboundTests(SynchronousTestCase):

@@ -7,15 +7,32 @@ from typing import Any
 
 from mosaic.services.drcp.connection import BoundedWire, Connection, Entrance
 from mosaic.services.drcp.member import Attachment, Member
+from mosaic.services.drcp.room import LiveRoom
 from mosaic.wire.drcp import events as ev
 from mosaic.wire.drcp import hocuspocus, ywebsocket
 from mosaic.wire.drcp.lib0 import ProtocolError
 from mosaic.wire.drcp.yprotocols import Step
+from mosaic.workspace.documents import is_document_name
+from mosaic.workspace.model import Principal
 
 _HOCUSPOCUS = hocuspocus.HocuspocusFraming()
 _Y = ywebsocket.YWebsocketFraming()
 
 MAX_ADDRESSES = 64
+
+
+async def check_y(
+    service: Entrance, hub_id: str, name: str, token: str
+) -> tuple[Principal, LiveRoom]:
+    """Who may open `/y/<hub_id>/<name>?token=`. Raises ProtocolError."""
+    principal, room = await service.admit(token)
+    if principal.hub_id != hub_id:
+        raise ProtocolError("the token is for another room", code=4403)
+    if principal.waiting:
+        raise ProtocolError("you are in the lobby", code=4423)
+    if not is_document_name(name):
+        raise ProtocolError("no such document", code=4404)
+    return principal, room
 
 
 class YConnection(Connection):
@@ -30,11 +47,7 @@ class YConnection(Connection):
 
     async def _enter(self, hub_id: str, name: str, token: str) -> None:
         try:
-            principal, room = await self.service.admit(token)
-            if principal.hub_id != hub_id:
-                raise ProtocolError("the token is for another room", code=4403)
-            if principal.waiting:
-                raise ProtocolError("you are in the lobby", code=4423)
+            principal, room = await check_y(self.service, hub_id, name, token)
         except ProtocolError as error:
             self.service.counters.refused_connections += 1
             self.send([ywebsocket.permission_denied(str(error))])

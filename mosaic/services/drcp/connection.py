@@ -21,6 +21,7 @@ from mosaic.wire.drcp import events as ev
 from mosaic.wire.drcp.framing import Framing, websocket_frames
 from mosaic.wire.drcp.lib0 import ProtocolError
 from mosaic.wire.drcp.yprotocols import Step
+from mosaic.workspace.documents import EMPTY_STATE_VECTOR
 from mosaic.workspace.model import Principal
 
 _log = Logger()
@@ -231,7 +232,15 @@ class Connection:
         if attachment.closed:
             return
         document, channel = attachment.document, attachment.channel
-        update = document.diff(event.state_vector)
+        vector = event.state_vector
+        if (
+            not self.native
+            and len(vector) > self.service.settings.max_state_vector_bytes
+        ):
+            # Old documents have long ones, and stock clients know no errors:
+            # they get the whole document.
+            vector = EMPTY_STATE_VECTOR
+        update = document.diff(vector)
         self.send(self.framing.sync(channel, Step.ANSWER, update))
         if not event.reply:
             vector = document.state_vector()

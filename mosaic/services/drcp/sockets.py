@@ -14,19 +14,24 @@ from autobahn.twisted.websocket import (
     WebSocketServerProtocol,
 )
 from autobahn.websocket.types import ConnectionDeny
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 from twisted.web.resource import IResource
 from zope.interface import implementer
 
-from mosaic.services.drcp.compat import HocuspocusConnection, YConnection
+from mosaic.services.drcp.compat import HocuspocusConnection, YConnection, check_y
 from mosaic.services.drcp.connection import Connection
 from mosaic.services.drcp.native import NativeConnection
+from mosaic.wire.drcp.lib0 import ProtocolError
 from mosaic.wire.drcp.native import SUBPROTOCOL
 
 if TYPE_CHECKING:
     from mosaic.services.drcp.service import DrcpService
 
 _PING_S = 20
+
+_STATUS = {4401: 401, 4403: 403, 4404: 404, 4423: 423}
+"""DRCP's codes as HTTP speaks them."""
 
 
 class Socket(WebSocketServerProtocol):
@@ -35,10 +40,14 @@ class Socket(WebSocketServerProtocol):
     factory: Any
     connection: Connection | None = None
 
-    def onConnect(self, request: Any) -> str | None:
+    def connectionMade(self) -> None:
+        """Before the handshake."""
+        self._pauses: set[str] = set()
+        super().connectionMade()
+
+    def onConnect(self, request: Any) -> Any:
         """Refuse foreign pages, and everybody while draining."""
         service = self.factory.service
-        self._pauses: set[str] = set()
         self._request = request
         host = request.headers.get("host", "")
         if service.draining:
@@ -49,7 +58,7 @@ class Socket(WebSocketServerProtocol):
             service.counters.refused_connections += 1
             raise ConnectionDeny(403, "this page may not connect")
         factory: SocketFactory = self.factory
-        return factory.accept(request)
+        return Deferred.fromCoroutine(factory.accept(request))
 
     def onOpen(self) -> None:
         """The handshake is done."""
@@ -137,7 +146,7 @@ class SocketFactory(WebSocketServerFactory):
             perMessageCompressionAccept=lambda offers: None,
         )
 
-    def accept(self, request: Any) -> str | None:
+    async def accept(self, request: Any) -> str | None:
         """The subprotocol. Raises ConnectionDeny."""
         return None
 
@@ -149,7 +158,7 @@ class SocketFactory(WebSocketServerFactory):
 class NativeFactory(SocketFactory):
     """`/drcp`."""
 
-    def accept(self, request: Any) -> str | None:
+    async def accept(self, request: Any) -> str | None:
         """drcp.1 and nothing else."""
         if SUBPROTOCOL not in request.protocols:
             raise ConnectionDeny(400, f"the subprotocol {SUBPROTOCOL} is needed")
@@ -171,12 +180,28 @@ class HocuspocusFactory(SocketFactory):
 class YFactory(SocketFactory):
     """`/y/<hub_id>/<document>?token=`."""
 
+    async def accept(self, request: Any) -> str | None:
+        """Refuse at the handshake: the stock client comes back at once, for
+        ever, after a socket that opened, and more and more slowly otherwise."""
+        try:
+            await check_y(self.service, *_y_target(request))
+        except ProtocolError as error:
+            self.service.counters.refused_connections += 1
+            status = _STATUS.get(error.code, 503)
+            raise ConnectionDeny(status, str(error)) from None
+        return None
+
     def connect(self, socket: Socket, request: Any) -> Connection:
         """Room, document and token come with the URL."""
-        path = unquote(request.path).partition("/y/")[2]
-        hub_id, _, name = path.partition("/")
-        token = (request.params.get("token") or [""])[0]
-        return YConnection(self.service, socket, hub_id, name, token)
+        return YConnection(self.service, socket, *_y_target(request))
+
+
+def _y_target(request: Any) -> tuple[str, str, str]:
+    """Hub ID, document and token of a handshake's URL."""
+    path = unquote(request.path).partition("/y/")[2]
+    hub_id, _, name = path.partition("/")
+    token = (request.params.get("token") or [""])[0]
+    return hub_id, name, token
 
 
 @implementer(IResource)
