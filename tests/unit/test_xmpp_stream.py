@@ -108,7 +108,9 @@ class SlicingTests(SynchronousTestCase):
         parser = StreamParser(max_stanza_bytes=300)
         parser.feed(HEADER)
         for _ in range(500):
-            self.assertEqual(parser.feed(b" "), [])
+            self.assertEqual(parser.feed(b" \r\n\t"), [])
+        self.assertEqual(parser.feed(b" " * 299 + b" <pres"), [])
+        self.assertEqual(len(parser.feed(b"ence/> ")), 1)
         self.assertEqual(len(parser.feed(b"<presence/>")), 1)
 
     @settings(max_examples=150, deadline=None)

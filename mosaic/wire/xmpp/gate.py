@@ -16,6 +16,8 @@ _WHOLE_TAGS = re.compile(
 )
 """As many complete tags as there are, with the text before each."""
 _TAG_STOP = re.compile(rb"""["'>]""")
+_SPACE = b" \t\r\n"
+_TEXT = re.compile(rb"[ \t\r\n]*+[^ \t\r\n<]")
 _CDATA = b"<![CDATA["
 _DECLARATION = re.compile(rb"<\?xml[ \t\r\n]")
 
@@ -52,6 +54,22 @@ class TagGate:
             return data
         self.held += data[end:]
         return data[:end] + self._release()
+
+    def skip_space(self) -> int:
+        """Drop white space at the start of what is held: between stanzas it
+        only keeps the line alive. Returns how many bytes that were."""
+        if self.held[:1].strip(_SPACE):
+            return 0
+        space = len(self.held) - len(self.held.lstrip(_SPACE))
+        del self.held[:space]
+        self._scanned = max(0, self._scanned - space)
+        return space
+
+    def holds_text(self) -> bool:
+        """Whether anything but white space stands before the first tag."""
+        if self.held[:1] == b"<":
+            return False
+        return bool(self.held) and _TEXT.match(self.held) is not None
 
     def _release(self) -> bytes:
         """Cut off everything up to the end of the last complete tag."""

@@ -24,7 +24,6 @@ RENEW_BYTES = 1 << 20
 """expat remembers each distinct name for its whole life, so a parser that a
 client feeds new names forever is replaced after this many bytes."""
 
-_BYTES_OF_SPACE = b" \t\r\n"
 _RESTRICTED_CODES = frozenset(
     expat.errors.codes[message]
     for message in (
@@ -139,16 +138,13 @@ class StreamParser:
         """The limits hold for what is not complete yet, too."""
         if self._dead:
             return
-        held = self._gate.held
+        waiting = len(self._gate.held)
         if self._depth > 1:
-            waiting = len(self._pending) + len(held)
-        else:
-            text = held.lstrip(_BYTES_OF_SPACE)
-            if text and not text.startswith(b"<"):
-                raise StreamError("not-well-formed", "text outside of a stanza")
-            if not text and self._depth == 1:
-                self._gate = TagGate()  # white space kept the line alive
-            waiting = len(text)
+            waiting += len(self._pending)
+        elif self._depth == 1:
+            waiting -= self._gate.skip_space()
+        if self._depth <= 1 and self._gate.holds_text():
+            raise StreamError("not-well-formed", "text outside of a stanza")
         if waiting > self.max_stanza_bytes:
             self._too_big()
         if self._gate.refused:
