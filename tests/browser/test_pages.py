@@ -141,13 +141,18 @@ class PageTests(BrowserTestCase):
         code = self.setup_code()
         page = self.page()
         page.goto(f"{self.server.url}/admin#setup={code}")
-        page.get_by_label("Name", exact=False).first.fill("ada")
-        page.get_by_label("Password", exact=False).first.fill("correct horse")
+        page.get_by_label("Name", exact=True).fill("ada")
+        page.get_by_label("Password", exact=True).fill("correct horse")
+        page.get_by_label("Password again").fill("correct horse")
         page.keyboard.press("Enter")
-        page.get_by_role("button", name="Create").first.wait_for()
+        expect(page.get_by_text("Meeting room").first).to_be_visible()
+        page.get_by_label("Room name").fill("Lisbon")
+        page.get_by_role("button", name="Create").click()
+        expect(page.get_by_text("Lisbon").first).to_be_visible()
         keep_screenshot(page, "admin-first-room")
         self.assert_accessible(page, "admin, logged in")
-        expect(page.get_by_text("Meeting room").first).to_be_visible()
+        rooms = self.server.command_json("room", "list")
+        self.assertEqual({room["name"] for room in rooms}, {"Meeting room", "Lisbon"})
 
     def setup_code(self) -> str:
         """The code of the one-time link that the server printed."""
