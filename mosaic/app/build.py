@@ -19,6 +19,7 @@ from mosaic.app.addresses import Addresses
 from mosaic.app.banner import banner
 from mosaic.app.chores import DAY_S, HOUR_S, Chores
 from mosaic.app.clock import use_monotonic_clock
+from mosaic.app.control import ControlSocket
 from mosaic.app.credentials import CredentialDesk
 from mosaic.app.firstrun import Welcome, prepare
 from mosaic.app.house import House, Readiness
@@ -119,6 +120,7 @@ class _Builder:
             realm=settings.turn.realm,
             credentials=self.turn_secrets,
             udp=settings.endpoints.turn_udp,
+            drain_s=settings.drain_s,
         )
         revoke_with_the_door(
             self.bus, secrets=self.turn_secrets, relay=self.turn, now=time.time
@@ -211,6 +213,9 @@ class _Builder:
             raise RuntimeError(f"{self.state} is in use by a running Mosaic")
         # The lock lives as long as the process: no stage lets go of it.
         self.lock = lock
+        control = ControlSocket(
+            self.reactor, self.state, {"turn.sessions": self._turn_sessions}
+        )
         house.add_stage("store", self._open_store, self._close_store)
         house.add_stage("first run", self._first_run, _nothing)
         house.add_service_stage("turn", self.turn)
@@ -219,8 +224,12 @@ class _Builder:
         house.add_stage("ports", self.listeners.start, self.listeners.stop)
         house.add_stage("addresses", self._note_addresses, _nothing)
         house.add_service_stage("chores", self._chores())
+        house.add_stage("control", control.start, control.stop)
         self._install_signals(house)
         return house
+
+    def _turn_sessions(self, request: Mapping[str, Any]) -> Any:
+        return {"sessions": self.turn.sessions()}
 
     def _chores(self) -> Chores:
         chores = Chores(self.reactor)

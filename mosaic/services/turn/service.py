@@ -29,6 +29,7 @@ from mosaic.relay.interface import (
     RelayPlane,
 )
 from mosaic.relay.pure import PurePlane
+from mosaic.services.turn.drain import Drain
 from mosaic.services.turn.listen import RelayHosts, all_hosts, parse_udp_endpoint
 from mosaic.services.turn.stream import TurnStream, TurnStreamFactory
 from mosaic.services.turn.users import Users
@@ -76,6 +77,13 @@ def _with_quotas(limits: Limits, quotas: bool, settings: Turn) -> Limits:
     )
 
 
+def _text(address: Address | None) -> str:
+    if address is None:
+        return ""
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return f"{host}:{address.port}"
+
+
 class Passwords(Interface):
     """Whoever knows the passwords of TURN usernames."""
 
@@ -102,7 +110,8 @@ class TurnService(service.Service):
 
     realm: at most 12 bytes, "" for the default; users never see it.
     credentials: asked with the wall clock, since its expiry is of that clock.
-    udp: endpoint strings of the datagram listeners.
+    udp, dtls: endpoint strings of the datagram listeners.
+    drain_s: how long a stop waits for allocations to end.
     clock: the core's and the plane's, never backwards.
 
     Raises ValueError for a realm too long or a setting that is no address.
@@ -118,6 +127,8 @@ class TurnService(service.Service):
         realm: str = "",
         credentials: Passwords,
         udp: tuple[str, ...] = (),
+        dtls: tuple[str, ...] = (),
+        drain_s: float = 0.0,
         plane: RelayPlane | None = None,
         limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -126,6 +137,9 @@ class TurnService(service.Service):
         self._reactor = reactor
         self._settings = settings
         self._udp = udp
+        self._dtls = dtls
+        self._drain_s = drain_s
+        self._draining: Drain | None = None
         self._clock = clock
         self._plane = plane or PurePlane(
             IReactorFDSet(reactor),
@@ -179,9 +193,29 @@ class TurnService(service.Service):
             case "bytes_per_s_user":
                 for user in self._users.numbers():
                     self._plane.limit_user(user, value)
+            case "alternate_server":
+                pass  # asked for when the drain begins
             case _:
                 self._limits = _with_quotas(self._limits, True, settings)
-                self._core.set_limits(self._limits)
+                if self._draining is None:
+                    self._core.set_limits(self._limits)
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """What is open now, for an operator's eyes; see `mosaic turn sessions`."""
+        now = self._clock()
+        return [
+            {
+                "user": owner_of(held.username) or held.username,
+                "transport": held.five_tuple.transport,
+                "client": _text(held.five_tuple.client),
+                "relayed": _text(held.relayed),
+                "permissions": sum(ends > now for _, ends in held.permissions()),
+                "channels": len(held.channels()),
+                "expires_in_s": round(held.expires_at - now),
+            }
+            for held in self._core.allocations()
+            if held.relayed is not None
+        ]
 
     def privilegedStartService(self) -> None:
         """Open the listeners while low ports may still be bound."""
@@ -220,8 +254,23 @@ class TurnService(service.Service):
         return bound
 
     def stopService(self) -> Deferred[None]:
-        """Close sockets and connections; fires when the last one has gone."""
+        """Drain, then close sockets and connections; fires when all have gone.
+
+        While it drains new clients are refused with 508 and allocations live
+        on, until the last has ended or `drain_s` is over.
+        """
         super().stopService()  # type: ignore[no-untyped-call] # Twisted's
+        standing = len(self._core)
+        if not standing or not self._drain_s:
+            return self._close()
+        _log.info("TURN drains {count} allocations", count=standing)
+        self._core.set_limits(replace(self._limits, total=0))
+        self._draining = Drain(self._reactor, self._drain_s)
+        return self._draining.over.addCallback(lambda _: self._close())
+
+    def _close(self) -> Deferred[None]:
+        self._draining = None
+        self._core.set_limits(self._limits)
         self._opened = False
         if self._wake is not None:
             self._wake.cancel()
@@ -310,6 +359,8 @@ class TurnService(service.Service):
                     self._forget_user(self._users.closed(relay))
                     _log.debug("allocation {relay} ended", relay=relay)
         self.counters.allocations = len(self._core)
+        if self._draining is not None:
+            self._draining.remaining(len(self._core))
         self._schedule()
 
     def _open_relay(self, wanted: OpenRelay) -> None:
@@ -337,7 +388,7 @@ class TurnService(service.Service):
         if hosts is None:
             raise HostUnavailable(f"no IPv{wanted.family} address")
         bind, advertise = hosts
-        username = self._core.username_of(wanted.five_tuple)
+        username = self._core.made_by(wanted.five_tuple)
         owner = owner_of(username) or username
         user, new = self._users.number(owner)
         if new and self._settings.bytes_per_s_user:

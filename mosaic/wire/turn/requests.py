@@ -346,7 +346,7 @@ class Allocations:
         """Those that stand, for reading."""
         return (held for held in self._by_tuple.values() if held.relayed)
 
-    def username_of(self, five_tuple: FiveTuple) -> str:
+    def made_by(self, five_tuple: FiveTuple) -> str:
         """Who made the client's allocation; "" if there is none."""
         held = self._by_tuple.get(five_tuple)
         return "" if held is None else held.username

@@ -242,9 +242,9 @@ class TurnServer:
         """Those that stand, for reading."""
         return iter(self._table)
 
-    def username_of(self, five_tuple: FiveTuple) -> str:
+    def made_by(self, five_tuple: FiveTuple) -> str:
         """Who made the client's allocation; "" if there is none."""
-        return self._table.username_of(five_tuple)
+        return self._table.made_by(five_tuple)
 
     def has_allocation(self, five_tuple: FiveTuple) -> bool:
         """Whether the client has one, or is about to."""
