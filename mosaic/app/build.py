@@ -120,6 +120,8 @@ class _Builder:
             realm=settings.turn.realm,
             credentials=self.turn_secrets,
             udp=settings.endpoints.turn_udp,
+            dtls=settings.endpoints.turn_dtls,
+            dtls_context=lambda: self.context.for_datagrams(),
             drain_s=settings.drain_s,
         )
         revoke_with_the_door(
@@ -247,7 +249,9 @@ class _Builder:
                 ensure_certificates(self.state, self.settings.public_host, time.time())
             except CertificateError as error:
                 return [error]
-        return self.certificates.reload()
+        errors = self.certificates.reload()
+        self.turn.certificates_changed()
+        return errors
 
     def _reload_turn_keys(self) -> list[Exception]:
         try:

@@ -11,6 +11,7 @@ from typing import Any
 from typing import Protocol as Interface
 
 from msgspec import structs
+from OpenSSL import SSL
 from twisted.application import service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
@@ -29,7 +30,9 @@ from mosaic.relay.interface import (
     RelayPlane,
 )
 from mosaic.relay.pure import PurePlane
+from mosaic.services.turn.doors import DtlsPort, ProxiedPort
 from mosaic.services.turn.drain import Drain
+from mosaic.services.turn.dtls import DtlsDoor, DtlsSession
 from mosaic.services.turn.listen import RelayHosts, all_hosts, parse_udp_endpoint
 from mosaic.services.turn.stream import TurnStream, TurnStreamFactory
 from mosaic.services.turn.users import Users
@@ -102,6 +105,8 @@ class TurnCounters:
     streams: int = 0
     streams_timed_out: int = 0
     streams_broken: int = 0
+    dtls_refused: int = 0
+    dtls_failed: int = 0
     stream_frames_dropped: int = 0
 
 
@@ -111,6 +116,7 @@ class TurnService(service.Service):
     realm: at most 12 bytes, "" for the default; users never see it.
     credentials: asked with the wall clock, since its expiry is of that clock.
     udp, dtls: endpoint strings of the datagram listeners.
+    dtls_context: the present context of DTLS, where `dtls` is not empty.
     drain_s: how long a stop waits for allocations to end.
     clock: the core's and the plane's, never backwards.
 
@@ -128,6 +134,7 @@ class TurnService(service.Service):
         credentials: Passwords,
         udp: tuple[str, ...] = (),
         dtls: tuple[str, ...] = (),
+        dtls_context: Callable[[], SSL.Context] | None = None,
         drain_s: float = 0.0,
         plane: RelayPlane | None = None,
         limits: Limits | None = None,
@@ -138,6 +145,9 @@ class TurnService(service.Service):
         self._settings = settings
         self._udp = udp
         self._dtls = dtls
+        self._dtls_context = dtls_context
+        self._dtls_door: DtlsDoor | None = None
+        self._ports: list[DtlsPort | ProxiedPort] = []
         self._drain_s = drain_s
         self._draining: Drain | None = None
         self._clock = clock
@@ -164,11 +174,12 @@ class TurnService(service.Service):
             limits=self._limits,
             counters=self.counters.core,
         )
-        self._streams: set[TurnStream] = set()
+        self._streams: set[TurnStream | DtlsSession] = set()
         self._stopped: Deferred[None] | None = None
         self._wake: IDelayedCall | None = None
         self._opened = False
         self.udp_addresses: list[Address] = []
+        self.dtls_addresses: list[Address] = []
 
     # Life
 
@@ -231,6 +242,7 @@ class TurnService(service.Service):
             self._opened = True
             self._plane.start(self._control)
             self.listen_udp(self._udp)
+            self.listen_dtls(self._dtls)
 
     def listen_udp(self, endpoints: Iterable[str]) -> list[Address]:
         """Open UDP listeners from strings such as `udp:3478:interface=127.0.0.1`.
@@ -243,15 +255,66 @@ class TurnService(service.Service):
             endpoint = parse_udp_endpoint(text)
             port = endpoint.port
             for host in all_hosts(endpoint):
-                address = self._plane.listen(host, port)
+                if endpoint.proxied:
+                    address = self._own(
+                        ProxiedPort(IReactorFDSet(self._reactor), host, port, self)
+                    )
+                else:
+                    address = self._plane.listen(host, port)
                 port = address.port
-                self._policy.listening_on(address)
-                bound.append(address)
-                _log.info(
-                    "TURN listens on UDP {host} port {port}", host=host, port=port
-                )
+                bound.append(self._listening(address, "UDP"))
         self.udp_addresses += bound
         return bound
+
+    def listen_dtls(self, endpoints: Iterable[str]) -> list[Address]:
+        """The same for DTLS, from strings such as `dtls:5349`.
+
+        Raises ValueError, also where there is no certificate, and OSError.
+        """
+        bound: list[Address] = []
+        for text in endpoints:
+            endpoint = parse_udp_endpoint(text, "dtls")
+            if self._dtls_door is None:
+                self._dtls_door = self._make_dtls_door()
+            port = endpoint.port
+            for host in all_hosts(endpoint):
+                reactor = IReactorFDSet(self._reactor)
+                address = self._own(DtlsPort(reactor, host, port, self._dtls_door))
+                port = address.port
+                bound.append(self._listening(address, "DTLS"))
+        self.dtls_addresses += bound
+        return bound
+
+    def _make_dtls_door(self) -> DtlsDoor:
+        if self._dtls_context is None:
+            raise ValueError("DTLS needs a certificate")
+        return DtlsDoor(
+            self,
+            self._reactor,
+            self._dtls_context,
+            handshake_s=self._settings.first_message_timeout_s,
+            idle_s=IDLE_STREAM_S,
+            per_address=self._settings.allocations_per_address,
+        )
+
+    def _own(self, port: DtlsPort | ProxiedPort) -> Address:
+        self._ports.append(port)
+        return port.address
+
+    def _listening(self, address: Address, kind: str) -> Address:
+        self._policy.listening_on(address)
+        _log.info(
+            "TURN listens on {kind} {host} port {port}",
+            kind=kind,
+            host=address.host,
+            port=address.port,
+        )
+        return address
+
+    def certificates_changed(self) -> None:
+        """DTLS clients who come from now on see the new certificates."""
+        if self._dtls_door is not None:
+            self._dtls_door.renew()
 
     def stopService(self) -> Deferred[None]:
         """Drain, then close sockets and connections; fires when all have gone.
@@ -276,8 +339,15 @@ class TurnService(service.Service):
             self._wake.cancel()
             self._wake = None
         self._perform(self._core.drop(lambda username: True))
+        if self._dtls_door is not None:
+            self._dtls_door.close()
+            self._dtls_door = None
+        for port in self._ports:
+            port.close()
+        self._ports = []
         self._plane.stop()
         self.udp_addresses = []
+        self.dtls_addresses = []
         self._stopped = Deferred()
         stopped = self._stopped
         for stream in list(self._streams):
@@ -311,7 +381,17 @@ class TurnService(service.Service):
 
     # Streams
 
-    def stream_opened(self, stream: TurnStream, five_tuple: FiveTuple) -> None:
+    def attach(self, five_tuple: FiveTuple, sink: Callable[[bytes], None]) -> None:
+        """A client behind a balancer has been heard."""
+        self._plane.attach_stream(five_tuple, sink)
+
+    def detach(self, five_tuple: FiveTuple) -> None:
+        """The way back to it is forgotten."""
+        self._plane.detach_stream(five_tuple)
+
+    def stream_opened(
+        self, stream: TurnStream | DtlsSession, five_tuple: FiveTuple
+    ) -> None:
         """A client has connected."""
         if not self._opened:
             stream.abort()
@@ -323,7 +403,9 @@ class TurnService(service.Service):
         """One whole message of a client."""
         self._plane.stream_received(five_tuple, message)
 
-    def stream_closed(self, stream: TurnStream, five_tuple: FiveTuple) -> None:
+    def stream_closed(
+        self, stream: TurnStream | DtlsSession, five_tuple: FiveTuple
+    ) -> None:
         """It has gone, and its allocation with it."""
         self._streams.discard(stream)
         self.counters.streams -= 1

@@ -42,7 +42,7 @@ PasswordsFor = Callable[[str, float], Sequence[str]]
 """The passwords that a username may have at a time: none if it is unknown,
 expired or revoked, several while secrets are rotated."""
 
-_SPOOFABLE = "udp"
+_SPOOFABLE = ("udp", "udp-proxy")
 
 
 class TurnServer:
@@ -166,7 +166,7 @@ class TurnServer:
         return [Answer(five_tuple, data)]
 
     def _within_budget(self, five_tuple: FiveTuple, now: float) -> bool:
-        if five_tuple.transport != _SPOOFABLE:
+        if five_tuple.transport not in _SPOOFABLE:
             return True
         if self._budget.take(five_tuple.client.host, now):
             return True
@@ -194,7 +194,7 @@ class TurnServer:
             attributes,
             fingerprint=message.fingerprint,
         )
-        spoofable = five_tuple.transport == _SPOOFABLE
+        spoofable = five_tuple.transport in _SPOOFABLE
         if spoofable and len(data) > 2 * len(message.raw):
             self.counters.strangers_too_short += 1
             return []
