@@ -46,7 +46,11 @@ def main() -> None:
         credentials=secrets,
         # turnutils_uclient of Debian picks its channels as RFC 5766 did
         limits=Limits(channels=range(0x4000, 0x8000)),
-        udp=("udp:0:interface=127.0.0.1", "udp:0:interface=\\:\\:1"),
+        udp=(
+            "udp:0:interface=127.0.0.1",
+            "udp:0:interface=\\:\\:1",
+            "udp:0:interface=127.0.0.1:proxy=v2",
+        ),
         dtls=("dtls:0:interface=127.0.0.1",),
         dtls_context=lambda: dtls_context,
     )
@@ -65,6 +69,7 @@ def main() -> None:
     told = {
         "udp": service.udp_addresses[0].port,
         "udp6": service.udp_addresses[1].port,
+        "proxied": service.udp_addresses[2].port,
         "dtls": service.dtls_addresses[0].port,
         "tcp": tcp.getHost().port,
         "tls": tls.getHost().port,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from hypothesis import given, settings
 from hypothesis.strategies import integers, lists, sampled_from, tuples
@@ -98,11 +98,11 @@ class QuotaReloadTests(SynchronousTestCase):
             server = MemoryTurn()
             first = server.client()
             self.assertEqual(code_of(first.allocate()), 0)
-            server.core.set_limits(Limits(**{name: 1}))
+            server.core.set_limits(replace(Limits(), **{name: 1}))
             second = server.client(address=Address(first.five_tuple.client.host, 9))
             self.assertEqual(code_of(second.allocate()), code)
             self.assertEqual(code_of(first.refresh()), 0)
-            server.core.set_limits(Limits(**{name: 2}))
+            server.core.set_limits(replace(Limits(), **{name: 2}))
             self.assertEqual(code_of(second.allocate()), 0)
 
 
