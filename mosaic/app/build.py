@@ -117,6 +117,7 @@ class _Builder:
             settings.turn,
             realm=settings.turn.realm,
             credentials=self.turn_secrets,
+            names=self.turn_secrets,
             udp=settings.endpoints.turn_udp,
         )
         revoke_with_the_door(

@@ -12,6 +12,8 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mosaic.auth.turn_names import MintedNames
+
 LEEWAY_S = 60.0
 """Wall clocks differ; a credential lives this much longer than it says."""
 
@@ -58,6 +60,7 @@ class TurnSecrets:
         self._secrets = tuple(secrets)
         self._ttl_s = ttl_s
         self._revoked: dict[str, float] = {}
+        self._names = MintedNames()
 
     def mint(self, owner: str, now: float) -> MintedCredential:
         """Credentials for a participant or account. now: seconds since 1970."""
@@ -65,6 +68,7 @@ class TurnSecrets:
             raise ValueError("TURN credentials belong to somebody")
         expires_at = int(now) + self._ttl_s
         username = f"{expires_at}:{owner}"
+        self._names.add(username)
         return MintedCredential(
             username, password_of(self._secrets[0], username), expires_at
         )
@@ -81,6 +85,10 @@ class TurnSecrets:
         if expires_at <= self._revoked.get(owner_of(username), -1.0):
             return ()
         return tuple(password_of(secret, username) for secret in self._secrets)
+
+    def username_of(self, digest: bytes, realm: str) -> str | None:
+        """Whose USERHASH this is, if it was minted here; None for others."""
+        return self._names.username_of(digest, realm)
 
     def check(self, username: str, password: str, now: float) -> bool:
         """Whether a username and password pass, in constant time."""

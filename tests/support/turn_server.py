@@ -42,6 +42,7 @@ def main() -> None:
         reactor,
         settings,
         credentials=secrets,
+        names=secrets,
         # turnutils_uclient of Debian picks its channels as RFC 5766 did
         limits=Limits(channels=range(0x4000, 0x8000)),
         udp=("udp:0:interface=127.0.0.1", "udp:0:interface=\\:\\:1"),

@@ -13,13 +13,13 @@ from typing import Any
 from mosaic.wire.stun import attributes as stun
 from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.stun.attributes import Attribute
+from mosaic.wire.stun.credentials import long_term_key, user_hash
 from mosaic.wire.stun.message import (
     Class,
     Digest,
     Message,
     Method,
     encode,
-    long_term_key,
     parse,
 )
 from mosaic.wire.turn import attributes as turn
@@ -67,6 +67,7 @@ class MemoryTurn:
         self.core = TurnServer(
             realm=REALM,
             passwords_for=self._passwords_for,
+            username_of=self._username_of,
             policy=self.policy,
             nonce_key=b"n" * 32,
             limits=limits,
@@ -79,6 +80,10 @@ class MemoryTurn:
     def _passwords_for(self, username: str, now: float) -> tuple[str, ...]:
         password = self.passwords.get(username)
         return () if password is None else (password,)
+
+    def _username_of(self, digest: bytes) -> str | None:
+        hashes = {user_hash(name, REALM): name for name in self.passwords}
+        return hashes.get(digest)
 
     def receive(self, data: bytes, five_tuple: FiveTuple) -> list[bytes]:
         """Give the core one message; its answers."""

@@ -98,7 +98,7 @@ class CredentialTests(SynchronousTestCase):
     def test_long_realm_is_refused_at_the_start(self) -> None:
         """It would make answers to strangers too long."""
         self.assertRaises(ValueError, Nonces, b"k", realm="meet.example.org")
-        self.assertEqual(len(Nonces(b"k", realm="localhost").make("::1", 0.0)), 8)
+        self.assertEqual(len(Nonces(b"k", realm="localhost").make(CLIENT, 0.0)), 8)
 
 
 class StrangerTests(SynchronousTestCase):

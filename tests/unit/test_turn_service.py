@@ -23,12 +23,12 @@ from mosaic.services.turn.service import IDLE_STREAM_S, TurnService
 from mosaic.services.turn.stream import TurnStream
 from mosaic.wire.stun import attributes as stun
 from mosaic.wire.stun.address import Address, FiveTuple
+from mosaic.wire.stun.credentials import long_term_key
 from mosaic.wire.stun.message import (
     Class,
     Message,
     Method,
     encode,
-    long_term_key,
     parse,
 )
 from mosaic.wire.turn import attributes as turn

@@ -55,6 +55,13 @@ class Passwords(Interface):
         """Every password that it may have, or none. now: seconds since 1970."""
 
 
+class UserNames(Interface):
+    """Whoever knows which username a USERHASH stands for."""
+
+    def username_of(self, digest: bytes, realm: str) -> str | None:
+        """The username, or None."""
+
+
 @dataclass(slots=True)
 class TurnCounters:
     """Plain numbers for metrics. allocations and streams are of this moment,
@@ -74,6 +81,7 @@ class TurnService(service.Service):
 
     realm: at most 12 bytes, "" for the default; users never see it.
     credentials: asked with the wall clock, since its expiry is of that clock.
+    names: asked for USERHASH; without it the feature is not offered.
     udp: endpoint strings of the datagram listeners.
     clock: the core's and the plane's, never backwards.
 
@@ -89,6 +97,7 @@ class TurnService(service.Service):
         *,
         realm: str = "",
         credentials: Passwords,
+        names: UserNames | None = None,
         udp: tuple[str, ...] = (),
         plane: RelayPlane | None = None,
         limits: Limits | None = None,
@@ -105,11 +114,15 @@ class TurnService(service.Service):
         self._hosts = RelayHosts(settings.relay_address_v4, settings.relay_address_v6)
         self._policy = PeerPolicy(parse_networks(settings.allow_peers))
         self.counters = TurnCounters(plane=self._plane.counters)
+        realm = realm or DEFAULT_REALM
         self._core = TurnServer(
-            realm=realm or DEFAULT_REALM,
+            realm=realm,
             passwords_for=lambda username, _: credentials.passwords_for(
                 username, wall_clock()
             ),
+            username_of=None
+            if names is None
+            else lambda digest: names.username_of(digest, realm),
             policy=self._policy,
             nonce_key=secrets.token_bytes(32),
             limits=limits

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from mosaic.wire.stun import attributes as stun
 from mosaic.wire.stun.address import Address, FiveTuple
-from mosaic.wire.stun.attributes import Attribute, ErrorCode
-from mosaic.wire.stun.message import Class, Message, encode
 from mosaic.wire.turn import attributes as turn
 from mosaic.wire.turn.allocation import Allocation
 from mosaic.wire.turn.budget import prefix_of
@@ -35,10 +32,10 @@ from mosaic.wire.turn.refusals import (
     Forbidden,
     InsufficientCapacity,
     PeerFamilyMismatch,
-    Refusal,
     UnsupportedTransport,
     WrongCredentials,
 )
+from mosaic.wire.turn.request import Request
 
 DEFAULT_LIFETIME_S = 600
 MAX_LIFETIME_S = 3600
@@ -62,45 +59,6 @@ class Limits:
     nonce_s: float = 3600.0
     stranger_answers_per_s: float = 1000.0
     stranger_burst: float = 4000.0
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request whose integrity holds, and the key that signs the answer."""
-
-    message: Message
-    five_tuple: FiveTuple
-    now: float
-    username: str
-    key: bytes
-
-    def success(self, attributes: Iterable[tuple[Attribute[Any], Any]] = ()) -> Answer:
-        """A signed success response."""
-        return self._answer(Class.SUCCESS, attributes)
-
-    def error(
-        self,
-        refusal: Refusal,
-        attributes: Iterable[tuple[Attribute[Any], Any]] = (),
-    ) -> Answer:
-        """A signed error response."""
-        code = ErrorCode(refusal.code, str(refusal))
-        return self._answer(Class.ERROR, [(stun.ERROR_CODE, code), *attributes])
-
-    def _answer(
-        self, cls: Class, attributes: Iterable[tuple[Attribute[Any], Any]]
-    ) -> Answer:
-        message = self.message
-        data = encode(
-            message.method,
-            cls,
-            message.transaction,
-            attributes,
-            key=self.key,
-            digest=message.digest or "sha1",
-            fingerprint=message.fingerprint,
-        )
-        return Answer(self.five_tuple, data)
 
 
 def granted_lifetime(requested: int | None) -> int:

@@ -7,7 +7,7 @@ in `requests`; packets between client and peers never come here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from mosaic.wire.stun import attributes as stun
@@ -19,27 +19,18 @@ from mosaic.wire.stun.message import (
     Message,
     Method,
     encode,
-    long_term_key,
     parse,
 )
 from mosaic.wire.turn.attributes import TURN_UNDERSTOOD
 from mosaic.wire.turn.budget import StrangerBudget
 from mosaic.wire.turn.counters import Counters
+from mosaic.wire.turn.door import Door, PasswordsFor, UsernameOf
 from mosaic.wire.turn.events import Answer, Event
 from mosaic.wire.turn.nonce import Nonces
 from mosaic.wire.turn.peers import PeerPolicy
-from mosaic.wire.turn.refusals import (
-    BadRequest,
-    Refusal,
-    StaleNonce,
-    Unauthorized,
-    UnknownAttribute,
-)
-from mosaic.wire.turn.requests import Allocations, Limits, Request
-
-PasswordsFor = Callable[[str, float], Sequence[str]]
-"""The passwords that a username may have at a time: none if it is unknown,
-expired or revoked, several while secrets are rotated."""
+from mosaic.wire.turn.refusals import BadRequest, Refusal, UnknownAttribute
+from mosaic.wire.turn.request import Request
+from mosaic.wire.turn.requests import Allocations, Limits
 
 _SPOOFABLE = "udp"
 
@@ -48,6 +39,7 @@ class TurnServer:
     """One server: all transports of a process feed the same one.
 
     realm: 1-12 bytes (see `nonce`). passwords_for: long-term passwords.
+    username_of: who a USERHASH stands for (RFC 8489 section 9.2).
     nonce_key: 32 random bytes. Raises ValueError for a realm too long.
     """
 
@@ -56,6 +48,7 @@ class TurnServer:
         *,
         realm: str,
         passwords_for: PasswordsFor,
+        username_of: UsernameOf | None = None,
         policy: PeerPolicy,
         nonce_key: bytes,
         limits: Limits | None = None,
@@ -63,9 +56,12 @@ class TurnServer:
     ) -> None:
         limits = limits or Limits()
         self.counters = counters or Counters()
-        self._realm = realm
-        self._passwords_for = passwords_for
-        self._nonces = Nonces(nonce_key, realm=realm, lifetime_s=limits.nonce_s)
+        self._door = Door(
+            realm=realm,
+            passwords_for=passwords_for,
+            username_of=username_of,
+            nonces=Nonces(nonce_key, realm=realm, lifetime_s=limits.nonce_s),
+        )
         self._budget = StrangerBudget(
             per_s=limits.stranger_answers_per_s, burst=limits.stranger_burst
         )
@@ -97,7 +93,7 @@ class TurnServer:
         if method is None:
             return []
         try:
-            request = self._authenticate(message, five_tuple, now)
+            request = self._door.authenticate(message, five_tuple, now)
         except Refusal as refusal:
             return self._answer_stranger(message, refusal, five_tuple, now)
         return self._perform(request, method)
@@ -119,29 +115,6 @@ class TurnServer:
             self.counters.peers_refused += refusal.code == 403
             events.append(request.error(refusal))
         return events
-
-    def _authenticate(
-        self, message: Message, five_tuple: FiveTuple, now: float
-    ) -> Request:
-        """The request with its key (RFC 8489 section 9.2.4); raises Refusal."""
-        if message.digest is None:
-            raise Unauthorized
-        try:
-            username = message.first(stun.USERNAME)
-            realm = message.first(stun.REALM)
-            nonce = message.first(stun.NONCE)
-        except MalformedAttribute as error:
-            raise BadRequest from error
-        if username is None or realm is None or nonce is None:
-            raise BadRequest
-        if not self._nonces.fresh(nonce, five_tuple.client.host, now):
-            raise StaleNonce
-        if realm == self._realm:
-            for password in self._passwords_for(username, now):
-                key = long_term_key(username, realm, password)
-                if message.verify(key):
-                    return Request(message, five_tuple, now, username, key)
-        raise Unauthorized
 
     def _binding(
         self, message: Message, five_tuple: FiveTuple, now: float
@@ -176,30 +149,30 @@ class TurnServer:
         self, message: Message, refusal: Refusal, five_tuple: FiveTuple, now: float
     ) -> list[Event]:
         """An unsigned error without reason: short, and only within the budget."""
-        attributes: list[tuple[Attribute[Any], Any]] = [
-            (stun.ERROR_CODE, ErrorCode(refusal.code))
-        ]
+        follows: list[list[tuple[Attribute[Any], Any]]] = [[]]
         if refusal.code in (401, 438):
             self.counters.challenges += 1
-            nonce = self._nonces.make(five_tuple.client.host, now)
-            attributes += [(stun.REALM, self._realm), (stun.NONCE, nonce)]
+            follows = [
+                self._door.challenge(five_tuple.client, now, offer=offer)
+                for offer in (True, False)
+            ]
         elif refusal.code == 420:
             unknown = message.unknown_required(stun.UNDERSTOOD)
-            attributes.append((stun.UNKNOWN_ATTRIBUTES, unknown))
-        data = encode(
-            message.method,
-            Class.ERROR,
-            message.transaction,
-            attributes,
-            fingerprint=message.fingerprint,
-        )
+            follows = [[(stun.UNKNOWN_ATTRIBUTES, unknown)]]
         spoofable = five_tuple.transport == _SPOOFABLE
-        if spoofable and len(data) > 2 * len(message.raw):
-            self.counters.strangers_too_short += 1
-            return []
-        if not self._within_budget(five_tuple, now):
-            return []
-        return [Answer(five_tuple, data)]
+        for attributes in follows:
+            data = encode(
+                message.method,
+                Class.ERROR,
+                message.transaction,
+                [(stun.ERROR_CODE, ErrorCode(refusal.code)), *attributes],
+                fingerprint=message.fingerprint,
+            )
+            if not spoofable or len(data) <= 2 * len(message.raw):
+                within = self._within_budget(five_tuple, now)
+                return [Answer(five_tuple, data)] if within else []
+        self.counters.strangers_too_short += 1
+        return []
 
     def relay_opened(self, relay: int, relayed: Address, now: float) -> list[Event]:
         """The plane has opened what `OpenRelay` asked for.
