@@ -7,6 +7,8 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IReactorFDSet
 
 from mosaic.relay.interface import Control, PlaneCounters, Sink
+from mosaic.relay.limit import ByteLimit
+from mosaic.relay.quarantine import QUARANTINE_S, Quarantine
 from mosaic.relay.sockets import (
     LISTENER_BUFFER_BYTES,
     ListenerSocket,
@@ -24,11 +26,15 @@ _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 class _Leg:
     """An allocation here: its route, its relay socket, the way to its client."""
 
-    __slots__ = ("deliver", "route", "socket")
+    __slots__ = ("deliver", "limit", "route", "socket", "user")
 
-    def __init__(self, route: Route, deliver: Callable[[bytes], bool]) -> None:
+    def __init__(
+        self, route: Route, deliver: Callable[[bytes], bool], user: int
+    ) -> None:
         self.route = route
         self.deliver = deliver
+        self.user = user
+        self.limit: ByteLimit | None = None
         self.socket: UdpSocket | None = None
 
 
@@ -36,6 +42,7 @@ class PurePlane:
     """See `mosaic.relay.interface.RelayPlane`.
 
     ports: first and last relay port. clock: seconds, never backwards.
+    quarantine_s: how long a freed port rests (see `quarantine`).
     """
 
     def __init__(
@@ -44,16 +51,19 @@ class PurePlane:
         *,
         ports: tuple[int, int],
         clock: Callable[[], float],
+        quarantine_s: float = QUARANTINE_S,
     ) -> None:
         self.counters = PlaneCounters()
         self._reactor = reactor
         self._ports = ports
+        self._quarantine = Quarantine(quarantine_s, clock)
         self._clock = clock
         self._control: Control = lambda data, five_tuple: None
         self._listeners: dict[Address, ListenerSocket] = {}
         self._wildcards: dict[tuple[int, int], WildcardSocket] = {}
         self._local_hosts: set[str] = set()
         self._sinks: dict[FiveTuple, Sink] = {}
+        self._user_limits: dict[int, ByteLimit] = {}
         self._legs: dict[int, _Leg] = {}
         self._by_client: dict[FiveTuple, _Leg] = {}
         self._by_udp: dict[tuple[Address, Address], _Leg] = {}
@@ -126,6 +136,8 @@ class PurePlane:
         advertise: str,
         expires_at: float,
         even: bool = False,
+        bytes_per_s: float = 0.0,
+        user: int = 0,
     ) -> Address:
         """Open an allocation's socket; raises RelayError."""
         sock = open_on_random_port(
@@ -134,10 +146,13 @@ class PurePlane:
             lambda port: (
                 (even and port & 1 == 1) or Address(advertise, port) in self._by_relayed
             ),
+            self._quarantine,
         )
         relayed = Address(advertise, sock.getsockname()[1])
         route = Route(relay, five_tuple, relayed, expires_at)
-        leg = _Leg(route, self._way_to(five_tuple))
+        leg = _Leg(route, self._way_to(five_tuple), user)
+        if bytes_per_s:
+            leg.limit = ByteLimit(bytes_per_s, self._clock())
 
         def received(payload: memoryview, peer: Address, _: Address) -> None:
             self._from_peer(leg, payload, peer)
@@ -158,6 +173,40 @@ class PurePlane:
                 client, server = five_tuple.client, five_tuple.server
                 return lambda data: listener.reply(data, client, server)
         return lambda data: self._deliver(five_tuple, data)
+
+    def limit(self, relay: int, bytes_per_s: float) -> None:
+        """Another limit for an allocation; 0 lifts it."""
+        leg = self._legs.get(relay)
+        if leg is not None:
+            leg.limit = self._changed(leg.limit, bytes_per_s)
+
+    def limit_user(self, user: int, bytes_per_s: float) -> None:
+        """A limit that a user's allocations share; 0 lifts it."""
+        limit = self._changed(self._user_limits.pop(user, None), bytes_per_s)
+        if limit is not None:
+            self._user_limits[user] = limit
+
+    def _changed(self, held: ByteLimit | None, bytes_per_s: float) -> ByteLimit | None:
+        if not bytes_per_s:
+            return None
+        if held is None:
+            return ByteLimit(bytes_per_s, self._clock())
+        held.change(bytes_per_s)
+        return held
+
+    def _too_fast(self, leg: _Leg, size_bytes: int, now: float) -> bool:
+        """Count a packet against both limits of an allocation, or against none."""
+        own = leg.limit
+        shared = self._user_limits.get(leg.user) if self._user_limits else None
+        if own is None and shared is None:
+            return False
+        limits = [limit for limit in (own, shared) if limit is not None]
+        if not all(limit.has(size_bytes, now) for limit in limits):
+            self.counters.over_limit += 1
+            return True
+        for limit in limits:
+            limit.take(size_bytes)
+        return False
 
     def extend(self, relay: int, expires_at: float) -> None:
         """The allocation passes packets until then."""
@@ -191,6 +240,7 @@ class PurePlane:
         del self._by_relayed[leg.route.relayed]
         if leg.socket is not None:
             leg.socket.close()
+            self._quarantine.freed(leg.route.relayed.port)
 
     def settled(self, done: Callable[[], None]) -> None:
         """Commands take effect at once here."""
@@ -221,6 +271,8 @@ class PurePlane:
             counters.from_clients_no_route += 1
             return
         peer, payload, own_only = outbound
+        if self._too_fast(leg, len(payload), now):
+            return
         counters.from_clients += 1
         counters.from_clients_bytes += len(payload)
         other = self._by_relayed.get(peer)
@@ -239,15 +291,17 @@ class PurePlane:
         if frame is None:
             self.counters.from_peers_no_route += 1
             return
-        self.counters.hairpins += 1
-        self._to_client(other, frame, len(payload))
+        if not self._too_fast(other, len(payload), now):
+            self.counters.hairpins += 1
+            self._to_client(other, frame, len(payload))
 
     def _from_peer(self, leg: _Leg, payload: memoryview, peer: Address) -> None:
-        frame = leg.route.from_peer(peer, payload, self._clock(), own=False)
+        now = self._clock()
+        frame = leg.route.from_peer(peer, payload, now, own=False)
         if frame is None:
             self.counters.from_peers_no_route += 1
-            return
-        self._to_client(leg, frame, len(payload))
+        elif not self._too_fast(leg, len(payload), now):
+            self._to_client(leg, frame, len(payload))
 
     def _to_client(self, leg: _Leg, frame: bytes, size: int) -> None:
         self.counters.from_peers += 1

@@ -9,9 +9,10 @@ from __future__ import annotations
 import secrets
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from errno import EADDRINUSE, EADDRNOTAVAIL, EMFILE, ENFILE
+from itertools import chain, islice
 from typing import Any
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
@@ -19,6 +20,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mosaic.relay.interface import HostUnavailable, NoRelayPort
+from mosaic.relay.quarantine import Quarantine
 from mosaic.wire.stun.address import Address, unpack_host
 
 LISTENER_BUFFER_BYTES = 4 << 20
@@ -62,7 +64,10 @@ def _set_receive_buffer(sock: socket.socket, size_bytes: int) -> None:
 
 
 def open_on_random_port(
-    host: str, ports: tuple[int, int], unfit: Callable[[int], bool]
+    host: str,
+    ports: tuple[int, int],
+    unfit: Callable[[int], bool],
+    quarantine: Quarantine,
 ) -> socket.socket:
     """A relay socket on an unpredictable port of [first, last].
 
@@ -73,11 +78,14 @@ def open_on_random_port(
     start = secrets.randbelow(size)
     guesses = [first + secrets.randbelow(size) for _ in range(_RANDOM_TRIES)]
     sweep = (first + (start + step) % size for step in range(min(size, _SWEEP)))
-    for port in (*guesses, *sweep):
-        if unfit(port):
+    rested = (p for p in chain(guesses, sweep) if not quarantine.rests(p))
+    for port in chain(rested, _last_resort(quarantine)):
+        if unfit(port) or not first <= port <= last:
             continue
         try:
-            return open_udp(host, port, RELAY_BUFFER_BYTES)
+            made = open_udp(host, port, RELAY_BUFFER_BYTES)
+            quarantine.taken(port)
+            return made
         except OSError as error:
             if error.errno == EADDRNOTAVAIL:
                 raise HostUnavailable(host) from error
@@ -86,6 +94,11 @@ def open_on_random_port(
             if error.errno != EADDRINUSE:
                 continue
     raise NoRelayPort(f"no port of {first}-{last} is free on {host}")
+
+
+def _last_resort(quarantine: Quarantine) -> Iterator[int]:
+    """Asked for only when every other port has been tried."""
+    yield from islice(quarantine.longest_rested(), _SWEEP)
 
 
 @implementer(IReadDescriptor)

@@ -56,6 +56,7 @@ class RecordingPlane:
         self.commands: list[tuple[Any, ...]] = []
         self.sent: list[bytes] = []
         self.waiting: list[Callable[[], None]] = []
+        self.opened: list[dict[str, Any]] = []
         self.sinks: dict[FiveTuple, Sink] = {}
         self.refuse: Exception | None = None
 
@@ -95,6 +96,7 @@ class RecordingPlane:
         if self.refuse is not None:
             raise self.refuse
         self.commands.append(("open", relay, how["bind"]))
+        self.opened.append(how)
         return Address(how["advertise"], 50000 + relay)
 
     def extend(self, relay: int, expires_at: float) -> None:
@@ -110,6 +112,14 @@ class RecordingPlane:
     def bind(self, relay: int, channel: int, peer: Address, expires_at: float) -> None:
         """Written down."""
         self.commands.append(("bind", relay, channel, peer))
+
+    def limit(self, relay: int, bytes_per_s: float) -> None:
+        """Written down."""
+        self.commands.append(("limit", relay, bytes_per_s))
+
+    def limit_user(self, user: int, bytes_per_s: float) -> None:
+        """Written down."""
+        self.commands.append(("limit user", user, bytes_per_s))
 
     def close(self, relay: int) -> None:
         """Written down."""

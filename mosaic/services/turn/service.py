@@ -5,10 +5,12 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 from typing import Protocol as Interface
 
+from msgspec import structs
 from twisted.application import service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
@@ -18,6 +20,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.logger import Logger
 
+from mosaic.auth.turn_credentials import owner_of
 from mosaic.config.settings import Turn
 from mosaic.relay.interface import (
     HostUnavailable,
@@ -28,6 +31,7 @@ from mosaic.relay.interface import (
 from mosaic.relay.pure import PurePlane
 from mosaic.services.turn.listen import RelayHosts, all_hosts, parse_udp_endpoint
 from mosaic.services.turn.stream import TurnStream, TurnStreamFactory
+from mosaic.services.turn.users import Users
 from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.turn.counters import Counters
 from mosaic.wire.turn.events import (
@@ -46,6 +50,30 @@ from mosaic.wire.turn.server import TurnServer
 _log = Logger()
 DEFAULT_REALM = "mosaic"
 IDLE_STREAM_S = 120.0
+
+
+RELOADABLE = (
+    "allow_peers",
+    "deny_peers",
+    "allocations_per_credential",
+    "allocations_per_address",
+    "allocations_total",
+    "bytes_per_s_allocation",
+    "bytes_per_s_user",
+    "alternate_server",
+)
+"""Settings that `TurnService.change` takes."""
+
+
+def _with_quotas(limits: Limits, quotas: bool, settings: Turn) -> Limits:
+    if not quotas:
+        return limits
+    return replace(
+        limits,
+        per_credential=settings.allocations_per_credential,
+        per_address=settings.allocations_per_address,
+        total=settings.allocations_total,
+    )
 
 
 class Passwords(Interface):
@@ -109,12 +137,19 @@ class TurnService(service.Service):
         self._udp = udp
         self._clock = clock
         self._plane = plane or PurePlane(
-            IReactorFDSet(reactor), ports=settings.relay_ports, clock=clock
+            IReactorFDSet(reactor),
+            ports=settings.relay_ports,
+            clock=clock,
+            quarantine_s=settings.port_quarantine_s,
         )
+        self._users = Users()
         self._hosts = RelayHosts(settings.relay_address_v4, settings.relay_address_v6)
-        self._policy = PeerPolicy(parse_networks(settings.allow_peers))
+        self._policy = PeerPolicy(
+            parse_networks(settings.allow_peers), parse_networks(settings.deny_peers)
+        )
         self.counters = TurnCounters(plane=self._plane.counters)
         realm = realm or DEFAULT_REALM
+        self._limits = _with_quotas(limits or Limits(), limits is None, settings)
         self._core = TurnServer(
             realm=realm,
             passwords_for=lambda username, _: credentials.passwords_for(
@@ -125,12 +160,7 @@ class TurnService(service.Service):
             else lambda digest: names.username_of(digest, realm),
             policy=self._policy,
             nonce_key=secrets.token_bytes(32),
-            limits=limits
-            or Limits(
-                per_credential=settings.allocations_per_credential,
-                per_address=settings.allocations_per_address,
-                total=settings.allocations_total,
-            ),
+            limits=self._limits,
             counters=self.counters.core,
         )
         self._streams: set[TurnStream] = set()
@@ -141,9 +171,30 @@ class TurnService(service.Service):
 
     # Life
 
-    def set_allowed_peers(self, networks: Iterable[str]) -> None:
-        """Other special networks may be relayed to from now on (CIDR text)."""
-        self._policy.allow_networks(parse_networks(networks))
+    def change(self, name: str, value: Any) -> None:
+        """Another value for a setting of RELOADABLE, while it runs.
+
+        Peers that are refused from now on lose their permissions; bandwidth
+        limits hold for what is open; quotas for what comes.
+        """
+        settings = structs.replace(self._settings, **{name: value})
+        self._settings = settings
+        match name:
+            case "allow_peers":
+                self._policy.allow_networks(parse_networks(value))
+                self._perform(self._core.enforce_policy(self._clock()))
+            case "deny_peers":
+                self._policy.deny_networks(parse_networks(value))
+                self._perform(self._core.enforce_policy(self._clock()))
+            case "bytes_per_s_allocation":
+                for relay in self._users.relays():
+                    self._plane.limit(relay, value)
+            case "bytes_per_s_user":
+                for user in self._users.numbers():
+                    self._plane.limit_user(user, value)
+            case _:
+                self._limits = _with_quotas(self._limits, True, settings)
+                self._core.set_limits(self._limits)
 
     def privilegedStartService(self) -> None:
         """Open the listeners while low ports may still be bound."""
@@ -212,6 +263,7 @@ class TurnService(service.Service):
             first_message_timeout_s=self._settings.first_message_timeout_s,
             idle_s=IDLE_STREAM_S,
             queue_bytes=self._settings.queue_bytes,
+            queue_s=self._settings.queue_s,
         )
 
     def drop(self, matches: Callable[[str], bool]) -> None:
@@ -268,6 +320,7 @@ class TurnService(service.Service):
                     plane.bind(relay, channel, peer, expires_at)
                 case CloseRelay(relay):
                     plane.close(relay)
+                    self._forget_user(self._users.closed(relay))
                     _log.debug("allocation {relay} ended", relay=relay)
         self.counters.allocations = len(self._core)
         self._schedule()
@@ -297,14 +350,31 @@ class TurnService(service.Service):
         if hosts is None:
             raise HostUnavailable(f"no IPv{wanted.family} address")
         bind, advertise = hosts
-        return self._plane.open_relay(
-            wanted.relay,
-            wanted.five_tuple,
-            bind=bind,
-            advertise=advertise,
-            expires_at=wanted.expires_at,
-            even=wanted.even,
-        )
+        username = self._core.username_of(wanted.five_tuple)
+        owner = owner_of(username) or username
+        user, new = self._users.number(owner)
+        if new and self._settings.bytes_per_s_user:
+            self._plane.limit_user(user, self._settings.bytes_per_s_user)
+        try:
+            relayed = self._plane.open_relay(
+                wanted.relay,
+                wanted.five_tuple,
+                bind=bind,
+                advertise=advertise,
+                expires_at=wanted.expires_at,
+                even=wanted.even,
+                bytes_per_s=self._settings.bytes_per_s_allocation,
+                user=user,
+            )
+        except RelayError:
+            self._forget_user(self._users.settle(owner))
+            raise
+        self._users.opened(wanted.relay, owner)
+        return relayed
+
+    def _forget_user(self, user: int | None) -> None:
+        if user is not None:
+            self._plane.limit_user(user, 0.0)
 
     def _schedule(self) -> None:
         """Wake at the core's next deadline; a wake-up too early does no harm."""

@@ -98,3 +98,11 @@ class Allocation:
             self._channels, self._numbers = {}, {}
         self._channels[channel] = (peer, expires_at)
         self._numbers[peer] = channel
+
+    def permissions(self) -> list[tuple[str, float]]:
+        """Every host that has a permission and its end, dead ones too."""
+        return list((self._permissions or {}).items())
+
+    def channels(self) -> list[tuple[int, Address]]:
+        """Every binding, dead ones too."""
+        return [(n, peer) for n, (peer, _) in (self._channels or {}).items()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from mosaic.wire.stun import attributes as stun
@@ -293,6 +293,38 @@ class Allocations:
         allocation.bind(channel, peer, expires_at)
         bind = Bind(allocation.relay, channel, peer, expires_at)
         return [permit, bind, request.success()]
+
+    # Operation
+
+    def set_limits(self, limits: Limits) -> None:
+        """Other limits for what comes; what stands is kept."""
+        self._limits = limits
+
+    def __iter__(self) -> Iterator[Allocation]:
+        """Those that stand, for reading."""
+        return (held for held in self._by_tuple.values() if held.relayed)
+
+    def username_of(self, five_tuple: FiveTuple) -> str:
+        """Who made the client's allocation; "" if there is none."""
+        held = self._by_tuple.get(five_tuple)
+        return "" if held is None else held.username
+
+    def enforce_policy(self, now: float) -> list[Event]:
+        """End the permissions and channels that the policy now refuses."""
+        events: list[Event] = []
+        for allocation in self:
+            for host, ends in allocation.permissions():
+                own_only = self._policy.own_only(host)
+                if not own_only and self._policy.refusal(Address(host, 0)):
+                    allocation.permit(host, now, now, self._limits.permissions)
+                    ends, own_only = now, True
+                if own_only:
+                    events.append(Permit(allocation.relay, host, ends, own_only))
+            for channel, peer in allocation.channels():
+                if peer not in self._relayed and self._policy.refusal(peer):
+                    allocation.bind(channel, peer, now)
+                    events.append(Bind(allocation.relay, channel, peer, now))
+        return events
 
     # Ends
 

@@ -7,7 +7,7 @@ in `requests`; packets between client and peers never come here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from mosaic.wire.stun import attributes as stun
@@ -21,6 +21,7 @@ from mosaic.wire.stun.message import (
     encode,
     parse,
 )
+from mosaic.wire.turn.allocation import Allocation
 from mosaic.wire.turn.attributes import TURN_UNDERSTOOD
 from mosaic.wire.turn.budget import StrangerBudget
 from mosaic.wire.turn.counters import Counters
@@ -201,6 +202,22 @@ class TurnServer:
     def next_deadline(self) -> float | None:
         """When `expire` has something to do, on the clock of `now`."""
         return self._table.next_deadline()
+
+    def set_limits(self, limits: Limits) -> None:
+        """Other limits for what comes; what stands is kept."""
+        self._table.set_limits(limits)
+
+    def enforce_policy(self, now: float) -> list[Event]:
+        """End what the peer policy, which has changed, no longer allows."""
+        return self._table.enforce_policy(now)
+
+    def allocations(self) -> Iterator[Allocation]:
+        """Those that stand, for reading."""
+        return iter(self._table)
+
+    def username_of(self, five_tuple: FiveTuple) -> str:
+        """Who made the client's allocation; "" if there is none."""
+        return self._table.username_of(five_tuple)
 
     def has_allocation(self, five_tuple: FiveTuple) -> bool:
         """Whether the client has one, or is about to."""

@@ -130,6 +130,7 @@ describe("a call", () => {
       kind: "connected",
       path: "direct",
       protocol: null,
+      port: null,
       rttMs: 24,
     });
   });
