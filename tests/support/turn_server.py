@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from mosaic.auth.turn_credentials import TurnSecrets
 from mosaic.config.settings import Turn
 from mosaic.services.turn.service import TurnService
-from mosaic.wire.turn.requests import Limits
+from mosaic.wire.turn.limits import Limits
 from tests.support.certificate import self_signed_pem
 
 reactor: Any = installed

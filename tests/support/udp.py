@@ -29,12 +29,13 @@ from mosaic.wire.turn.events import (
     CloseRelay,
     Event,
     Extend,
+    Move,
     OpenRelay,
     Permit,
 )
 from mosaic.wire.turn.forwarding import Route
+from mosaic.wire.turn.limits import Limits
 from mosaic.wire.turn.peers import PeerPolicy, parse_networks
-from mosaic.wire.turn.requests import Limits
 from mosaic.wire.turn.server import TurnServer
 
 REALM = "mosaic"
@@ -75,6 +76,7 @@ class MemoryTurn:
         self.routes: dict[int, Route] = {}
         self.families = {4: "198.18.0.1", 6: "2001:4860::1"}
         self.ports = count(50000)
+        self.reserved: dict[int, Address] = {}
         self.closed: list[int] = []
 
     def _passwords_for(self, username: str, now: float) -> tuple[str, ...]:
@@ -104,8 +106,11 @@ class MemoryTurn:
                     self.routes[relay].permit(host, expires_at, own_only, self.now)
                 case Bind(relay, channel, peer, expires_at):
                     self.routes[relay].bind(channel, peer, expires_at)
+                case Move(relay, five_tuple):
+                    self.routes[relay].move(five_tuple)
                 case CloseRelay(relay):
-                    del self.routes[relay]
+                    self.reserved.pop(relay, None)
+                    self.routes.pop(relay, None)
                     self.closed.append(relay)
         return answers
 
@@ -113,7 +118,12 @@ class MemoryTurn:
         host = self.families.get(event.family)
         if host is None:
             return self.core.relay_refused(event.relay, 440)
-        relayed = Address(host, next(self.ports))
+        if event.claims:
+            relayed = self.reserved.pop(event.claims)
+        else:
+            relayed = Address(host, next(self.ports))
+        if event.reserve:
+            self.reserved[event.reserve] = Address(host, next(self.ports))
         self.routes[event.relay] = Route(
             event.relay, event.five_tuple, relayed, event.expires_at
         )

@@ -11,8 +11,8 @@ from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.stun.attributes import bytes_row
 from mosaic.wire.stun.message import Class, Method, encode
 from mosaic.wire.turn import attributes as turn
+from mosaic.wire.turn.limits import Limits
 from mosaic.wire.turn.nonce import Nonces
-from mosaic.wire.turn.requests import Limits
 from tests.support.udp import (
     CLIENT,
     PEER,

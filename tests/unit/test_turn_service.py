@@ -51,6 +51,8 @@ class Passwords:
 class RecordingPlane:
     """Writes down commands, and settles when it is told to."""
 
+    abilities = frozenset(("dual", "reserve", "move", "df", "icmp"))
+
     def __init__(self) -> None:
         self.counters = PlaneCounters()
         self.commands: list[tuple[Any, ...]] = []
@@ -102,6 +104,10 @@ class RecordingPlane:
     def extend(self, relay: int, expires_at: float) -> None:
         """Written down."""
         self.commands.append(("extend", relay, expires_at))
+
+    def move(self, relay: int, five_tuple: FiveTuple) -> None:
+        """Written down."""
+        self.commands.append(("move", relay, five_tuple))
 
     def permit(
         self, relay: int, host: str, expires_at: float, *, own_only: bool

@@ -40,11 +40,12 @@ from mosaic.wire.turn.events import (
     CloseRelay,
     Event,
     Extend,
+    Move,
     OpenRelay,
     Permit,
 )
+from mosaic.wire.turn.limits import Limits
 from mosaic.wire.turn.peers import PeerPolicy, parse_networks
-from mosaic.wire.turn.requests import Limits
 from mosaic.wire.turn.server import TurnServer
 
 _log = Logger()
@@ -73,6 +74,18 @@ def _with_quotas(limits: Limits, quotas: bool, settings: Turn) -> Limits:
         per_credential=settings.allocations_per_credential,
         per_address=settings.allocations_per_address,
         total=settings.allocations_total,
+    )
+
+
+def _with_extensions(limits: Limits, plane: RelayPlane, settings: Turn) -> Limits:
+    """What the plane can do, and of that what the operator wants."""
+    abilities: frozenset[str] = getattr(plane, "abilities", frozenset())
+    return replace(
+        limits,
+        dual="dual" in abilities,
+        port_pairs="reserve" in abilities,
+        dont_fragment="df" in abilities,
+        mobility=settings.mobility and "move" in abilities,
     )
 
 
@@ -149,7 +162,11 @@ class TurnService(service.Service):
         )
         self.counters = TurnCounters(plane=self._plane.counters)
         realm = realm or DEFAULT_REALM
-        self._limits = _with_quotas(limits or Limits(), limits is None, settings)
+        self._limits = _with_extensions(
+            _with_quotas(limits or Limits(), limits is None, settings),
+            self._plane,
+            settings,
+        )
         self._core = TurnServer(
             realm=realm,
             passwords_for=lambda username, _: credentials.passwords_for(
@@ -318,6 +335,8 @@ class TurnService(service.Service):
                     plane.permit(relay, host, expires_at, own_only=own_only)
                 case Bind(relay, channel, peer, expires_at):
                     plane.bind(relay, channel, peer, expires_at)
+                case Move(relay, five_tuple):
+                    plane.move(relay, five_tuple)
                 case CloseRelay(relay):
                     plane.close(relay)
                     self._forget_user(self._users.closed(relay))
@@ -350,11 +369,14 @@ class TurnService(service.Service):
         if hosts is None:
             raise HostUnavailable(f"no IPv{wanted.family} address")
         bind, advertise = hosts
-        username = self._core.username_of(wanted.five_tuple)
+        username = self._core.made_by(wanted.five_tuple)
         owner = owner_of(username) or username
         user, new = self._users.number(owner)
         if new and self._settings.bytes_per_s_user:
             self._plane.limit_user(user, self._settings.bytes_per_s_user)
+        # planes without this ability are never asked for it
+        wants = {"reserve": wanted.reserve, "claims": wanted.claims}
+        held = {name: number for name, number in wants.items() if number}
         try:
             relayed = self._plane.open_relay(
                 wanted.relay,
@@ -365,6 +387,7 @@ class TurnService(service.Service):
                 even=wanted.even,
                 bytes_per_s=self._settings.bytes_per_s_allocation,
                 user=user,
+                **held,
             )
         except RelayError:
             self._forget_user(self._users.settle(owner))

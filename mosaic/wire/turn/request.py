@@ -28,14 +28,12 @@ class Request:
         """A signed success response."""
         return self._answer(Class.SUCCESS, attributes)
 
-    def error(
-        self,
-        refusal: Refusal,
-        attributes: Iterable[tuple[Attribute[Any], Any]] = (),
-    ) -> Answer:
+    def error(self, refusal: Refusal) -> Answer:
         """A signed error response."""
         code = ErrorCode(refusal.code, str(refusal))
-        return self._answer(Class.ERROR, [(stun.ERROR_CODE, code), *attributes])
+        return self._answer(
+            Class.ERROR, [(stun.ERROR_CODE, code), *refusal.attributes()]
+        )
 
     def _answer(
         self, cls: Class, attributes: Iterable[tuple[Attribute[Any], Any]]

@@ -27,11 +27,12 @@ from mosaic.wire.turn.budget import StrangerBudget
 from mosaic.wire.turn.counters import Counters
 from mosaic.wire.turn.door import Door, PasswordsFor, UsernameOf
 from mosaic.wire.turn.events import Answer, Event
+from mosaic.wire.turn.limits import Limits
 from mosaic.wire.turn.nonce import Nonces
 from mosaic.wire.turn.peers import PeerPolicy
 from mosaic.wire.turn.refusals import BadRequest, Refusal, UnknownAttribute
 from mosaic.wire.turn.request import Request
-from mosaic.wire.turn.requests import Allocations, Limits
+from mosaic.wire.turn.requests import Allocations
 
 _SPOOFABLE = "udp"
 
@@ -66,7 +67,7 @@ class TurnServer:
         self._budget = StrangerBudget(
             per_s=limits.stranger_answers_per_s, burst=limits.stranger_burst
         )
-        self._table = Allocations(policy, limits, self.counters)
+        self._table = Allocations(policy, limits, self.counters, nonce_key)
         self._methods: dict[int, Callable[[Request], list[Event]]] = {
             Method.ALLOCATE: self._table.allocate,
             Method.REFRESH: self._table.refresh,
@@ -106,9 +107,8 @@ class TurnServer:
         try:
             unknown = request.message.unknown_required(TURN_UNDERSTOOD)
             if unknown:
-                events.append(_unknown(request, unknown))
-            else:
-                events += method(request)
+                raise UnknownAttribute(*unknown)
+            events += method(request)
         except MalformedAttribute as error:
             events.append(request.error(BadRequest(str(error))))
         except Refusal as refusal:
@@ -188,8 +188,9 @@ class TurnServer:
         return self._table.not_opened(relay, code)
 
     def client_lost(self, five_tuple: FiveTuple) -> list[Event]:
-        """A stream has closed: its allocation ends (RFC 8656 section 5)."""
-        return self._table.close(five_tuple)
+        """A stream has closed: its allocation ends (RFC 8656 section 5), unless
+        it has a ticket to move by (RFC 8016)."""
+        return self._table.client_lost(five_tuple)
 
     def drop(self, matches: Callable[[str], bool]) -> list[Event]:
         """End the allocations of usernames that match, at once."""
@@ -215,9 +216,9 @@ class TurnServer:
         """Those that stand, for reading."""
         return iter(self._table)
 
-    def username_of(self, five_tuple: FiveTuple) -> str:
+    def made_by(self, five_tuple: FiveTuple) -> str:
         """Who made the client's allocation; "" if there is none."""
-        return self._table.username_of(five_tuple)
+        return self._table.made_by(five_tuple)
 
     def has_allocation(self, five_tuple: FiveTuple) -> bool:
         """Whether the client has one, or is about to."""
@@ -225,9 +226,3 @@ class TurnServer:
 
     def __len__(self) -> int:
         return len(self._table)
-
-
-def _unknown(request: Request, codes: tuple[int, ...]) -> Answer:
-    return request.error(
-        UnknownAttribute("unknown attribute"), [(stun.UNKNOWN_ATTRIBUTES, codes)]
-    )
