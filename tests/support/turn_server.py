@@ -37,14 +37,14 @@ class UntilClosed(Protocol):
 def main() -> None:
     """Open, tell, serve, close."""
     secrets = TurnSecrets([b"interop"], ttl_s=600)
-    settings = Turn(allow_peers=tuple(sys.argv[1:]))
+    settings = Turn(allow_peers=tuple(sys.argv[1:]), mobility=True)
     service = TurnService(
         reactor,
         settings,
         credentials=secrets,
         names=secrets,
         # turnutils_uclient of Debian picks its channels as RFC 5766 did
-        limits=Limits(channels=range(0x4000, 0x8000)),
+        limits=Limits(channels=range(0x4000, 0x8000), per_credential=1000),
         udp=("udp:0:interface=127.0.0.1", "udp:0:interface=\\:\\:1"),
     )
     service.startService()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 
 from mosaic.wire.turn.allocation import Allocation
 
-_TICKET_BYTES = 24
+_PROOF_BYTES = 18
 
 
 class Tickets:
@@ -26,7 +27,8 @@ class Tickets:
         """Its first ticket."""
         self._given += 1
         text = b"ticket %d" % self._given
-        ticket = hmac.digest(self._key, text, "sha256")[:_TICKET_BYTES]
+        # text, because coturn's client ends a ticket at its first zero byte
+        ticket = base64.b64encode(hmac.digest(self._key, text, "sha256")[:_PROOF_BYTES])
         self._held[ticket] = allocation
         allocation.tickets = (ticket, *allocation.tickets)
 
