@@ -43,7 +43,8 @@ from mosaic.services.drcp.service import DrcpService
 from mosaic.services.rest.health import NotReady
 from mosaic.services.rest.origin import origin_allowed
 from mosaic.services.rest.root import build_rest
-from mosaic.services.turn.service import RELOADABLE, TurnService
+from mosaic.services.turn.service import TurnService
+from mosaic.services.turn.tuning import RELOADABLE
 from mosaic.services.xmpp.service import XmppService
 from mosaic.store.sql import SqlStore
 from mosaic.tls.authority import ensure_certificates
@@ -119,6 +120,7 @@ class _Builder:
             settings.turn,
             realm=settings.turn.realm,
             credentials=self.turn_secrets,
+            names=self.turn_secrets,
             udp=settings.endpoints.turn_udp,
             dtls=settings.endpoints.turn_dtls,
             dtls_context=lambda: self.context.for_datagrams(),

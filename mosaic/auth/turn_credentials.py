@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from mosaic.auth.turn_names import MintedNames
+
 Hash = Literal["sha1", "sha256"]
 
 LEEWAY_S = 60.0
@@ -67,6 +69,7 @@ class TurnSecrets:
         self._ttl_s = ttl_s
         self._digest: Hash = digest
         self._revoked: dict[str, float] = {}
+        self._names = MintedNames()
 
     def replace(self, secrets: Sequence[bytes]) -> None:
         """Mint and check with these from now on. Raises ValueError without one."""
@@ -84,6 +87,7 @@ class TurnSecrets:
             raise ValueError("TURN credentials belong to somebody")
         expires_at = int(now) + self._ttl_s
         username = f"{expires_at}:{owner}"
+        self._names.add(username)
         return MintedCredential(
             username, password_of(self._secrets[0], username, self._digest), expires_at
         )
@@ -104,6 +108,10 @@ class TurnSecrets:
             for secret in self._secrets
             for digest in FORMS
         )
+
+    def username_of(self, digest: bytes, realm: str) -> str | None:
+        """Whose USERHASH this is, if it was minted here; None for others."""
+        return self._names.username_of(digest, realm)
 
     def check(self, username: str, password: str, now: float) -> bool:
         """Whether a username and password pass, in constant time."""

@@ -65,6 +65,7 @@ class Turn(Section, frozen=True):
     bytes_per_s_user: float = 0.0
     port_quarantine_s: float = 30.0
     alternate_server: str = ""
+    mobility: bool = False
 
 
 class Drcp(Section, frozen=True):

@@ -50,6 +50,7 @@ class PlaneCounters:
 
     *_no_route: no allocation, permission or channel lets the packet through.
     *_failed: the kernel would not take it.
+    icmp: ICMP errors that clients were told of.
     over_limit: dropped because the allocation or its user was too fast.
     """
 
@@ -64,6 +65,7 @@ class PlaneCounters:
     to_peers_failed: int = 0
     to_peers_refused: int = 0
     over_limit: int = 0
+    icmp: int = 0
     not_stun: int = 0
 
 
@@ -74,6 +76,15 @@ class RelayPlane(Protocol):
     transport. A limit lets BURST_S seconds' worth pass at once, and at least
     one datagram of any size; what is over it is dropped and counted.
     """
+
+    @property
+    def abilities(self) -> frozenset[str]:
+        """What this plane does beyond the least; the service offers no more.
+
+        "dual", "reserve", "move": see the commands. "df": a Send indication
+        with DONT-FRAGMENT leaves with the DF bit. "icmp": clients are told of
+        ICMP errors (RFC 8656 section 11.5).
+        """
 
     @property
     def counters(self) -> PlaneCounters:
@@ -115,8 +126,16 @@ class RelayPlane(Protocol):
         even: bool = False,
         bytes_per_s: float = 0.0,
         user: int = 0,
+        reserve: int = 0,
+        claims: int = 0,
     ) -> Address:
         """Open an allocation's socket on a random port; how peers see it.
+
+        A client may have two relays, of different families ("dual"): what it
+        sends goes out by the one that has the channel or the permission.
+        reserve: the port is even and the next one is held under this number,
+        until a relay claims it or `close` frees it ("reserve").
+        claims: open on the port that is held under this number.
 
         relay: a number that is never used again. Raises RelayError.
         bytes_per_s: the allocation's own limit, 0 for none.
@@ -133,6 +152,9 @@ class RelayPlane(Protocol):
 
     def extend(self, relay: int, expires_at: float) -> None:
         """The allocation passes packets until then."""
+
+    def move(self, relay: int, five_tuple: FiveTuple) -> None:
+        """The client is reached over another five-tuple from now on ("move")."""
 
     def permit(
         self, relay: int, host: str, expires_at: float, *, own_only: bool

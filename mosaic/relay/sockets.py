@@ -152,8 +152,12 @@ class UdpSocket:
             except BlockingIOError:
                 return
             except OSError:  # an ICMP error for an earlier datagram
+                self.read_failed()
                 continue
             self._received(buffer[:size], _peer(sender), address)
+
+    def read_failed(self) -> None:
+        """Instead of a datagram there was an error; nobody asks which."""
 
     def send(self, data: bytes | memoryview, to: Address) -> bool:
         """Whether the kernel took it; never waits."""
@@ -237,3 +241,36 @@ class WildcardSocket(ListenerSocket):
             self._sock.sendmsg([data], self._sources.get(server.host, ()), 0, to)
             return True
         return False
+
+
+def open_pair(
+    host: str,
+    ports: tuple[int, int],
+    unfit: Callable[[int], bool],
+    quarantine: Quarantine,
+) -> tuple[socket.socket, socket.socket]:
+    """An even port and the next one (RFC 8656 section 7.2, EVEN-PORT with R).
+
+    Raises NoRelayPort or HostUnavailable.
+    """
+    tried: set[int] = set()
+    for _ in range(_RANDOM_TRIES):
+        first = open_on_random_port(
+            host,
+            ports,
+            lambda port: (
+                port & 1 == 1
+                or port >= ports[1]
+                or port in tried
+                or unfit(port + 1)
+                or unfit(port)
+            ),
+            quarantine,
+        )
+        port = first.getsockname()[1]
+        try:
+            return first, open_udp(host, port + 1, RELAY_BUFFER_BYTES)
+        except OSError:
+            first.close()
+            tried.add(port)
+    raise NoRelayPort(f"no pair of ports of {ports[0]}-{ports[1]} is free on {host}")

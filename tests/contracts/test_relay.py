@@ -66,8 +66,8 @@ class Readers:
                 reader.doRead()
 
 
-class PlaneContract:
-    """The suite; a subclass makes the plane."""
+class PlaneFixture:
+    """A plane, clients and peers on loopback; a subclass makes the plane."""
 
     host = "127.0.0.1"
     listen_host = "127.0.0.1"
@@ -145,6 +145,10 @@ class PlaneContract:
     def same(self, first: Any, second: Any) -> None:
         """Equal, or the test fails."""
         self.assertEqual(first, second)  # type: ignore[attr-defined] # of TestCase
+
+
+class PlaneContract(PlaneFixture):
+    """The suite."""
 
     # Clients
 

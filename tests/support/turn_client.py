@@ -7,12 +7,12 @@ from typing import Any
 
 from mosaic.wire.stun import attributes as stun
 from mosaic.wire.stun.address import Address
+from mosaic.wire.stun.credentials import long_term_key
 from mosaic.wire.stun.message import (
     Class,
     Message,
     Method,
     encode,
-    long_term_key,
     parse,
 )
 from mosaic.wire.turn import attributes as turn

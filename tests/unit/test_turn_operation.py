@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from hypothesis import given, settings
 from hypothesis.strategies import integers, lists, sampled_from, tuples
@@ -17,11 +17,12 @@ from mosaic.relay.quarantine import Quarantine
 from mosaic.services.turn.listen import RelayHosts
 from mosaic.services.turn.service import TurnService
 from mosaic.services.turn.users import Users
+from mosaic.wire.stun import attributes as stun
 from mosaic.wire.stun.address import Address
 from mosaic.wire.stun.message import Method
 from mosaic.wire.turn import attributes as turn
+from mosaic.wire.turn.limits import Limits
 from mosaic.wire.turn.peers import PeerPolicy, parse_networks
-from mosaic.wire.turn.requests import Limits
 from tests.support.udp import PEER, MemoryTurn, code_of
 from tests.unit.test_turn_service import ServiceCase
 
@@ -92,17 +93,19 @@ class QuotaReloadTests(SynchronousTestCase):
 
     def test_quotas(self) -> None:
         """Of a credential, an address, and all."""
-        for name, code in (
-            ("per_credential", 486), ("per_address", 486), ("total", 508),
-        ):  # fmt: skip
+        for one, two, code in (
+            (Limits(per_credential=1), Limits(per_credential=2), 486),
+            (Limits(per_address=1), Limits(per_address=2), 486),
+            (Limits(total=1), Limits(total=2), 508),
+        ):
             server = MemoryTurn()
             first = server.client()
             self.assertEqual(code_of(first.allocate()), 0)
-            server.core.set_limits(replace(Limits(), **{name: 1}))
+            server.core.set_limits(one)
             second = server.client(address=Address(first.five_tuple.client.host, 9))
             self.assertEqual(code_of(second.allocate()), code)
             self.assertEqual(code_of(first.refresh()), 0)
-            server.core.set_limits(replace(Limits(), **{name: 2}))
+            server.core.set_limits(two)
             self.assertEqual(code_of(second.allocate()), 0)
 
 
@@ -219,6 +222,22 @@ class DrainTests(ServiceCase):
         self.assertTrue(other_wire.aborted)
         other.connectionLost()
         self.successResultOf(stopped)
+
+    def test_newcomers_are_sent_elsewhere(self) -> None:
+        """300 with ALTERNATE-SERVER, for the family that it has."""
+        self.service.change("alternate_server", "203.0.113.5:3479")
+        stream, wire = self.connect()
+        self.allocate(stream, wire)
+        other, other_wire = self.connect(host="198.18.0.77")
+        self.service.stopService()
+        answer, _ = self.allocate(other, other_wire)
+        self.assertEqual(code_of(answer), 300)
+        there = answer.first(stun.ALTERNATE_SERVER)
+        self.assertEqual(there, Address("203.0.113.5", 3479))
+        self.service.change("alternate_server", "[2001:db8::5]:3479")
+        answer, _ = self.allocate(other, other_wire)
+        self.assertEqual(code_of(answer), 508)
+        stream.connectionLost()
 
     def test_time_ends_the_wait(self) -> None:
         """A call that never ends does not hold up a restart."""

@@ -23,12 +23,12 @@ from mosaic.services.turn.service import IDLE_STREAM_S, TurnService
 from mosaic.services.turn.stream import TurnStream
 from mosaic.wire.stun import attributes as stun
 from mosaic.wire.stun.address import Address, FiveTuple
+from mosaic.wire.stun.credentials import long_term_key
 from mosaic.wire.stun.message import (
     Class,
     Message,
     Method,
     encode,
-    long_term_key,
     parse,
 )
 from mosaic.wire.turn import attributes as turn
@@ -50,6 +50,8 @@ class Passwords:
 
 class RecordingPlane:
     """Writes down commands, and settles when it is told to."""
+
+    abilities = frozenset(("dual", "reserve", "move", "df", "icmp"))
 
     def __init__(self) -> None:
         self.counters = PlaneCounters()
@@ -102,6 +104,10 @@ class RecordingPlane:
     def extend(self, relay: int, expires_at: float) -> None:
         """Written down."""
         self.commands.append(("extend", relay, expires_at))
+
+    def move(self, relay: int, five_tuple: FiveTuple) -> None:
+        """Written down."""
+        self.commands.append(("move", relay, five_tuple))
 
     def permit(
         self, relay: int, host: str, expires_at: float, *, own_only: bool

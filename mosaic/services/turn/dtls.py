@@ -19,7 +19,7 @@ from OpenSSL import SSL
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from mosaic.wire.stun.address import FiveTuple
-from mosaic.wire.turn.requests import quota_host
+from mosaic.wire.turn.quotas import quota_host
 
 MTU_BYTES = 1200
 """Of our handshake flights; passes wherever IPv6 does, with tunnels."""

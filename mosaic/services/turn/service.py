@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 from typing import Protocol as Interface
@@ -30,11 +30,17 @@ from mosaic.relay.interface import (
     RelayPlane,
 )
 from mosaic.relay.pure import PurePlane
-from mosaic.services.turn.doors import DtlsPort, ProxiedPort
 from mosaic.services.turn.drain import Drain
 from mosaic.services.turn.dtls import DtlsDoor, DtlsSession
-from mosaic.services.turn.listen import RelayHosts, all_hosts, parse_udp_endpoint
+from mosaic.services.turn.listen import RelayHosts
+from mosaic.services.turn.ports import Ports
 from mosaic.services.turn.stream import TurnStream, TurnStreamFactory
+from mosaic.services.turn.tuning import (
+    address_text,
+    draining,
+    with_extensions,
+    with_quotas,
+)
 from mosaic.services.turn.users import Users
 from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.turn.counters import Counters
@@ -44,11 +50,12 @@ from mosaic.wire.turn.events import (
     CloseRelay,
     Event,
     Extend,
+    Move,
     OpenRelay,
     Permit,
 )
+from mosaic.wire.turn.limits import Limits
 from mosaic.wire.turn.peers import PeerPolicy, parse_networks
-from mosaic.wire.turn.requests import Limits
 from mosaic.wire.turn.server import TurnServer
 
 _log = Logger()
@@ -56,42 +63,18 @@ DEFAULT_REALM = "mosaic"
 IDLE_STREAM_S = 120.0
 
 
-RELOADABLE = (
-    "allow_peers",
-    "deny_peers",
-    "allocations_per_credential",
-    "allocations_per_address",
-    "allocations_total",
-    "bytes_per_s_allocation",
-    "bytes_per_s_user",
-    "alternate_server",
-)
-"""Settings that `TurnService.change` takes."""
-
-
-def _with_quotas(limits: Limits, quotas: bool, settings: Turn) -> Limits:
-    if not quotas:
-        return limits
-    return replace(
-        limits,
-        per_credential=settings.allocations_per_credential,
-        per_address=settings.allocations_per_address,
-        total=settings.allocations_total,
-    )
-
-
-def _text(address: Address | None) -> str:
-    if address is None:
-        return ""
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    return f"{host}:{address.port}"
-
-
 class Passwords(Interface):
     """Whoever knows the passwords of TURN usernames."""
 
     def passwords_for(self, username: str, now: float) -> Sequence[str]:
         """Every password that it may have, or none. now: seconds since 1970."""
+
+
+class UserNames(Interface):
+    """Whoever knows which username a USERHASH stands for."""
+
+    def username_of(self, digest: bytes, realm: str) -> str | None:
+        """The username, or None."""
 
 
 @dataclass(slots=True)
@@ -115,6 +98,7 @@ class TurnService(service.Service):
 
     realm: at most 12 bytes, "" for the default; users never see it.
     credentials: asked with the wall clock, since its expiry is of that clock.
+    names: asked for USERHASH; without it the feature is not offered.
     udp, dtls: endpoint strings of the datagram listeners.
     dtls_context: the present context of DTLS, where `dtls` is not empty.
     drain_s: how long a stop waits for allocations to end.
@@ -132,6 +116,7 @@ class TurnService(service.Service):
         *,
         realm: str = "",
         credentials: Passwords,
+        names: UserNames | None = None,
         udp: tuple[str, ...] = (),
         dtls: tuple[str, ...] = (),
         dtls_context: Callable[[], SSL.Context] | None = None,
@@ -146,8 +131,6 @@ class TurnService(service.Service):
         self._udp = udp
         self._dtls = dtls
         self._dtls_context = dtls_context
-        self._dtls_door: DtlsDoor | None = None
-        self._ports: list[DtlsPort | ProxiedPort] = []
         self._drain_s = drain_s
         self._draining: Drain | None = None
         self._clock = clock
@@ -163,12 +146,18 @@ class TurnService(service.Service):
             parse_networks(settings.allow_peers), parse_networks(settings.deny_peers)
         )
         self.counters = TurnCounters(plane=self._plane.counters)
-        self._limits = _with_quotas(limits or Limits(), limits is None, settings)
+        realm = realm or DEFAULT_REALM
+        self._limits = with_extensions(
+            limits or with_quotas(Limits(), settings), self._plane, settings
+        )
         self._core = TurnServer(
-            realm=realm or DEFAULT_REALM,
+            realm=realm,
             passwords_for=lambda username, _: credentials.passwords_for(
                 username, wall_clock()
             ),
+            username_of=None
+            if names is None
+            else lambda digest: names.username_of(digest, realm),
             policy=self._policy,
             nonce_key=secrets.token_bytes(32),
             limits=self._limits,
@@ -178,8 +167,13 @@ class TurnService(service.Service):
         self._stopped: Deferred[None] | None = None
         self._wake: IDelayedCall | None = None
         self._opened = False
-        self.udp_addresses: list[Address] = []
-        self.dtls_addresses: list[Address] = []
+        self._ports = Ports(
+            self._plane,
+            self._policy,
+            lambda: IReactorFDSet(reactor),
+            self,
+            self._make_dtls_door,
+        )
 
     # Life
 
@@ -204,12 +198,14 @@ class TurnService(service.Service):
             case "bytes_per_s_user":
                 for user in self._users.numbers():
                     self._plane.limit_user(user, value)
-            case "alternate_server":
-                pass  # asked for when the drain begins
             case _:
-                self._limits = _with_quotas(self._limits, True, settings)
-                if self._draining is None:
-                    self._core.set_limits(self._limits)
+                self._limits = with_quotas(self._limits, settings)
+                self._set_limits()
+
+    def _set_limits(self) -> None:
+        drains = self._draining is not None
+        limits = draining(self._limits, self._settings) if drains else self._limits
+        self._core.set_limits(limits)
 
     def sessions(self) -> list[dict[str, Any]]:
         """What is open now, for an operator's eyes; see `mosaic turn sessions`."""
@@ -218,8 +214,8 @@ class TurnService(service.Service):
             {
                 "user": owner_of(held.username) or held.username,
                 "transport": held.five_tuple.transport,
-                "client": _text(held.five_tuple.client),
-                "relayed": _text(held.relayed),
+                "client": address_text(held.five_tuple.client),
+                "relayed": address_text(held.relayed),
                 "permissions": sum(ends > now for _, ends in held.permissions()),
                 "channels": len(held.channels()),
                 "expires_in_s": round(held.expires_at - now),
@@ -242,7 +238,7 @@ class TurnService(service.Service):
             self._opened = True
             self._plane.start(self._control)
             self.listen_udp(self._udp)
-            self.listen_dtls(self._dtls)
+            self._ports.listen_dtls(self._dtls)
 
     def listen_udp(self, endpoints: Iterable[str]) -> list[Address]:
         """Open UDP listeners from strings such as `udp:3478:interface=127.0.0.1`.
@@ -250,40 +246,17 @@ class TurnService(service.Service):
         Without an interface both families are opened on one port. Returns what
         was bound; raises ValueError for a bad string, OSError for a taken port.
         """
-        bound: list[Address] = []
-        for text in endpoints:
-            endpoint = parse_udp_endpoint(text)
-            port = endpoint.port
-            for host in all_hosts(endpoint):
-                if endpoint.proxied:
-                    address = self._own(
-                        ProxiedPort(IReactorFDSet(self._reactor), host, port, self)
-                    )
-                else:
-                    address = self._plane.listen(host, port)
-                port = address.port
-                bound.append(self._listening(address, "UDP"))
-        self.udp_addresses += bound
-        return bound
+        return self._ports.listen_udp(endpoints)
 
-    def listen_dtls(self, endpoints: Iterable[str]) -> list[Address]:
-        """The same for DTLS, from strings such as `dtls:5349`.
+    @property
+    def udp_addresses(self) -> list[Address]:
+        """What listens on UDP."""
+        return self._ports.udp
 
-        Raises ValueError, also where there is no certificate, and OSError.
-        """
-        bound: list[Address] = []
-        for text in endpoints:
-            endpoint = parse_udp_endpoint(text, "dtls")
-            if self._dtls_door is None:
-                self._dtls_door = self._make_dtls_door()
-            port = endpoint.port
-            for host in all_hosts(endpoint):
-                reactor = IReactorFDSet(self._reactor)
-                address = self._own(DtlsPort(reactor, host, port, self._dtls_door))
-                port = address.port
-                bound.append(self._listening(address, "DTLS"))
-        self.dtls_addresses += bound
-        return bound
+    @property
+    def dtls_addresses(self) -> list[Address]:
+        """What listens on DTLS."""
+        return self._ports.dtls
 
     def _make_dtls_door(self) -> DtlsDoor:
         if self._dtls_context is None:
@@ -297,57 +270,36 @@ class TurnService(service.Service):
             per_address=self._settings.allocations_per_address,
         )
 
-    def _own(self, port: DtlsPort | ProxiedPort) -> Address:
-        self._ports.append(port)
-        return port.address
-
-    def _listening(self, address: Address, kind: str) -> Address:
-        self._policy.listening_on(address)
-        _log.info(
-            "TURN listens on {kind} {host} port {port}",
-            kind=kind,
-            host=address.host,
-            port=address.port,
-        )
-        return address
-
     def certificates_changed(self) -> None:
         """DTLS clients who come from now on see the new certificates."""
-        if self._dtls_door is not None:
-            self._dtls_door.renew()
+        self._ports.certificates_changed()
 
     def stopService(self) -> Deferred[None]:
         """Drain, then close sockets and connections; fires when all have gone.
 
-        While it drains new clients are refused with 508 and allocations live
-        on, until the last has ended or `drain_s` is over.
+        While it drains new clients are sent to `turn.alternate_server`, or
+        refused with 508 where there is none, and allocations live on, until
+        the last has ended or `drain_s` is over.
         """
         super().stopService()  # type: ignore[no-untyped-call] # Twisted's
         standing = len(self._core)
         if not standing or not self._drain_s:
             return self._close()
         _log.info("TURN drains {count} allocations", count=standing)
-        self._core.set_limits(replace(self._limits, total=0))
         self._draining = Drain(self._reactor, self._drain_s)
+        self._set_limits()
         return self._draining.over.addCallback(lambda _: self._close())
 
     def _close(self) -> Deferred[None]:
         self._draining = None
-        self._core.set_limits(self._limits)
+        self._set_limits()
         self._opened = False
         if self._wake is not None:
             self._wake.cancel()
             self._wake = None
         self._perform(self._core.drop(lambda username: True))
-        if self._dtls_door is not None:
-            self._dtls_door.close()
-            self._dtls_door = None
-        for port in self._ports:
-            port.close()
-        self._ports = []
+        self._ports.close()
         self._plane.stop()
-        self.udp_addresses = []
-        self.dtls_addresses = []
         self._stopped = Deferred()
         stopped = self._stopped
         for stream in list(self._streams):
@@ -436,6 +388,8 @@ class TurnService(service.Service):
                     plane.permit(relay, host, expires_at, own_only=own_only)
                 case Bind(relay, channel, peer, expires_at):
                     plane.bind(relay, channel, peer, expires_at)
+                case Move(relay, five_tuple):
+                    plane.move(relay, five_tuple)
                 case CloseRelay(relay):
                     plane.close(relay)
                     self._forget_user(self._users.closed(relay))
@@ -475,6 +429,9 @@ class TurnService(service.Service):
         user, new = self._users.number(owner)
         if new and self._settings.bytes_per_s_user:
             self._plane.limit_user(user, self._settings.bytes_per_s_user)
+        # planes without this ability are never asked for it
+        wants = {"reserve": wanted.reserve, "claims": wanted.claims}
+        held = {name: number for name, number in wants.items() if number}
         try:
             relayed = self._plane.open_relay(
                 wanted.relay,
@@ -485,6 +442,7 @@ class TurnService(service.Service):
                 even=wanted.even,
                 bytes_per_s=self._settings.bytes_per_s_allocation,
                 user=user,
+                **held,
             )
         except RelayError:
             self._forget_user(self._users.settle(owner))
