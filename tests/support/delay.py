@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
+from queue import SimpleQueue
 from types import TracebackType
 
 
@@ -61,40 +62,41 @@ class DelayProxy:
                 self._forward(source, sink)
 
     def _forward(self, source: socket.socket, sink: socket.socket) -> None:
-        """A reader that stops when the window is full, a writer that is late."""
-        travelling: deque[tuple[float, bytes]] = deque()
-        state = threading.Condition()
+        """A reader that waits for acknowledgements, a writer that is late."""
+        travelling: SimpleQueue[tuple[float, bytes]] = SimpleQueue()
 
         def read() -> None:
+            unacknowledged: deque[tuple[float, int]] = deque()
             with suppress(OSError):
-                while True:
-                    with state:
-                        state.wait_for(
-                            lambda: sum(len(d) for _, d in travelling) < self._window
-                        )
+                data = b"begun"
+                while data:
+                    _wait_for_room(unacknowledged, self._window)
                     data = source.recv(4096)
-                    with state:
-                        travelling.append((time.monotonic() + self._delay_s, data))
-                        state.notify_all()
-                    if not data:
-                        return
+                    now = time.monotonic()
+                    unacknowledged.append((now + 2 * self._delay_s, len(data)))
+                    travelling.put((now + self._delay_s, data))
+            travelling.put((0.0, b""))
 
         def write() -> None:
             with suppress(OSError):
                 while True:
-                    with state:
-                        state.wait_for(lambda: travelling)
-                        due, data = travelling[0]
+                    due, data = travelling.get()
                     time.sleep(max(0.0, due - time.monotonic()))
                     if not data:
                         sink.shutdown(socket.SHUT_WR)
                         return
                     sink.sendall(data)
-                    # It counts until its acknowledgement is back.
-                    time.sleep(0)
-                    with state:
-                        travelling.popleft()
-                        state.notify_all()
 
         self._start(read)
         self._start(write)
+
+
+def _wait_for_room(unacknowledged: deque[tuple[float, int]], window: int) -> None:
+    while unacknowledged:
+        acknowledged_at = unacknowledged[0][0]
+        if acknowledged_at <= time.monotonic():
+            unacknowledged.popleft()
+        elif sum(size for _, size in unacknowledged) >= window:
+            time.sleep(max(0.0, acknowledged_at - time.monotonic()))
+        else:
+            return
