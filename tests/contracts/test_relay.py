@@ -66,11 +66,12 @@ class Readers:
                 reader.doRead()
 
 
-class PlaneContract:
-    """The suite; a subclass makes the plane."""
+class PlaneFixture:
+    """A plane, clients and peers on loopback; a subclass makes the plane."""
 
     host = "127.0.0.1"
     listen_host = "127.0.0.1"
+    ports = PORTS
     plane: RelayPlane
     pump: Callable[[], None]
     now: float
@@ -144,6 +145,10 @@ class PlaneContract:
     def same(self, first: Any, second: Any) -> None:
         """Equal, or the test fails."""
         self.assertEqual(first, second)  # type: ignore[attr-defined] # of TestCase
+
+
+class PlaneContract(PlaneFixture):
+    """The suite."""
 
     # Clients
 
@@ -254,11 +259,94 @@ class PlaneContract:
         ports = [self.client(even=True)[2].port for _ in range(8)]
         self.same([port for port in ports if port % 2], [])
 
+    def test_freed_port_rests(self) -> None:
+        """Peers of the old allocation still send to it."""
+        self.ports = (self.server.port, self.server.port + 1)
+        self.plane.stop()
+        self.setUp()
+        _, relay, relayed = self.client()
+        self.plane.close(relay)
+        _, relay, other = self.client()
+        self.same(other == relayed, False)
+        self.plane.close(relay)
+        self.same(self.client()[2], relayed)
+
     def test_host_that_is_not_here(self) -> None:
         """The control side answers 440."""
         absent = "2001:db8::1" if ":" in self.host else "192.0.2.1"
         with self.assertRaises(HostUnavailable):  # type: ignore[attr-defined] # of TestCase
             self.client(bind=absent)
+
+    def test_allocation_over_its_limit_is_held_back(self) -> None:
+        """Both directions count together; time gives room again."""
+        sock, relay, relayed = self.client(bytes_per_s=100_000.0)
+        peer = self.endpoint()
+        self.plane.permit(relay, self.host, self.now + 300, own_only=False)
+        self.plane.bind(relay, 0x4000, address_of(peer), self.now + 600)
+        frame = encode_channel_data(0x4000, bytes(40_000), stream=False)
+        for _ in range(2):
+            sock.sendto(frame, self.server)
+            self.receive(peer)
+        sock.sendto(frame, self.server)
+        self.settle(lambda: self.plane.counters.over_limit == 1)
+        peer.sendto(bytes(20_001), relayed)
+        self.settle(lambda: self.plane.counters.over_limit == 2)
+        peer.sendto(bytes(20_000), relayed)
+        self.receive(sock)
+        self.now += 0.5
+        sock.sendto(frame, self.server)
+        self.same(len(self.receive(peer)[0]), 40_000)
+
+    def test_limit_changes_while_it_runs(self) -> None:
+        """A live reload reaches what is open."""
+        sock, relay, _ = self.client(bytes_per_s=1000.0)
+        peer = self.endpoint()
+        self.plane.permit(relay, self.host, self.now + 300, own_only=False)
+        send = send_indication(address_of(peer), bytes(50_000))
+        sock.sendto(send, self.server)
+        self.receive(peer)
+        sock.sendto(send, self.server)
+        self.settle(lambda: self.plane.counters.over_limit == 1)
+        self.plane.limit(relay, 0.0)
+        sock.sendto(send, self.server)
+        self.receive(peer)
+        self.plane.limit(relay, 100_000.0)
+        for _ in range(3):
+            sock.sendto(send, self.server)
+        self.settle(lambda: self.plane.counters.over_limit == 2)
+        self.plane.limit(99, 1.0)
+
+    def test_allocations_of_a_user_share_a_limit(self) -> None:
+        """More allocations are no way to more bandwidth."""
+        peer = self.endpoint()
+        send = send_indication(address_of(peer), bytes(40_000))
+        self.plane.limit_user(7, 1000.0)
+        clients = [self.client(user=user) for user in (7, 7, 0)]
+        for _, relay, _ in clients:
+            self.plane.permit(relay, self.host, self.now + 300, own_only=False)
+        clients[0][0].sendto(send, self.server)
+        self.receive(peer)
+        clients[1][0].sendto(send, self.server)
+        self.settle(lambda: self.plane.counters.over_limit == 1)
+        clients[2][0].sendto(send, self.server)
+        self.receive(peer)
+        self.plane.limit_user(7, 0.0)
+        clients[1][0].sendto(send, self.server)
+        self.receive(peer)
+        self.plane.limit_user(99, 0.0)
+
+    def test_limits_hold_for_streams(self) -> None:
+        """The wait for a slow client is no way around them."""
+        got: list[bytes] = []
+        five_tuple = FiveTuple("tcp", Address(self.host, 9), Address(self.host, 10))
+        self.plane.attach_stream(five_tuple, got.append)
+        relay, relayed = self.open(five_tuple, bytes_per_s=1000.0)
+        peer = self.endpoint()
+        self.plane.permit(relay, self.host, self.now + 300, own_only=False)
+        for _ in range(2):
+            peer.sendto(bytes(40_000), relayed)
+        self.settle(lambda: self.plane.counters.over_limit == 1)
+        self.settle(lambda: len(got) == 1)
 
     # Own addresses
 
@@ -361,8 +449,6 @@ def address_of(sock: socket.socket) -> Address:
 
 class PureRelayTests(PlaneContract, SynchronousTestCase):
     """The pure-Python plane on IPv4."""
-
-    ports = PORTS
 
     def make(self) -> None:
         """Its sockets are read when it is pumped."""
