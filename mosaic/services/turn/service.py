@@ -29,10 +29,18 @@ from mosaic.relay.interface import (
     RelayPlane,
 )
 from mosaic.relay.pure import PurePlane
-from mosaic.services.turn.listen import RelayHosts, all_hosts, parse_udp_endpoint
+from mosaic.services.turn.listen import (
+    WILDCARD_V4,
+    WILDCARD_V6,
+    RelayHosts,
+    all_hosts,
+    discovery_pairs,
+    parse_udp_endpoint,
+)
 from mosaic.services.turn.stream import TurnStream, TurnStreamFactory
 from mosaic.services.turn.users import Users
 from mosaic.wire.stun.address import Address, FiveTuple
+from mosaic.wire.stun.discovery import Discovery
 from mosaic.wire.turn.counters import Counters
 from mosaic.wire.turn.events import (
     Answer,
@@ -161,6 +169,7 @@ class TurnService(service.Service):
             parse_networks(settings.allow_peers), parse_networks(settings.deny_peers)
         )
         self.counters = TurnCounters(plane=self._plane.counters)
+        self._discovery = Discovery(discovery_pairs(settings.nat_discovery))
         realm = realm or DEFAULT_REALM
         self._limits = _with_extensions(
             _with_quotas(limits or Limits(), limits is None, settings),
@@ -179,6 +188,7 @@ class TurnService(service.Service):
             nonce_key=secrets.token_bytes(32),
             limits=self._limits,
             counters=self.counters.core,
+            discovery=self._discovery,
         )
         self._streams: set[TurnStream] = set()
         self._stopped: Deferred[None] | None = None
@@ -227,6 +237,7 @@ class TurnService(service.Service):
             self._opened = True
             self._plane.start(self._control)
             self.listen_udp(self._udp)
+            self._listen_for_discovery()
 
     def listen_udp(self, endpoints: Iterable[str]) -> list[Address]:
         """Open UDP listeners from strings such as `udp:3478:interface=127.0.0.1`.
@@ -248,6 +259,18 @@ class TurnService(service.Service):
                 )
         self.udp_addresses += bound
         return bound
+
+    def _listen_for_discovery(self) -> None:
+        """Open what RFC 5780 needs and the endpoint strings do not cover."""
+        covered = {
+            (address.host, address.port, address.family)
+            for address in self.udp_addresses
+        }
+        for host, port in self._discovery.addresses():
+            family = 6 if ":" in host else 4
+            every = WILDCARD_V6 if family == 6 else WILDCARD_V4
+            if not covered & {(host, port, family), (every, port, family)}:
+                self._policy.listening_on(self._plane.listen(host, port))
 
     def stopService(self) -> Deferred[None]:
         """Close sockets and connections; fires when the last one has gone."""
