@@ -1,5 +1,6 @@
 """A TURN server of ours in a process of its own, for interop tests.
 
+Arguments: networks that peers may be in, --nat=ADDRESS:PORT twice for RFC 5780.
 Prints one JSON line with its ports and credentials, then serves until its
 standard input closes. Everything is on loopback, every port is picked free.
 """
@@ -39,7 +40,9 @@ class UntilClosed(Protocol):
 def main() -> None:
     """Open, tell, serve, close."""
     secrets = TurnSecrets([b"interop"], ttl_s=600)
-    settings = Turn(allow_peers=tuple(sys.argv[1:]), mobility=True)
+    nat = [word[6:] for word in sys.argv[1:] if word.startswith("--nat=")]
+    allow = [word for word in sys.argv[1:] if not word.startswith("--")]
+    settings = Turn(allow_peers=tuple(allow), mobility=True, nat_discovery=tuple(nat))
     service = TurnService(
         reactor,
         settings,

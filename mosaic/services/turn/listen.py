@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from mosaic.wire.stun.address import canonical
+from mosaic.wire.stun.address import Address, canonical
 
 WILDCARD_V4 = "0.0.0.0"  # noqa: S104 - a relay listens everywhere by default
 WILDCARD_V6 = "::"
@@ -58,6 +58,15 @@ def _host(value: str, text: str) -> str:
         return canonical(value.strip("[]"))
     except ValueError as error:
         raise ValueError(f"{text!r}: {value!r} is no IP address") from error
+
+
+def discovery_pairs(texts: Iterable[str]) -> list[tuple[Address, Address]]:
+    """`turn.nat_discovery`, two by two; the configuration has been checked."""
+    found = []
+    for text in texts:
+        host, _, port = text.rpartition(":")
+        found.append(Address(canonical(host.strip("[]")), int(port)))
+    return list(zip(found[::2], found[1::2], strict=True))
 
 
 def has_ipv6() -> bool:

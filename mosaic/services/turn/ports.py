@@ -11,7 +11,12 @@ from twisted.logger import Logger
 from mosaic.relay.interface import RelayPlane
 from mosaic.services.turn.doors import DtlsPort, ProxiedPort, ProxyOwner
 from mosaic.services.turn.dtls import DtlsDoor
-from mosaic.services.turn.listen import all_hosts, parse_udp_endpoint
+from mosaic.services.turn.listen import (
+    WILDCARD_V4,
+    WILDCARD_V6,
+    all_hosts,
+    parse_udp_endpoint,
+)
 from mosaic.wire.stun.address import Address
 from mosaic.wire.turn.peers import PeerPolicy
 
@@ -75,6 +80,14 @@ class Ports:
                 bound.append(self._opened(address, "DTLS"))
         self.dtls += bound
         return bound
+
+    def listen_for_discovery(self, addresses: Iterable[tuple[str, int]]) -> None:
+        """Open what RFC 5780 needs and the endpoint strings do not cover."""
+        covered = {tuple(address) for address in self.udp}
+        for host, port in addresses:
+            every = WILDCARD_V6 if ":" in host else WILDCARD_V4
+            if not covered & {(host, port), (every, port)}:
+                self._policy.listening_on(self._plane.listen(host, port))
 
     def _proxied(self, host: str, port: int) -> Address:
         made = ProxiedPort(self._reactor(), host, port, self._owner)

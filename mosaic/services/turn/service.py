@@ -32,7 +32,7 @@ from mosaic.relay.interface import (
 from mosaic.relay.pure import PurePlane
 from mosaic.services.turn.drain import Drain
 from mosaic.services.turn.dtls import DtlsDoor, DtlsSession
-from mosaic.services.turn.listen import RelayHosts
+from mosaic.services.turn.listen import RelayHosts, discovery_pairs
 from mosaic.services.turn.ports import Ports
 from mosaic.services.turn.stream import TurnStream, TurnStreamFactory
 from mosaic.services.turn.tuning import (
@@ -43,6 +43,7 @@ from mosaic.services.turn.tuning import (
 )
 from mosaic.services.turn.users import Users
 from mosaic.wire.stun.address import Address, FiveTuple
+from mosaic.wire.stun.discovery import Discovery
 from mosaic.wire.turn.counters import Counters
 from mosaic.wire.turn.events import (
     Answer,
@@ -146,6 +147,7 @@ class TurnService(service.Service):
             parse_networks(settings.allow_peers), parse_networks(settings.deny_peers)
         )
         self.counters = TurnCounters(plane=self._plane.counters)
+        self._discovery = Discovery(discovery_pairs(settings.nat_discovery))
         realm = realm or DEFAULT_REALM
         self._limits = with_extensions(
             limits or with_quotas(Limits(), settings), self._plane, settings
@@ -162,6 +164,7 @@ class TurnService(service.Service):
             nonce_key=secrets.token_bytes(32),
             limits=self._limits,
             counters=self.counters.core,
+            discovery=self._discovery,
         )
         self._streams: set[TurnStream | DtlsSession] = set()
         self._stopped: Deferred[None] | None = None
@@ -239,6 +242,7 @@ class TurnService(service.Service):
             self._plane.start(self._control)
             self.listen_udp(self._udp)
             self._ports.listen_dtls(self._dtls)
+            self._ports.listen_for_discovery(self._discovery.addresses())
 
     def listen_udp(self, endpoints: Iterable[str]) -> list[Address]:
         """Open UDP listeners from strings such as `udp:3478:interface=127.0.0.1`.
