@@ -7,18 +7,17 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IReactorFDSet
 
 from mosaic.relay.interface import Control, PlaneCounters, Sink
+from mosaic.relay.ports import RelayPorts
 from mosaic.relay.sockets import (
     LISTENER_BUFFER_BYTES,
+    WILDCARDS,
     ListenerSocket,
     UdpSocket,
     WildcardSocket,
-    open_on_random_port,
     open_udp,
 )
 from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.turn.forwarding import SEND_TYPE, Route
-
-_WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 
 
 class _Leg:
@@ -47,7 +46,7 @@ class PurePlane:
     ) -> None:
         self.counters = PlaneCounters()
         self._reactor = reactor
-        self._ports = ports
+        self._ports = RelayPorts(ports, clock)
         self._clock = clock
         self._control: Control = lambda data, five_tuple: None
         self._listeners: dict[Address, ListenerSocket] = {}
@@ -78,7 +77,7 @@ class PurePlane:
     def listen(self, host: str, port: int) -> Address:
         """Open a UDP listener; raises OSError."""
         sock = open_udp(host, port, LISTENER_BUFFER_BYTES)
-        if host in _WILDCARDS:
+        if host in WILDCARDS:
             wildcard = WildcardSocket(self._reactor, sock, self._from_udp)
             bound = wildcard.address
             self._wildcards[bound.family, bound.port] = wildcard
@@ -128,14 +127,7 @@ class PurePlane:
         even: bool = False,
     ) -> Address:
         """Open an allocation's socket; raises RelayError."""
-        sock = open_on_random_port(
-            bind,
-            self._ports,
-            lambda port: (
-                (even and port & 1 == 1) or Address(advertise, port) in self._by_relayed
-            ),
-        )
-        relayed = Address(advertise, sock.getsockname()[1])
+        sock, relayed = self._ports.open(bind, advertise, even=even)
         route = Route(relay, five_tuple, relayed, expires_at)
         leg = _Leg(route, self._way_to(five_tuple))
 
@@ -189,6 +181,7 @@ class PurePlane:
             del self._by_client[five_tuple]
             self._by_udp.pop((five_tuple.client, five_tuple.server), None)
         del self._by_relayed[leg.route.relayed]
+        self._ports.freed(leg.route.relayed)
         if leg.socket is not None:
             leg.socket.close()
 

@@ -6,26 +6,22 @@ wake-up moves half as many packets again for the same work.
 
 from __future__ import annotations
 
-import secrets
 import socket
 import struct
 from collections.abc import Callable
 from contextlib import suppress
-from errno import EADDRINUSE, EADDRNOTAVAIL, EMFILE, ENFILE
 from typing import Any
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from mosaic.relay.interface import HostUnavailable, NoRelayPort
 from mosaic.wire.stun.address import Address, unpack_host
 
 LISTENER_BUFFER_BYTES = 4 << 20
 RELAY_BUFFER_BYTES = 256 << 10
+WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 _ROUNDS = 64
-_RANDOM_TRIES = 32
-_SWEEP = 1024
 _SO_RCVBUFFORCE = 33
 _IP_PKTINFO: int = getattr(socket, "IP_PKTINFO", 8)
 _ANCILLARY_BYTES = socket.CMSG_SPACE(20)
@@ -61,31 +57,12 @@ def _set_receive_buffer(sock: socket.socket, size_bytes: int) -> None:
             return
 
 
-def open_on_random_port(
-    host: str, ports: tuple[int, int], unfit: Callable[[int], bool]
-) -> socket.socket:
-    """A relay socket on an unpredictable port of [first, last].
-
-    Raises NoRelayPort or HostUnavailable.
-    """
-    first, last = ports
-    size = last - first + 1
-    start = secrets.randbelow(size)
-    guesses = [first + secrets.randbelow(size) for _ in range(_RANDOM_TRIES)]
-    sweep = (first + (start + step) % size for step in range(min(size, _SWEEP)))
-    for port in (*guesses, *sweep):
-        if unfit(port):
-            continue
-        try:
-            return open_udp(host, port, RELAY_BUFFER_BYTES)
-        except OSError as error:
-            if error.errno == EADDRNOTAVAIL:
-                raise HostUnavailable(host) from error
-            if error.errno in (EMFILE, ENFILE):
-                break
-            if error.errno != EADDRINUSE:
-                continue
-    raise NoRelayPort(f"no port of {first}-{last} is free on {host}")
+def tell_destination(sock: socket.socket) -> None:
+    """Have the kernel say which address each datagram reached."""
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
 
 
 @implementer(IReadDescriptor)
@@ -173,10 +150,7 @@ class WildcardSocket(ListenerSocket):
         self._v6 = sock.family == socket.AF_INET6
         self._reached: dict[bytes, Address] = {}
         self._sources: dict[str, list[tuple[int, int, bytes]]] = {}
-        if self._v6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
-        else:
-            sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+        tell_destination(sock)
         super().__init__(reactor, sock, received)
 
     def doRead(self) -> None:

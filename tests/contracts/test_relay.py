@@ -19,16 +19,19 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from mosaic.relay.interface import HostUnavailable, NoRelayPort, RelayPlane
+from mosaic.relay.ports import RelayPorts
 from mosaic.relay.pure import PurePlane
 from mosaic.services.turn.listen import has_ipv6
 from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.stun.message import Class, Method, encode, parse
 from mosaic.wire.turn.attributes import DATA, XOR_PEER_ADDRESS
 from mosaic.wire.turn.channel import encode_channel_data
+from tests.support.native_plane import need_native, prompt_plane
 from tests.support.udp import send_indication
 
 PORTS = (20000, 60000)
 BINDING = encode(Method.BINDING, Class.REQUEST, bytes(12))
+ALLOCATE = encode(Method.ALLOCATE, Class.REQUEST, bytes(12))
 
 
 @implementer(IReactorFDSet)
@@ -150,10 +153,10 @@ class PlaneContract:
     def test_stun_is_handed_over_with_both_ends(self) -> None:
         """And the answer leaves from the address that was reached."""
         sock = self.endpoint()
-        sock.sendto(BINDING, self.server)
+        sock.sendto(ALLOCATE, self.server)
         self.settle(lambda: bool(self.controls))
         five_tuple = FiveTuple("udp", address_of(sock), self.server)
-        self.same(self.controls, [(BINDING, five_tuple)])
+        self.same(self.controls, [(ALLOCATE, five_tuple)])
         self.plane.send(five_tuple, b"answer")
         self.same(self.receive(sock), (b"answer", self.server))
 
@@ -339,6 +342,26 @@ class PlaneContract:
         self.plane.bind(99, 0x4000, self.server, 1.0)
         self.plane.close(99)
 
+    def test_full_range_is_an_error(self) -> None:
+        """The control side answers 508."""
+        port = self.server.port
+        ports = RelayPorts((port, port), self.clock)
+        with self.assertRaises(NoRelayPort):  # type: ignore[attr-defined] # of TestCase
+            ports.open(self.host, self.host, even=False)
+
+    def test_send_waits_for_the_commands(self) -> None:
+        """The answer that grants a channel must not overtake the channel."""
+        for _ in range(20):
+            sock, relay, relayed = self.client()
+            peer = self.endpoint()
+            five_tuple = FiveTuple("udp", address_of(sock), self.server)
+            self.plane.permit(relay, self.host, self.now + 300, own_only=False)
+            self.plane.bind(relay, 0x4000, address_of(peer), self.now + 600)
+            self.plane.send(five_tuple, b"granted")
+            self.receive(sock)
+            sock.sendto(encode_channel_data(0x4000, b"x", stream=False), self.server)
+            self.same(self.receive(peer), (b"x", relayed))
+
     def test_taken_port_is_an_error(self) -> None:
         """Two servers must not share a port silently."""
         with self.assertRaises(OSError):  # type: ignore[attr-defined] # of TestCase
@@ -370,17 +393,6 @@ class PureRelayTests(PlaneContract, SynchronousTestCase):
         self.pump = readers.pump
         self.plane = PurePlane(readers, ports=self.ports, clock=self.clock)
 
-    def test_full_range_is_an_error(self) -> None:
-        """The control side answers 508."""
-        readers = Readers()
-        port = self.server.port
-        plane = PurePlane(readers, ports=(port, port), clock=self.clock)
-        five_tuple = FiveTuple("udp", self.server, self.server)
-        with self.assertRaises(NoRelayPort):
-            plane.open_relay(
-                1, five_tuple, bind=self.host, advertise=self.host, expires_at=0.0
-            )
-
 
 class PureRelayWildcardTests(PureRelayTests):
     """Listening on every address: it answers from the one that was reached."""
@@ -411,3 +423,58 @@ class PureRelayIPv6WildcardTests(PureRelayIPv6Tests):
         """The families have a socket each."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind(("127.0.0.1", self.server.port))
+
+
+class NativeRelayTests(PlaneContract, SynchronousTestCase):
+    """The native plane on IPv4: a thread of its own, and its own clock."""
+
+    ports = PORTS
+    _now = 0.0
+
+    def setUp(self) -> None:
+        """Not where it was not built."""
+        need_native()
+        super().setUp()
+
+    def make(self) -> None:
+        """What it hands over is taken when it is pumped."""
+        readers = Readers()
+        self.pump = readers.pump
+        self.plane = prompt_plane(readers, ports=self.ports, clock=self.clock)
+
+    @property
+    def now(self) -> float:
+        """The clock of the test, and of the thread."""
+        return self._now
+
+    @now.setter
+    def now(self, value: float) -> None:
+        if self._now:
+            self.plane.turn_forward(value - self._now)  # type: ignore[attr-defined] # of NativePlane
+        self._now = value
+
+
+class NativeRelayWildcardTests(NativeRelayTests):
+    """Listening on every address: it answers from the one that was reached."""
+
+    host = "127.0.0.2"
+    listen_host = "0.0.0.0"
+
+
+class NativeRelayIPv6Tests(NativeRelayTests):
+    """The same on IPv6."""
+
+    host = "::1"
+    listen_host = "::1"
+
+    def setUp(self) -> None:
+        """Not on a machine without IPv6."""
+        if not has_ipv6():
+            raise SkipTest("this machine has no IPv6")
+        super().setUp()
+
+
+class NativeRelayIPv6WildcardTests(NativeRelayIPv6Tests):
+    """Every IPv6 address, and IPv6 alone."""
+
+    listen_host = "::"

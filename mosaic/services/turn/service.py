@@ -6,7 +6,6 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Protocol as Interface
 
 from twisted.application import service
@@ -19,13 +18,13 @@ from twisted.internet.interfaces import (
 from twisted.logger import Logger
 
 from mosaic.config.settings import Turn
+from mosaic.relay.choose import choose_plane
 from mosaic.relay.interface import (
     HostUnavailable,
     PlaneCounters,
     RelayError,
     RelayPlane,
 )
-from mosaic.relay.pure import PurePlane
 from mosaic.services.turn.listen import RelayHosts, all_hosts, parse_udp_endpoint
 from mosaic.services.turn.stream import TurnStream, TurnStreamFactory
 from mosaic.wire.stun.address import Address, FiveTuple
@@ -99,12 +98,12 @@ class TurnService(service.Service):
         self._settings = settings
         self._udp = udp
         self._clock = clock
-        self._plane = plane or PurePlane(
+        self._plane = plane or choose_plane(
             IReactorFDSet(reactor), ports=settings.relay_ports, clock=clock
         )
         self._hosts = RelayHosts(settings.relay_address_v4, settings.relay_address_v6)
         self._policy = PeerPolicy(parse_networks(settings.allow_peers))
-        self.counters = TurnCounters(plane=self._plane.counters)
+        self._counters = TurnCounters()
         self._core = TurnServer(
             realm=realm or DEFAULT_REALM,
             passwords_for=lambda username, _: credentials.passwords_for(
@@ -118,13 +117,19 @@ class TurnService(service.Service):
                 per_address=settings.allocations_per_address,
                 total=settings.allocations_total,
             ),
-            counters=self.counters.core,
+            counters=self._counters.core,
         )
         self._streams: set[TurnStream] = set()
         self._stopped: Deferred[None] | None = None
         self._wake: IDelayedCall | None = None
         self._opened = False
         self.udp_addresses: list[Address] = []
+
+    @property
+    def counters(self) -> TurnCounters:
+        """What has happened so far."""
+        self._counters.plane = self._plane.counters
+        return self._counters
 
     # Life
 
@@ -244,7 +249,7 @@ class TurnService(service.Service):
         for event in events:
             match event:
                 case Answer(to, data):
-                    plane.settled(partial(plane.send, to, data))
+                    plane.send(to, data)
                 case OpenRelay():
                     self._open_relay(event)
                 case Extend(relay, expires_at):
