@@ -14,7 +14,7 @@ from cffi import FFI
 
 FOLDER = Path(__file__).resolve().parent
 SOURCES = ("plane.c",)
-HEADERS = ("plane_api.h", "stun.h", "table.h", "ring.h", "outbox.h")
+HEADERS = tuple(sorted(path.name for path in FOLDER.glob("*.h")))
 
 
 def make_ffi(
