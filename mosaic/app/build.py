@@ -328,6 +328,11 @@ class _Builder:
             gauges=("allocations", "streams"),
         )
         metrics.watch("mosaic_turn", lambda: self.turn.counters.core)
+        metrics.watch(
+            "mosaic_xmpp",
+            lambda: self.xmpp.counters,
+            gauges=("streams", "sessions"),
+        )
         metrics.watch("mosaic_relay", lambda: self.turn.counters.plane)
 
 

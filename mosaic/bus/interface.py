@@ -24,6 +24,7 @@ class Bus(Protocol):
       room.<hub_id>.people  {"type": "admitted"|"refused"|"role"|"kicked"|
                              "waiting", "participant_id": ..., "role"?, "name"?}
       account.<name>        {"type": "removed"|"password"}
+      store                 {"type": "changed"}: another process wrote
     """
 
     def publish(self, topic: str, payload: Payload) -> None:

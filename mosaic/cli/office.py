@@ -29,7 +29,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _at_once(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+def _at_once(call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
     """Nobody waits for this thread: do it here."""
     return maybeDeferred(cast("Callable[..., T]", call), *args, **kwargs)
 

@@ -222,12 +222,12 @@ class RelayTests(BrowserTestCase):
 
     def test_udp(self) -> None:
         """TURN over UDP."""
-        self.relay_call("udp", "Relay")
+        self.relay_call("udp", "Relay UDP")
 
     def test_tcp(self) -> None:
         """TURN over TCP."""
-        self.relay_call("tcp", "Relay")
+        self.relay_call("tcp", "Relay TCP")
 
     def test_tls_on_the_shared_port(self) -> None:
         """TURN over TLS beside HTTPS; Chromium sends no ALPN there."""
-        self.relay_call("tls", "Relay")
+        self.relay_call("tls", f"Relay {self.server.port}")

@@ -78,6 +78,18 @@ class FirstRunTests(SynchronousTestCase):
             time.sleep(0.05)
         self.server.wait_until_ready()
 
+    def test_json_log_is_json_throughout(self) -> None:
+        """One record to a line, from the first word to the last; no banner."""
+        self.server.flags = ("--log-format", "json", "--log-level", "debug")
+        self.server.start()
+        self.assertEqual(self.server.call("GET", "/me", token="\x1b[31mno")[0], 401)
+        self.server.signal(signal.SIGTERM)
+        self.server.wait()
+        lines = self.server.output().splitlines()
+        self.assertGreater(len(lines), 5)
+        for line in lines:
+            self.assertLessEqual({"time", "level", "message"}, set(json.loads(line)))
+
     def test_what_was_made_is_there_after_a_restart(self) -> None:
         """Rooms and accounts are on disk; the banner shows the same room."""
         self.server.start()

@@ -45,6 +45,9 @@ def _batched_timers() -> list[str]:
 class NativeClient(WebSocketClientProtocol):
     """A small native client with one document on channel 1."""
 
+    transport: Any
+    factory: Any
+
     def onOpen(self) -> None:
         """Greet."""
         self.doc: Doc[Any] = Doc()
@@ -111,17 +114,15 @@ class SocketTests(TestCase):
         self.port = reactor.listenTCP(0, Site(root), interface="127.0.0.1")
         self.number = self.port.getHost().port
         self.clients: list[NativeClient] = []
+        self.addCleanup(lambda: Deferred.fromCoroutine(self._stop()))
 
     async def _stop(self) -> None:
+        """Drain and wait for every socket."""
         await self.service.stopService()
         await self.port.stopListening()
         await self.until(lambda: all(c.closed for c in self.clients), "goodbyes")
         # Autobahn's timers for dropped handshakes run out within a second.
         await self.until(lambda: not _batched_timers(), "end of timers")
-
-    def tearDown(self) -> Deferred[None]:
-        """Drain and wait for every socket."""
-        return Deferred.fromCoroutine(self._stop())
 
     async def until(self, condition: Any, what: str) -> None:
         """Wait, at most 20 s."""
@@ -146,7 +147,7 @@ class SocketTests(TestCase):
 
     async def connect(self, **options: Any) -> NativeClient:
         """A socket to /drcp."""
-        factory = WebSocketClientFactory(
+        factory: Any = WebSocketClientFactory(
             f"ws://127.0.0.1:{self.number}/drcp", protocols=["drcp.1"], **options
         )
         factory.protocol = NativeClient
@@ -274,7 +275,7 @@ class SocketTests(TestCase):
 
         endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", self.number)
         raw = await connectProtocol(endpoint, Raw())
-        raw.transport.write(  # type: ignore[union-attr]  # it is connected
+        raw.transport.write(
             b"GET %b HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\n"
             b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"

@@ -107,7 +107,7 @@ class PackagingTests(SynchronousTestCase):
         """It carries the built client: no Node is needed to install it."""
         out = self.folder / "sdist"
         run(
-            sys.executable, "-m", "build", "-q", "--sdist", "--no-isolation",
+            sys.executable, "-m", "build", "-q", "--sdist", "--no-isolation", "-x",
             "-o", out, self.tree, cwd=self.folder, MOSAIC_SKIP_WEB="1",
         )  # fmt: skip
         sdist = next(out.glob("*.tar.gz"))

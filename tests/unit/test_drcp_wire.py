@@ -205,7 +205,8 @@ class NativeSessionTests(SynchronousTestCase):
 
     def test_json_must_be_an_object(self) -> None:
         """Anything else is 4400."""
-        for value in ([], "x", 1, {"type": 3}):
+        values: list[Any] = [[], "x", 1, {"type": 3}]
+        for value in values:
             (violation,) = greeted().receive(json_message(0, Type.EVENT, value))
             assert isinstance(violation, ev.Violation)
             self.assertEqual(violation.code, 4400)

@@ -46,6 +46,11 @@ PIECES = (
     b"<message><body>&bomb;</body></message>",
 )
 
+SHREDS = (
+    *PIECES, b"<", b">", b"'", b'"', b"<!", b"<![CDATA[", b"]]>", b"&", b"&lt;",
+    b"<?xml ", b"?>", b"/", b"=", b" ", b"\xff", b"xmlns='u'", b"<message>",
+)  # fmt: skip
+
 
 def parse(data: bytes, *, size: int | None = None, limit: int = 65536) -> list[Event]:
     """All events, fed in pieces of some size (all at once by default)."""
@@ -125,7 +130,20 @@ class SlicingTests(SynchronousTestCase):
         self.assertEqual(untold(parse(data, size=1)), whole)
 
     @settings(max_examples=150, deadline=None)
-    @given(lists(sampled_from([*PIECES, b"<", b">", b"'", b"<!", b"]]>", b"&"])))
+    @given(lists(sampled_from(SHREDS), max_size=8), integers(1, 30), integers(0, 150))
+    def test_shreds_are_refused_alike(
+        self, shreds: list[bytes], size: int, at: int
+    ) -> None:
+        """Broken in the header or behind it: nothing may hide in a slice."""
+        broken = b"".join(shreds)
+        for data in (HEADER + broken, HEADER[:at] + broken + HEADER[at:]):
+            whole = [type(event) for event in parse(data)]
+            for step in (1, size):
+                sliced = [type(event) for event in parse(data, size=step)]
+                self.assertEqual(sliced, whole, data)
+
+    @settings(max_examples=150, deadline=None)
+    @given(lists(sampled_from(SHREDS)))
     def test_any_mixture_is_safe(self, pieces: list[bytes]) -> None:
         """Only events come out; after the last fault nothing does."""
         parser = StreamParser(max_stanza_bytes=2000)
@@ -176,6 +194,7 @@ class RefusalTests(SynchronousTestCase):
             HEADER + b"<message>&nope;</message>",
             HEADER + b"<message a='&nope;'/>",
             HEADER + b"<!ELEMENT",
+            b"<?xml version='1.0'? " + HEADER[21:],
         ):
             self.assert_refused(data, "restricted-xml")
 
@@ -183,6 +202,8 @@ class RefusalTests(SynchronousTestCase):
         """Also for namespaces: an unbound prefix dies at its sender."""
         for data in (
             b"GET / HTTP/1.1\r\n\r\n",
+            b'"' + HEADER + b"<presence/>",
+            HEADER[:21] + b"'" + HEADER[21:],
             b"\x16\x03\x01\x02\x00",
             HEADER + b"<a></b>",
             HEADER + b"<x:message/>",

@@ -85,6 +85,7 @@ class LiveRoom:
         self._subscriptions = [
             bus.subscribe(topic, self._room_news),
             bus.subscribe(f"{topic}.people", self._people_news),
+            bus.subscribe("store", self._store_news),
         ]
 
     @property
@@ -338,6 +339,20 @@ class LiveRoom:
         except NotFound:
             return
         self.broadcast("room", self.describe())
+
+    def _store_news(self, topic: str, payload: Payload) -> None:
+        """Another process wrote (the command line): what holds still?"""
+        spawn(self._recheck(), "checking a room again")
+
+    async def _recheck(self) -> None:
+        hub_id, before = self.room.hub_id, self.room
+        await self._reload()
+        if self.room.closed_at is not None and before.closed_at is None:
+            self._room_news("", {"type": "closed"})
+        for member in [*self.members, *self.waiting]:
+            token = await self._store.participant_token(hub_id, member.participant_id)
+            if token is None:
+                member.end(4401, "logged out")
 
     def _people_news(self, topic: str, payload: Payload) -> None:
         kind = payload.get("type")

@@ -40,6 +40,7 @@ class TagGate:
         self._scanned = 0
         self._within = _Within.TEXT
         self._quote = b""
+        self._declaring = False
 
     def feed(self, data: bytes) -> bytes:
         """Add data; return what is complete now, possibly nothing. Once
@@ -113,6 +114,7 @@ class TagGate:
                 self.refused = "a processing instruction"
         elif len(head) > 1:
             self._within, self._scanned = _Within.TAG, opening + 1
+            self._declaring = head[1:2] == b"?"
 
     def _scan_tag(self) -> int | None:
         """The `>` that no quotes enclose."""
@@ -127,10 +129,17 @@ class TagGate:
                 break
             self._scanned = stop.end()
             if stop[0] == b">":
-                return stop.end()
+                return self._checked_end(stop.end())
             self._quote = bytes(stop[0])
         self._scanned = len(self.held)
         return None
+
+    def _checked_end(self, end: int) -> int | None:
+        """A declaration must end with `?>`, or expat would wait for that."""
+        if self._declaring and self.held[end - 2 : end] != b"?>":
+            self.refused = "a processing instruction"
+            return None
+        return end
 
 
 def _whole_tags_end(data: bytes | bytearray, start: int) -> int:

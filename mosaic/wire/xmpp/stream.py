@@ -8,6 +8,7 @@ limits. After an error the parser is dead.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import NoReturn
 from xml.parsers import expat
@@ -23,6 +24,11 @@ MAX_ATTRIBUTES = 64
 RENEW_BYTES = 1 << 20
 """expat remembers each distinct name for its whole life, so a parser that a
 client feeds new names forever is replaced after this many bytes."""
+
+_PROLOG = re.compile(
+    rb"[ \t\r\n]*+(?:<\?xml[ \t\r\n][^>]*+>)?+[ \t\r\n]*+(?:<(?![?!])|\Z)"
+)
+"""All that may come up to the root's start tag."""
 
 _RESTRICTED_CODES = frozenset(
     expat.errors.codes[message]
@@ -120,6 +126,9 @@ class StreamParser:
     def _parse(self, complete: bytes) -> None:
         if not complete:
             return
+        if self._depth == 0 and not _PROLOG.match(complete):
+            # A lone quote would make expat wait for its twin.
+            raise StreamError("not-well-formed", "text before the stream")
         if self._fed > RENEW_BYTES and self._depth == 1:
             self._renew()
         self._pending += complete
@@ -143,6 +152,8 @@ class StreamParser:
             waiting += len(self._pending)
         elif self._depth == 1:
             waiting -= self._gate.skip_space()
+        else:
+            waiting += self._fed
         if self._depth <= 1 and self._gate.holds_text():
             raise StreamError("not-well-formed", "text outside of a stanza")
         if waiting > self.max_stanza_bytes:

@@ -45,6 +45,7 @@ export interface CallState {
   readonly kind: "idle" | "connecting" | "connected" | "failed";
   readonly path: "direct" | "relay" | null;
   readonly protocol: "udp" | "tcp" | "tls" | null; // of the relay leg
+  readonly port: number | null; // of the relay, where the browser tells it
   readonly rttMs: number | null;
 }
 

@@ -8,6 +8,7 @@ const connected = (more: Partial<CallState>): CallState => ({
   kind: "connected",
   path: "direct",
   protocol: null,
+  port: null,
   rttMs: 24,
   ...more,
 });
@@ -31,7 +32,7 @@ describe("the words of the state line", () => {
     [{ kind: "offline", unsaved: 0, retryAt: null }, "Offline", "signal"],
     [{ kind: "read-only" }, "Read only", "calm"],
     [
-      { kind: "cannot-save", reason: "the server's disk is full", unsaved: 2 },
+      { kind: "cannot-save", reason: "disk-full", unsaved: 2 },
       "Cannot save: the server's disk is full",
       "danger",
     ],
@@ -51,19 +52,19 @@ describe("the words of the state line", () => {
 
 describe("the words of the call", () => {
   it("names the direct way with its time", () => {
-    expect(callWords(en, connected({}), "").text).toBe("Direct · 24 ms");
+    expect(callWords(en, connected({})).text).toBe("Direct · 24 ms");
   });
-  it("names a relay over TLS by the port of this page", () => {
-    const call = connected({ path: "relay", protocol: "tls", rttMs: 60.7 });
-    expect(callWords(en, call, "").text).toBe("Relay 443 · 61 ms");
-    expect(callWords(en, call, "8443").text).toBe("Relay 8443 · 61 ms");
+  it("names a relay over TLS by its port", () => {
+    const call = connected({ path: "relay", protocol: "tls", port: 443, rttMs: 60.7 });
+    expect(callWords(en, call).text).toBe("Relay 443 · 61 ms");
+    expect(callWords(en, { ...call, port: null }).text).toBe("Relay TLS · 61 ms");
   });
   it("names a relay over UDP or TCP", () => {
-    expect(callWords(en, connected({ path: "relay", protocol: "udp" }), "").text).toMatch(/^Relay UDP/);
-    expect(callWords(en, connected({ path: "relay", protocol: "tcp" }), "").text).toMatch(/^Relay TCP/);
+    expect(callWords(en, connected({ path: "relay", protocol: "udp" })).text).toMatch(/^Relay UDP/);
+    expect(callWords(en, connected({ path: "relay", protocol: "tcp" })).text).toMatch(/^Relay TCP/);
   });
   it("says no time that it does not know", () => {
-    expect(callWords(en, connected({ rttMs: null }), "").text).toBe("Direct");
+    expect(callWords(en, connected({ rttMs: null })).text).toBe("Direct");
   });
   it("shows the call that fares worst", () => {
     const media = (call: CallState) => ({ personId: "x", camera: null, screen: null, call });

@@ -52,6 +52,19 @@ export class NegotiatedConnection {
     return this.#closed ? "closed" : this.#pc.connectionState;
   }
 
+  /**
+   * True if an offer of theirs would roll back the very first of ours. After
+   * that Chromium may never gather candidates, not even on an ICE restart: a
+   * fresh connection has to take the offer.
+   */
+  get wouldRollBackTheFirst(): boolean {
+    return (
+      this.#host.polite &&
+      !this.stable &&
+      this.#pc.remoteDescription === null
+    );
+  }
+
   /** True if no offer is open. */
   get stable(): boolean {
     return this.#pc.signalingState === "stable" && !this.#makingOffer;

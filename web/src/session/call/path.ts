@@ -5,11 +5,13 @@ export interface CallPath {
   readonly path: "direct" | "relay" | null;
   /** Of our leg to the relay; null if only the other side relays. */
   readonly protocol: "udp" | "tcp" | "tls" | null;
+  /** The server's port at that relay, where the browser says it. */
+  readonly port: number | null;
   readonly rttMs: number | null;
 }
 
 /** No path yet. */
-export const NO_PATH: CallPath = { path: null, protocol: null, rttMs: null };
+export const NO_PATH: CallPath = { path: null, protocol: null, port: null, rttMs: null };
 
 /** Find the selected candidate pair in a report (webrtc-stats). */
 export function readPath(report: ReadonlyStats): CallPath {
@@ -37,6 +39,7 @@ export function readPath(report: ReadonlyStats): CallPath {
     path:
       relayed || remote?.["candidateType"] === "relay" ? "relay" : "direct",
     protocol: relayed ? readProtocol(local["relayProtocol"]) : null,
+    port: relayed ? readPort(local["url"]) : null,
     rttMs: typeof rtt === "number" ? Math.round(rtt * 1000) : null,
   };
 }
@@ -50,6 +53,12 @@ function values(report: ReadonlyStats): Record<string, unknown>[] {
   const found: Record<string, unknown>[] = [];
   report.forEach((stat) => found.push(stat));
   return found;
+}
+
+/** The port in `turns:host:443?transport=tcp` (RFC 7065). */
+function readPort(url: unknown): number | null {
+  const found = /:(\d+)(?:\?|$)/.exec(typeof url === "string" ? url : "");
+  return found ? Number(found[1]) : null;
 }
 
 function readProtocol(value: unknown): CallPath["protocol"] {

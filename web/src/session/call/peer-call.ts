@@ -107,8 +107,24 @@ export class PeerCall {
       this.#replace(signal.generation, signal.relay);
     }
     if (body.kind === "renew") return;
-    if (body.kind === "description") this.#begun();
+    if (body.kind === "description") {
+      if (body.description.type === "offer" && this.#connection?.wouldRollBackTheFirst) {
+        this.#takeOver(body);
+        return;
+      }
+      this.#begun();
+    }
     void this.#connection?.receive(body);
+  }
+
+  /** Glare at the very beginning: answer on a fresh connection, then offer ours. */
+  #takeOver(offer: CallSignalBody): void {
+    this.#connection?.close();
+    const connection = this.#make();
+    this.#begun();
+    void connection.receive(offer).then(() => {
+      if (this.#connection === connection) connection.publish(this.#host.local());
+    });
   }
 
   /** Signalling is back: repair what was lost in between. */
@@ -171,6 +187,11 @@ export class PeerCall {
   }
 
   #open(): void {
+    this.#make().publish(this.#host.local());
+    this.#host.changed();
+  }
+
+  #make(): NegotiatedConnection {
     const pc = this.#host.createConnection(this.#configuration());
     const connection: NegotiatedConnection = new NegotiatedConnection(pc, {
       polite: this.#polite,
@@ -186,8 +207,7 @@ export class PeerCall {
     this.#started = false;
     this.#lost = false;
     this.#path = NO_PATH;
-    connection.publish(this.#host.local());
-    this.#host.changed();
+    return connection;
   }
 
   #begun(): void {

@@ -114,6 +114,12 @@ export const de: Messages = {
     offlineKept: (n) => `Offline · ${zahl(n, "Änderung", "Änderungen")} auf diesem Gerät bewahrt`,
     readOnly: "Nur lesen",
     cannotSave: (reason) => `Kann nicht speichern: ${reason}`,
+    cannotSaveWhy: {
+      "disk-full": "die Festplatte des Servers ist voll",
+      "too-big": "dieses Dokument ist zu groß",
+      forbidden: "Sie dürfen hier nur lesen",
+      refused: "der Server hat eine Änderung abgelehnt",
+    },
     ended: "Beendet",
     backLive: "Wieder verbunden. Alles ist gespeichert.",
     callConnecting: "Anruf verbindet…",

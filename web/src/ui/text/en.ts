@@ -112,6 +112,12 @@ export const en = {
     offlineKept: (n: number) => `Offline · ${count(n, "change", "changes")} kept on this device`,
     readOnly: "Read only",
     cannotSave: (reason: string) => `Cannot save: ${reason}`,
+    cannotSaveWhy: {
+      "disk-full": "the server's disk is full",
+      "too-big": "this document is too large",
+      forbidden: "you may only read here",
+      refused: "the server refused a change",
+    },
     ended: "Ended",
     backLive: "Connected again. Everything is saved.",
     callConnecting: "Call connecting…",

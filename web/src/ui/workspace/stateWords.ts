@@ -19,10 +19,16 @@ export function saveWords(t: Messages, save: SaveState): string {
     case "read-only":
       return t.state.readOnly;
     case "cannot-save":
-      return t.state.cannotSave(save.reason);
+      return t.state.cannotSave(saveReason(t, save.reason));
     case "ended":
       return t.state.ended;
   }
+}
+
+/** The session's code for what keeps it from saving, in words. */
+function saveReason(t: Messages, code: string): string {
+  const words: Record<string, string> = t.state.cannotSaveWhy;
+  return words[code] ?? code;
 }
 
 export function saveTone(save: SaveState): Tone {
@@ -56,17 +62,17 @@ export function worstCall(remote: readonly RemoteMedia[]): CallState | null {
 }
 
 /** The relay leg, in the words of a network plan: "UDP", "TCP", or the one port of TLS. */
-export function relayLeg(call: CallState, port = location.port): string {
-  if (call.protocol === "tls") return port === "" ? "443" : port;
+export function relayLeg(call: CallState): string {
+  if (call.protocol === "tls") return call.port === null ? "TLS" : String(call.port);
   return (call.protocol ?? "").toUpperCase();
 }
 
-export function callWords(t: Messages, call: CallState, port?: string): { text: string; why: string } {
+export function callWords(t: Messages, call: CallState): { text: string; why: string } {
   if (call.kind === "failed") return { text: t.state.callFailed, why: t.state.failedWhy };
   if (call.kind !== "connected" || call.path === null) {
     return { text: t.state.callConnecting, why: "" };
   }
-  const leg = relayLeg(call, port);
+  const leg = relayLeg(call);
   const way = call.path === "direct" ? t.state.direct : t.state.relay(leg).trim();
   const why = call.path === "direct" ? t.state.directWhy : t.state.relayWhy(leg);
   return {

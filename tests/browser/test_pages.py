@@ -1,0 +1,160 @@
+"""Every page at desktop and phone size, light and dark: seen, and accessible."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.test_meeting import open_panel
+from tests.support.browser import (
+    DESKTOP,
+    PHONE,
+    BrowserTestCase,
+    keep_screenshot,
+)
+from tests.support.running import ROOT
+
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+SIZES = {"desktop": DESKTOP, "phone": PHONE}
+LOOKS = tuple(itertools.product(SIZES, ("light", "dark")))
+
+# What the whiteboard library draws inside its own root is its own; ours is
+# the shell around it.
+RUN_AXE = """async () => {
+  const found = await axe.run({ exclude: [['.excalidraw']] })
+  return found.violations
+    .filter(it => ['critical', 'serious'].includes(it.impact))
+    .map(it => it.id + ': ' + it.nodes.map(node => node.target.join(' ')).join(', '))
+}"""
+
+
+class PageTests(BrowserTestCase):
+    """Join, present, administration, hub and the workspace."""
+
+    def assert_accessible(self, page: Page, name: str) -> None:
+        """axe finds nothing critical or serious in what is ours."""
+        if not AXE.exists():
+            raise RuntimeError("run `npm --prefix web ci` first: axe-core is missing")
+        page.evaluate(Path(AXE).read_text())
+        found: list[str] = page.evaluate(RUN_AXE)
+        self.assertEqual(found, [], f"{name}: {json.dumps(found, indent=1)}")
+
+    def look_at(self, name: str, path: str, ready: str) -> None:
+        """One page in all four looks."""
+        for size, scheme in LOOKS:
+            page = self.page(viewport=SIZES[size], color_scheme=scheme)
+            page.goto(f"{self.server.url}{path}")
+            page.get_by_role("heading", name=ready).first.wait_for()
+            keep_screenshot(page, f"page-{name}-{size}-{scheme}")
+            self.assert_no_sideways_scroll(page)
+            self.assert_accessible(page, f"{name} {size} {scheme}")
+            page.close()
+
+    def assert_no_sideways_scroll(self, page: Page) -> None:
+        """A phone shows the whole width."""
+        over: Any = page.evaluate(
+            "() => document.documentElement.scrollWidth - window.innerWidth"
+        )
+        self.assertLessEqual(over, 0)
+
+    def test_join(self) -> None:
+        """The door."""
+        self.look_at("join", "/", "Join")
+
+    def test_present(self) -> None:
+        """A laptop's screen on the wall."""
+        self.look_at("present", "/present", "Present")
+
+    def test_admin(self) -> None:
+        """The administrator's door."""
+        self.look_at("admin", "/admin", "")
+
+    def test_hub(self) -> None:
+        """The box on the wall, idle."""
+        self.look_at("hub", "/hub", "")
+
+    def test_workspace(self) -> None:
+        """The meeting with each of its panels."""
+        room = self.room()
+        for size, scheme in LOOKS:
+            page = self.page(viewport=SIZES[size], color_scheme=scheme)
+            self.join(page, room, "Ada")
+            page.locator("canvas.interactive").first.wait_for()
+            keep_screenshot(page, f"page-whiteboard-{size}-{scheme}")
+            self.assert_no_sideways_scroll(page)
+            self.assert_accessible(page, f"whiteboard {size} {scheme}")
+            for panel in ("Chat", "People", "Notes"):
+                open_panel(page, panel)
+                page.wait_for_timeout(300)
+                keep_screenshot(page, f"page-{panel.lower()}-{size}-{scheme}")
+                self.assert_accessible(page, f"{panel} {size} {scheme}")
+                if panel != "Notes":
+                    page.keyboard.press("Escape")
+            page.get_by_role("button", name="Leave").click()
+            page.close()
+
+    def test_the_keyboard_alone_can_hold_a_meeting(self) -> None:
+        """Join, chat, mute, raise a hand and leave without a mouse."""
+        room = self.room()
+        page = self.page()
+        page.goto(f"{self.server.url}/")
+        page.get_by_label("Your name").wait_for()
+        page.get_by_label("Your name").focus()
+        page.keyboard.type("Ada")
+        page.keyboard.press("Tab")
+        page.keyboard.type(room["hub_id"])
+        page.keyboard.press("Tab")
+        page.keyboard.type(room["pin"])
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name="Leave").wait_for()
+        self.press_by_tab(page, "Chat")
+        message = page.get_by_label("Message")
+        message.wait_for()
+        message.focus()
+        page.keyboard.type("hello")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("hello", exact=True).first).to_be_visible()
+        self.press_by_tab(page, "Mute")
+        page.get_by_role("button", name="Unmute", exact=True).wait_for()
+        self.press_by_tab(page, "Leave")
+        expect(page.get_by_role("button", name="Leave")).to_have_count(0)
+
+    def press_by_tab(self, page: Page, name: str) -> None:
+        """Go on with Tab until the control of that name has the focus; press it."""
+        for _ in range(120):
+            page.keyboard.press("Tab")
+            label: str = page.evaluate(
+                "() => { const it = document.activeElement;"
+                " return it.getAttribute('aria-label') || it.innerText || '' }"
+            )
+            if label.strip().startswith(name):
+                page.keyboard.press("Enter")
+                return
+        self.fail(f"Tab never reached {name}")
+
+    def test_first_administrator_makes_a_room(self) -> None:
+        """The one-time link, a name and password, and the first room."""
+        code = self.setup_code()
+        page = self.page()
+        page.goto(f"{self.server.url}/admin#setup={code}")
+        page.get_by_label("Name", exact=True).fill("ada")
+        page.get_by_label("Password", exact=True).fill("correct horse")
+        page.get_by_label("Password again").fill("correct horse")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("Meeting room").first).to_be_visible()
+        page.get_by_label("Room name").fill("Lisbon")
+        page.get_by_role("button", name="Create").click()
+        expect(page.get_by_text("Lisbon").first).to_be_visible()
+        keep_screenshot(page, "admin-first-room")
+        self.assert_accessible(page, "admin, logged in")
+        rooms = self.server.command_json("room", "list")
+        self.assertEqual({room["name"] for room in rooms}, {"Meeting room", "Lisbon"})
+
+    def setup_code(self) -> str:
+        """The code of the one-time link that the server printed."""
+        text = self.server.output()
+        return text.partition("#setup=")[2].split()[0]
