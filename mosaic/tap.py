@@ -69,6 +69,7 @@ _ENDPOINTS = {
     "turn-tls": "TURN over TLS",
     "turn-tcp": "STUN/TURN over TCP",
     "turn-udp": "STUN/TURN over UDP",
+    "turn-dtls": "TURN over DTLS",
     "http": "plain HTTP",
     "xmpp-starttls": "XMPP with STARTTLS",
     "metrics": "metrics and health",

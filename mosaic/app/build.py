@@ -42,7 +42,7 @@ from mosaic.services.drcp.service import DrcpService
 from mosaic.services.rest.health import NotReady
 from mosaic.services.rest.origin import origin_allowed
 from mosaic.services.rest.root import build_rest
-from mosaic.services.turn.service import TurnService
+from mosaic.services.turn.service import RELOADABLE, TurnService
 from mosaic.services.xmpp.service import XmppService
 from mosaic.store.sql import SqlStore
 from mosaic.tls.authority import ensure_certificates
@@ -91,6 +91,7 @@ class _Builder:
         self.turn_secrets = TurnSecrets(
             load_or_make_keys(self.state, "turn"),
             ttl_s=settings.turn.credential_ttl_s,
+            digest=settings.turn.credential_hash,
         )
         self.addresses = Addresses(public_host=settings.public_host)
         self.welcome = Welcome(room=None, setup_code=None)
@@ -117,6 +118,7 @@ class _Builder:
             settings.turn,
             realm=settings.turn.realm,
             credentials=self.turn_secrets,
+            names=self.turn_secrets,
             udp=settings.endpoints.turn_udp,
         )
         revoke_with_the_door(
@@ -239,6 +241,13 @@ class _Builder:
                 return [error]
         return self.certificates.reload()
 
+    def _reload_turn_keys(self) -> list[Exception]:
+        try:
+            self.turn_secrets.replace(load_or_make_keys(self.state, "turn"))
+        except (OSError, ValueError) as error:
+            return [error]
+        return []
+
     async def _open_store(self) -> None:
         self.lag.start()
         await self.store.start()
@@ -298,9 +307,13 @@ class _Builder:
             read=lambda: settings_from_flags(self.options),
             appliers={
                 "log_level": self.log.set_level,
-                "turn.allow_peers": self.turn.set_allowed_peers,
+                "turn.credential_hash": self.turn_secrets.mint_with,
+                **{
+                    f"turn.{name}": partial(self.turn.change, name)
+                    for name in RELOADABLE
+                },
             },
-            certificates=self._reload_certificates,
+            files=(self._reload_certificates, self._reload_turn_keys),
         )
         install_signals(self.reactor, stop=self.reactor.stop, reload=reloader.reload)
 

@@ -35,7 +35,7 @@ def services_by_endpoint(endpoints: Endpoints) -> dict[str, frozenset[str]]:
     """Which services stand behind each endpoint string (datagrams apart)."""
     found: dict[str, set[str]] = {}
     for name in endpoints.__struct_fields__:
-        if name != "turn_udp":
+        if name not in ("turn_udp", "turn_dtls"):
             for text in getattr(endpoints, name):
                 found.setdefault(text, set()).add(name)
     return {text: frozenset(names) for text, names in found.items()}

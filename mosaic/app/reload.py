@@ -1,8 +1,8 @@
-"""SIGHUP: certificates, and the settings that can change while it runs."""
+"""SIGHUP: certificates, keys, and the settings that can change while it runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -21,7 +21,8 @@ class Reloader:
     """Reads the settings again and applies what can be applied.
 
     read: loads the settings. appliers: key in dotted form to what takes its
-    new value. certificates: reloads them and returns what is wrong.
+    new value. files: each reloads files that are no settings (certificates,
+    keys) and returns what is wrong.
     """
 
     def __init__(
@@ -30,17 +31,18 @@ class Reloader:
         *,
         read: Callable[[], Settings],
         appliers: dict[str, Apply],
-        certificates: Callable[[], list[Any]],
+        files: Iterable[Callable[[], Sequence[Exception]]],
     ) -> None:
         self._settings = settings
         self._read = read
         self._appliers = appliers
-        self._certificates = certificates
+        self._files = tuple(files)
 
     def reload(self) -> None:
         """Do it, and log what changed and what waits for a restart."""
-        for error in self._certificates():
-            _log.error("certificates not reloaded: {error}", error=str(error))
+        for read in self._files:
+            for error in read():
+                _log.error("not reloaded: {error}", error=str(error))
         try:
             fresh = self._read()
         except ConfigError as error:
@@ -58,7 +60,7 @@ class Reloader:
                 waiting.append(key)
         self._settings = _with(self._settings, fresh, applied)
         _log.info(
-            "reloaded certificates and settings; changed: {applied}; "
+            "reloaded certificates, keys and settings; changed: {applied}; "
             "after a restart: {waiting}",
             applied=", ".join(applied) or "none",
             waiting=", ".join(waiting) or "none",

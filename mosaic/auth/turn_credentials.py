@@ -2,7 +2,9 @@
 
 The scheme that coturn, eturnal and the WebRTC services share
 (draft-uberti-behave-turn-rest): no account is needed, any node that has the
-secret can check, and nothing is stored but who was put out early.
+secret can check, and nothing is stored but who was put out early. HMAC-SHA1
+is what other programs mint and check; HMAC-SHA256 is the same with a hash of
+today. Both pass here, whichever is minted.
 """
 
 from __future__ import annotations
@@ -11,9 +13,17 @@ import base64
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+from mosaic.auth.turn_names import MintedNames
+
+Hash = Literal["sha1", "sha256"]
 
 LEEWAY_S = 60.0
 """Wall clocks differ; a credential lives this much longer than it says."""
+
+
+FORMS: tuple[Hash, ...] = ("sha1", "sha256")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +35,9 @@ class MintedCredential:
     expires_at: int
 
 
-def password_of(secret: bytes, username: str) -> str:
-    """base64(HMAC-SHA1(secret, username)): what every TURN server expects."""
-    return base64.b64encode(hmac.digest(secret, username.encode(), "sha1")).decode()
+def password_of(secret: bytes, username: str, digest: Hash = "sha1") -> str:
+    """base64(HMAC(secret, username)); with SHA-1 what every server expects."""
+    return base64.b64encode(hmac.digest(secret, username.encode(), digest)).decode()
 
 
 def owner_of(username: str) -> str:
@@ -47,17 +57,29 @@ class TurnSecrets:
     """Mints with the first secret, checks with all of them.
 
     secrets: at least one, the newest first; the others are on their way out.
-    ttl_s: how long a credential lives.
+    ttl_s: how long a credential lives. digest: the form that is minted.
 
     Raises ValueError without a secret.
     """
 
-    def __init__(self, secrets: Sequence[bytes], *, ttl_s: int) -> None:
+    def __init__(
+        self, secrets: Sequence[bytes], *, ttl_s: int, digest: Hash = "sha1"
+    ) -> None:
+        self.replace(secrets)
+        self._ttl_s = ttl_s
+        self._digest: Hash = digest
+        self._revoked: dict[str, float] = {}
+        self._names = MintedNames()
+
+    def replace(self, secrets: Sequence[bytes]) -> None:
+        """Mint and check with these from now on. Raises ValueError without one."""
         if not secrets or not all(secrets):
             raise ValueError("TURN credentials need a secret")
         self._secrets = tuple(secrets)
-        self._ttl_s = ttl_s
-        self._revoked: dict[str, float] = {}
+
+    def mint_with(self, digest: Hash) -> None:
+        """Mint the other form from now on."""
+        self._digest = digest
 
     def mint(self, owner: str, now: float) -> MintedCredential:
         """Credentials for a participant or account. now: seconds since 1970."""
@@ -65,22 +87,31 @@ class TurnSecrets:
             raise ValueError("TURN credentials belong to somebody")
         expires_at = int(now) + self._ttl_s
         username = f"{expires_at}:{owner}"
+        self._names.add(username)
         return MintedCredential(
-            username, password_of(self._secrets[0], username), expires_at
+            username, password_of(self._secrets[0], username, self._digest), expires_at
         )
 
     def passwords_for(self, username: str, now: float) -> tuple[str, ...]:
         """The passwords that a username may have had; none if it may not pass.
 
         TURN never sends the password but signs with it, so the server tries
-        one for each secret. Refused: another form, expired, revoked.
+        one for each secret and hash. Refused: another form, expired, revoked.
         """
         expires_at = expiry_of(username)
         if expires_at is None or expires_at + LEEWAY_S <= now:
             return ()
         if expires_at <= self._revoked.get(owner_of(username), -1.0):
             return ()
-        return tuple(password_of(secret, username) for secret in self._secrets)
+        return tuple(
+            password_of(secret, username, digest)
+            for secret in self._secrets
+            for digest in FORMS
+        )
+
+    def username_of(self, digest: bytes, realm: str) -> str | None:
+        """Whose USERHASH this is, if it was minted here; None for others."""
+        return self._names.username_of(digest, realm)
 
     def check(self, username: str, password: str, now: float) -> bool:
         """Whether a username and password pass, in constant time."""

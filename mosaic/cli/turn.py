@@ -22,6 +22,9 @@ def add_to(verbs: Any) -> None:
     credentials = actions.add_parser("credentials", help="time-limited credentials")
     credentials.add_argument("--user", default="operator", help="who they are for")
     credentials.add_argument("--ttl", type=int, metavar="SECONDS", help="their life")
+    credentials.add_argument(
+        "--sha256", action="store_true", help="HMAC-SHA256 in place of the configured"
+    )
     add_json_flag(credentials)
     credentials.set_defaults(run=_credentials)
 
@@ -31,8 +34,10 @@ def _credentials(settings: Settings, options: argparse.Namespace) -> None:
     if ttl_s <= 0:
         raise Refused(f"--ttl: {ttl_s} is not a positive number")
     state = state_folder(settings)
+    digest = "sha256" if options.sha256 else settings.turn.credential_hash
     try:
-        secrets = TurnSecrets(load_or_make_keys(state, "turn"), ttl_s=ttl_s)
+        keys = load_or_make_keys(state, "turn")
+        secrets = TurnSecrets(keys, ttl_s=ttl_s, digest=digest)
     except (OSError, ValueError) as error:
         raise Refused(f"state folder {state}: {error}") from error
     minted = secrets.mint(options.user, time.time())

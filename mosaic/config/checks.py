@@ -15,7 +15,16 @@ _HOST = re.compile(
     r"(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*",
     re.IGNORECASE,
 )
-_MAY_BE_ZERO = {"store.commit_window_s", "drain_s"}
+_MAY_BE_ZERO = {
+    "store.commit_window_s",
+    "drain_s",
+    "turn.bytes_per_s_allocation",
+    "turn.bytes_per_s_user",
+    "turn.port_quarantine_s",
+}
+
+
+_DATAGRAMS = {"turn_udp": "udp", "turn_dtls": "dtls"}
 
 
 def check_values(settings: Settings) -> None:
@@ -73,15 +82,9 @@ def _check_turn(settings: Settings) -> None:
             f"{settings.turn.realm!r} is longer than 12 bytes: answers to strangers "
             "must stay short",
         )
-    for cidr in settings.turn.allow_peers:
-        try:
-            ipaddress.ip_network(cidr)
-        except ValueError as error:
-            raise ConfigError(
-                "turn.allow_peers",
-                f"{cidr!r} is not a network in CIDR notation ({error}); "
-                "for example 10.20.0.0/16",
-            ) from error
+    _check_networks("turn.allow_peers", settings.turn.allow_peers)
+    _check_networks("turn.deny_peers", settings.turn.deny_peers)
+    parse_ip_port("turn.alternate_server", settings.turn.alternate_server)
     for key, version in (("relay_address_v4", 4), ("relay_address_v6", 6)):
         text = getattr(settings.turn, key)
         if text and not (
@@ -90,12 +93,43 @@ def _check_turn(settings: Settings) -> None:
             raise ConfigError(f"turn.{key}", f"{text!r} is no IPv{version} address")
 
 
+def _check_networks(key: str, networks: tuple[str, ...]) -> None:
+    for cidr in networks:
+        try:
+            ipaddress.ip_network(cidr)
+        except ValueError as error:
+            raise ConfigError(
+                key,
+                f"{cidr!r} is not a network in CIDR notation ({error}); "
+                "for example 10.20.0.0/16",
+            ) from error
+
+
+def parse_ip_port(key: str, text: str) -> tuple[str, int] | None:
+    """`192.0.2.7:3478` or `[2001:db8::7]:3478`; None for "". Raises ConfigError."""
+    if not text:
+        return None
+    host, _, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        host = ""
+    known = _address(host) and port.isascii() and port.isdecimal()
+    if not known or not 0 < int(port) <= 65535:
+        raise ConfigError(
+            key, f"{text!r} is no IP address and port; for example 192.0.2.7:3478"
+        )
+    return host, int(port)
+
+
 def _check_endpoints(endpoints: Endpoints) -> None:
     for name in endpoints.__struct_fields__:
         for text in getattr(endpoints, name):
-            wants_udp = name == "turn_udp"
-            if not text or ":" not in text or text.startswith("udp:") != wants_udp:
-                example = "udp:3478" if wants_udp else "mosaic-tls:443 or tcp:8080"
+            kind = _DATAGRAMS.get(name, "")
+            datagrams = text.startswith(tuple(f"{k}:" for k in _DATAGRAMS.values()))
+            fits = text.startswith(f"{kind}:") if kind else not datagrams
+            if not text or ":" not in text or not fits:
+                example = f"{kind}:3478" if kind else "mosaic-tls:443 or tcp:8080"
                 raise ConfigError(
                     f"endpoints.{name}",
                     f"{text!r} is no endpoint string; for example {example}",

@@ -17,6 +17,7 @@ ENDPOINT_FLAGS = {
     "turn-tls": "TURN over TLS",
     "turn-tcp": "STUN/TURN over TCP",
     "turn-udp": "STUN/TURN over UDP",
+    "turn-dtls": "TURN over DTLS",
     "http": "plain HTTP, for this machine or a reverse proxy",
     "xmpp-starttls": "XMPP with STARTTLS",
     "metrics": "metrics and health alone",

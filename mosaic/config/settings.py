@@ -31,6 +31,7 @@ class Endpoints(Section, frozen=True):
     )
     turn_tcp: tuple[str, ...] = ("tcp:3478",)
     turn_udp: tuple[str, ...] = ("udp:3478",)
+    turn_dtls: tuple[str, ...] = ()
     xmpp_starttls: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
 
@@ -51,12 +52,20 @@ class Turn(Section, frozen=True):
     relay_address_v4: str = ""
     relay_address_v6: str = ""
     allow_peers: tuple[str, ...] = ()
+    deny_peers: tuple[str, ...] = ()
     credential_ttl_s: int = 43200
+    credential_hash: Literal["sha1", "sha256"] = "sha1"
     allocations_per_credential: int = 10
     allocations_per_address: int = 200
     allocations_total: int = 8000
     first_message_timeout_s: float = 10.0
     queue_bytes: int = 1048576
+    queue_s: float = 5.0
+    bytes_per_s_allocation: float = 0.0
+    bytes_per_s_user: float = 0.0
+    port_quarantine_s: float = 30.0
+    alternate_server: str = ""
+    mobility: bool = False
 
 
 class Drcp(Section, frozen=True):

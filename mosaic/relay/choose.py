@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorFDSet
 
 from mosaic.relay.interface import RelayPlane
 from mosaic.relay.pure import PurePlane
+from mosaic.relay.quarantine import QUARANTINE_S
 
 
 def is_native() -> bool:
@@ -21,14 +22,21 @@ def is_native() -> bool:
 
 
 def choose_plane(
-    reactor: IReactorFDSet, *, ports: tuple[int, int], clock: Callable[[], float]
+    reactor: IReactorFDSet,
+    *,
+    ports: tuple[int, int],
+    clock: Callable[[], float],
+    quarantine_s: float = QUARANTINE_S,
 ) -> RelayPlane:
     """The fastest plane that this installation has.
 
     ports: first and last relay port. clock: seconds, never backwards.
+    quarantine_s: how long a freed port rests.
     """
     if is_native():
         from mosaic.relay.native import NativePlane
 
-        return NativePlane(reactor, ports=ports, clock=clock)
-    return PurePlane(reactor, ports=ports, clock=clock)
+        make: Callable[..., RelayPlane] = NativePlane
+    else:
+        make = PurePlane
+    return make(reactor, ports=ports, clock=clock, quarantine_s=quarantine_s)

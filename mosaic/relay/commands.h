@@ -107,6 +107,73 @@ static void want_errors(int fd, bool v6)
                sizeof on);
 }
 
+static void set_limit(plane *p, struct byte_limit *limit, double bytes_per_s)
+{
+    bool fresh = limit->bytes_per_s <= 0;
+    limit->bytes_per_s = bytes_per_s;
+    if (fresh) {
+        limit->tokens = burst_of(limit);
+        limit->stamp = p->now;
+    }
+}
+
+static void limit_user(plane *p, const struct command *c)
+{
+    struct user *user = user_by_number(p, c->number);
+    if (user == NULL && c->bytes_per_s > 0) {
+        if ((user = calloc(1, sizeof *user)) == NULL)
+            return;
+        p->user_count++;
+        table_add(&p->table, &user->by_number,
+                  key_of(BY_USER, c->number, 0, NULL, NULL), user);
+    }
+    if (user != NULL && c->bytes_per_s <= 0) {
+        table_remove(&p->table, &user->by_number);
+        p->user_count--;
+        free(user);
+    } else if (user != NULL) {
+        set_limit(p, &user->limit, c->bytes_per_s);
+    }
+}
+
+/* The client's packets find this relay, or its other one beside it. */
+static void meet(plane *p, struct relay *r)
+{
+    struct key key = key_of(BY_CLIENT, r->transport, 0, &r->client, &r->server);
+    struct relay *first = table_find(&p->table, &key);
+    if (first == NULL) {
+        table_add(&p->table, &r->by_client, key, r);
+    } else if (first->other == NULL) {
+        first->other = r;
+        r->other = first;
+    }
+}
+
+/* They find it no more, only its other one. */
+static void part(plane *p, struct relay *r)
+{
+    struct relay *other = r->other;
+    bool was_found = r->by_client.owner != NULL;
+    table_remove(&p->table, &r->by_client);
+    r->other = NULL;
+    if (other != NULL) {
+        other->other = NULL;
+        if (was_found)
+            meet(p, other);
+    }
+}
+
+/* Where the client is (RFC 8016 lets it go elsewhere). */
+static void be_at(plane *p, struct relay *r, const struct command *c)
+{
+    r->client = c->first;
+    r->server = c->second;
+    r->transport = (u16)c->detail;
+    r->stream = c->detail != 0;
+    r->listener = r->stream ? NULL : listener_for(p, &r->server);
+    meet(p, r);
+}
+
 static void add_relay(plane *p, const struct command *c)
 {
     struct relay *r = calloc(1, sizeof *r);
@@ -118,17 +185,13 @@ static void add_relay(plane *p, const struct command *c)
     r->socket = (struct udp_socket){.fd = c->fd, .gso = p->can_gso};
     r->number = c->number;
     r->expires_at = c->expires_at;
-    r->client = c->first;
-    r->server = c->second;
     r->relayed = c->third;
-    r->stream = c->detail;
-    r->listener = r->stream ? NULL : listener_for(p, &r->server);
+    r->user = c->user;
+    set_limit(p, &r->limit, c->bytes_per_s);
     table_add(&p->table, &r->by_number, key_of(BY_NUMBER, r->number, 0, NULL, NULL), r);
     table_add(&p->table, &r->by_relayed, key_of(BY_RELAYED, 0, 0, &r->relayed, NULL),
               r);
-    if (!r->stream)
-        table_add(&p->table, &r->by_client,
-                  key_of(BY_CLIENT, 0, 0, &r->client, &r->server), r);
+    be_at(p, r, c);
     want_errors(c->fd, r->relayed.family == 6);
     watch(p, c->fd, tag_of(TAG_RELAY, p->slots[r->slot].generation, r->slot));
     be_busy(p, r);
@@ -184,8 +247,7 @@ static void drop_relay(plane *p, struct relay *r)
         drop_permission(p, r, &r->permissions);
     table_remove(&p->table, &r->by_number);
     table_remove(&p->table, &r->by_relayed);
-    if (!r->stream)
-        table_remove(&p->table, &r->by_client);
+    part(p, r);
     /* Out of epoll first: the number may be another socket's at once. */
     epoll_ctl(p->epoll_fd, EPOLL_CTL_DEL, r->socket.fd, NULL);
     close(r->socket.fd);
@@ -264,7 +326,12 @@ static void run_for_relay(plane *p, struct command *c)
         return;
     if (c->kind == EXTEND)
         r->expires_at = c->expires_at;
-    else if (c->kind == PERMIT)
+    else if (c->kind == LIMIT)
+        set_limit(p, &r->limit, c->bytes_per_s);
+    else if (c->kind == MOVE) {
+        part(p, r);
+        be_at(p, r, c);
+    } else if (c->kind == PERMIT)
         permit(p, r, c);
     else if (c->kind == BIND)
         bind_channel(p, r, c);
@@ -287,6 +354,9 @@ static bool run_command(plane *p, struct command *c)
         return true;
     case SEND:
         send_answer(p, c);
+        return true;
+    case LIMIT_USER:
+        limit_user(p, c);
         return true;
     case SETTLE:
         return settle(p, c->number);

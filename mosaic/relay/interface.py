@@ -25,6 +25,13 @@ Sink = Callable[[bytes], None]
 """Takes one whole frame for a stream client."""
 
 
+BURST_S = 1.0
+"""How many seconds' worth a bandwidth limit lets pass at once."""
+
+LEAST_BURST_BYTES = 65536
+"""The largest datagram must fit into any limit."""
+
+
 class RelayError(Exception):
     """A relay socket cannot be opened."""
 
@@ -45,6 +52,8 @@ class PlaneCounters:
     *_failed: the kernel would not take it.
     bindings: answered by the plane itself, in which case the core sees none.
     *_dropped: for want of room between the plane's thread and the reactor.
+    icmp: ICMP errors that clients were told of.
+    over_limit: dropped because the allocation or its user was too fast.
     """
 
     from_clients: int = 0
@@ -57,17 +66,32 @@ class PlaneCounters:
     to_clients_failed: int = 0
     to_peers_failed: int = 0
     to_peers_refused: int = 0
+    over_limit: int = 0
+    icmp: int = 0
     not_stun: int = 0
     bindings: int = 0
     bindings_over_budget: int = 0
     controls_dropped: int = 0
     frames_dropped: int = 0
     streams_dropped: int = 0
-    icmp_errors: int = 0
 
 
 class RelayPlane(Protocol):
-    """A data plane. Times are seconds on the clock that it was given."""
+    """A data plane. Times are seconds on the clock that it was given.
+
+    Bandwidth limits count payload bytes, both directions together, on every
+    transport. A limit lets BURST_S seconds' worth pass at once, and at least
+    one datagram of any size; what is over it is dropped and counted.
+    """
+
+    @property
+    def abilities(self) -> frozenset[str]:
+        """What this plane does beyond the least; the service offers no more.
+
+        "dual", "reserve", "move": see the commands. "df": a Send indication
+        with DONT-FRAGMENT leaves with the DF bit. "icmp": clients are told of
+        ICMP errors (RFC 8656 section 11.5).
+        """
 
     @property
     def counters(self) -> PlaneCounters:
@@ -111,14 +135,37 @@ class RelayPlane(Protocol):
         advertise: str,
         expires_at: float,
         even: bool = False,
+        bytes_per_s: float = 0.0,
+        user: int = 0,
+        reserve: int = 0,
+        claims: int = 0,
     ) -> Address:
         """Open an allocation's socket on a random port; how peers see it.
 
+        A client may have two relays, of different families ("dual"): what it
+        sends goes out by the one that has the channel or the permission.
+        reserve: the port is even and the next one is held under this number,
+        until a relay claims it or `close` frees it ("reserve").
+        claims: open on the port that is held under this number.
+
         relay: a number that is never used again. Raises RelayError.
+        bytes_per_s: the allocation's own limit, 0 for none.
+        user: allocations with the same number share the limit that
+        `limit_user` gives it; 0 for nobody.
         """
+
+    def limit(self, relay: int, bytes_per_s: float) -> None:
+        """Another limit for an allocation from now on; 0 lifts it."""
+
+    def limit_user(self, user: int, bytes_per_s: float) -> None:
+        """A limit that a user's allocations share, made before they open; 0
+        lifts it, and the number may be forgotten."""
 
     def extend(self, relay: int, expires_at: float) -> None:
         """The allocation passes packets until then."""
+
+    def move(self, relay: int, five_tuple: FiveTuple) -> None:
+        """The client is reached over another five-tuple from now on ("move")."""
 
     def permit(
         self, relay: int, host: str, expires_at: float, *, own_only: bool

@@ -8,6 +8,7 @@ records, and the reactor is told by an event descriptor.
 from __future__ import annotations
 
 import os
+import socket
 import struct
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -21,11 +22,13 @@ from mosaic.relay._plane import (  # type: ignore[import-not-found,unused-ignore
     ffi,
     lib,
 )
-from mosaic.relay.interface import Control, PlaneCounters, Sink
-from mosaic.relay.ports import RelayPorts
+from mosaic.relay.interface import Control, NoRelayPort, PlaneCounters, Sink
+from mosaic.relay.quarantine import QUARANTINE_S, Quarantine
 from mosaic.relay.sockets import (
     LISTENER_BUFFER_BYTES,
     WILDCARDS,
+    open_on_random_port,
+    open_pair,
     open_udp,
     tell_destination,
 )
@@ -38,6 +41,7 @@ _RECORD = struct.Struct("=IIQ20s20sII")
 _CONTROL, _FRAME, _SETTLED = 1, 2, 3
 _TAKE_BYTES = 512 << 10
 _TAKES = 4
+_NO_RELAY = (0,)
 _EVENT = (1).to_bytes(8, "little")
 _NS = 1_000_000_000
 COUNTERS = (
@@ -51,12 +55,13 @@ COUNTERS = (
     "to_clients_failed",
     "to_peers_failed",
     "to_peers_refused",
+    "over_limit",
+    "icmp",
     "not_stun",
     "bindings",
     "bindings_over_budget",
     "controls_dropped",
     "frames_dropped",
-    "icmp_errors",
 )
 """In the order of plane.c."""
 
@@ -78,13 +83,16 @@ def _five_tuple(client: bytes, server: bytes) -> FiveTuple:
 
 @implementer(IReadDescriptor)
 class NativePlane:
-    """See `mosaic.relay.interface.RelayPlane`.
+    """See `mosaic.relay.interface.RelayPlane`; it has every ability.
 
     ports: first and last relay port. clock: seconds, never backwards; the
     thread has its own, and is told what is left of each time.
     answer_bindings: plain Binding requests are answered in the thread, at most
     bindings_per_s (and a burst of them) for a /24 or /56.
+    quarantine_s: how long a freed port rests.
     """
+
+    abilities = frozenset(("dual", "reserve", "move", "df", "icmp"))
 
     def __init__(
         self,
@@ -92,12 +100,15 @@ class NativePlane:
         *,
         ports: tuple[int, int],
         clock: Callable[[], float],
+        quarantine_s: float = QUARANTINE_S,
         answer_bindings: bool = True,
         bindings_per_s: float = 1000.0,
         bindings_burst: float = 4000.0,
     ) -> None:
         self._reactor = reactor
-        self._ports = RelayPorts(ports, clock)
+        self._ports = ports
+        self._quarantine = Quarantine(quarantine_s, clock)
+        self._held: dict[int, socket.socket] = {}
         self._clock = clock
         self._bindings = (answer_bindings, bindings_per_s, bindings_burst)
         self._control: Control = lambda data, five_tuple: None
@@ -107,12 +118,13 @@ class NativePlane:
         self._counters = PlaneCounters()
         self._before = [0] * len(COUNTERS)
         self._failed = 0
-        self._listeners: dict[Address, Address] = {}
         self._local: set[str] = set()
         self._relayed: dict[int, Address] = {}
         self._sinks: dict[FiveTuple, Sink] = {}
-        self._relay_of: dict[FiveTuple, int] = {}
+        self._transports = {"udp": 0}
+        self._relays_of: dict[FiveTuple, list[int]] = {}
         self._stream_of: dict[int, FiveTuple] = {}
+        self._used: set[Address] = set()
         self._commands = self._done = self._tickets = 0
         self._waiting: dict[int, tuple[int, Callable[[], None]]] = {}
         self._in_batch = False
@@ -145,7 +157,9 @@ class NativePlane:
         self._plane = None
         for relay in list(self._relayed):
             self._forget(relay)
-        for held in (self._listeners, self._local, self._sinks, self._waiting):
+        for sock in self._held.values():
+            sock.close()
+        for held in (self._held, self._local, self._sinks, self._waiting):
             held.clear()
         self._done = self._commands
 
@@ -230,7 +244,7 @@ class NativePlane:
         if message[0] < 0x40 and message[:2] != SEND_TYPE:
             self._control(message, five_tuple)
         elif self._plane is not None:
-            relay = self._relay_of.get(five_tuple, 0)
+            relay = self._relays_of.get(five_tuple, _NO_RELAY)[0]
             size = len(message)
             if lib.plane_stream(self._plane, relay, message, size):
                 self._counters.streams_dropped += 1
@@ -262,18 +276,19 @@ class NativePlane:
         advertise: str,
         expires_at: float,
         even: bool = False,
+        bytes_per_s: float = 0.0,
+        user: int = 0,
+        reserve: int = 0,
+        claims: int = 0,
     ) -> Address:
-        """Open an allocation's socket; raises RelayError."""
+        """Open a relay's socket; raises RelayError."""
         plane = self._running()
-        sock, relayed = self._ports.open(bind, advertise, even=even)
-        for host in {bind, advertise, five_tuple.server.host} - self._local:
-            self._local.add(host)
-            self._command(lib.plane_local_host(plane, _packed(host, 0)))
-        stream = five_tuple.transport != "udp"
+        sock = self._take_socket(bind, advertise, even, reserve, claims)
+        relayed = Address(advertise, sock.getsockname()[1])
+        self._know({bind, advertise, five_tuple.server.host})
         self._relayed[relay] = relayed
-        if stream:
-            self._relay_of[five_tuple] = relay
-            self._stream_of[relay] = five_tuple
+        self._used.add(relayed)
+        self._place(relay, five_tuple)
         self._command(
             lib.plane_open(
                 plane,
@@ -282,11 +297,80 @@ class NativePlane:
                 _packed(*five_tuple.client),
                 _packed(*five_tuple.server),
                 _packed(*relayed),
-                stream,
+                self._transport(five_tuple),
                 self._until(expires_at),
+                bytes_per_s,
+                user,
             )
         )
         return relayed
+
+    def _take_socket(
+        self, bind: str, advertise: str, even: bool, reserve: int, claims: int
+    ) -> socket.socket:
+        """A held one, one of a pair, or any; raises RelayError."""
+        if claims:
+            held = self._held.pop(claims, None)
+            if held is None:
+                raise NoRelayPort("the port is held no longer")
+            return held
+
+        def is_used(port: int) -> bool:
+            return Address(advertise, port) in self._used
+
+        if reserve:
+            sock, held = open_pair(bind, self._ports, is_used, self._quarantine)
+            self._held[reserve] = held
+            return sock
+        return open_on_random_port(
+            bind,
+            self._ports,
+            lambda port: (even and port & 1 == 1) or is_used(port),
+            self._quarantine,
+        )
+
+    def _know(self, hosts: set[str]) -> None:
+        """Tell the thread which addresses are this machine's."""
+        for host in hosts - self._local:
+            self._local.add(host)
+            self._command(lib.plane_local_host(self._plane, _packed(host, 0)))
+
+    def _transport(self, five_tuple: FiveTuple) -> int:
+        """The thread's number for a transport."""
+        return self._transports.setdefault(five_tuple.transport, len(self._transports))
+
+    def _place(self, relay: int, five_tuple: FiveTuple) -> None:
+        """Frames of this relay go to that stream, and the stream's to it."""
+        if five_tuple.transport != "udp":
+            self._relays_of.setdefault(five_tuple, []).append(relay)
+            self._stream_of[relay] = five_tuple
+
+    def _displace(self, relay: int) -> None:
+        five_tuple = self._stream_of.pop(relay, None)
+        if five_tuple is not None:
+            self._relays_of[five_tuple].remove(relay)
+            if not self._relays_of[five_tuple]:
+                del self._relays_of[five_tuple]
+
+    def move(self, relay: int, five_tuple: FiveTuple) -> None:
+        """The client is reached over another five-tuple from now on."""
+        if relay in self._relayed:
+            self._know({five_tuple.server.host})
+            self._displace(relay)
+            self._place(relay, five_tuple)
+            client, server = _packed(*five_tuple.client), _packed(*five_tuple.server)
+            transport = self._transport(five_tuple)
+            self._command(lib.plane_move(self._plane, relay, client, server, transport))
+
+    def limit(self, relay: int, bytes_per_s: float) -> None:
+        """Another limit for an allocation; 0 lifts it."""
+        if relay in self._relayed:
+            self._command(lib.plane_limit(self._plane, relay, bytes_per_s))
+
+    def limit_user(self, user: int, bytes_per_s: float) -> None:
+        """A limit that a user's allocations share; 0 lifts it."""
+        if self._plane is not None:
+            self._command(lib.plane_limit_user(self._plane, user, bytes_per_s))
 
     def extend(self, relay: int, expires_at: float) -> None:
         """The allocation passes packets until then."""
@@ -311,16 +395,19 @@ class NativePlane:
             self._command(lib.plane_bind(self._plane, relay, channel, packed, until))
 
     def close(self, relay: int) -> None:
-        """End an allocation."""
+        """End a relay, or free a port that is held."""
+        held = self._held.pop(relay, None)
+        if held is not None:
+            held.close()
         if relay in self._relayed:
             self._forget(relay)
             self._command(lib.plane_close(self._plane, relay))
 
     def _forget(self, relay: int) -> None:
-        self._ports.freed(self._relayed.pop(relay))
-        five_tuple = self._stream_of.pop(relay, None)
-        if five_tuple is not None and self._relay_of.get(five_tuple) == relay:
-            del self._relay_of[five_tuple]
+        relayed = self._relayed.pop(relay)
+        self._used.discard(relayed)
+        self._quarantine.freed(relayed.port)
+        self._displace(relay)
 
     def settled(self, done: Callable[[], None]) -> None:
         """Call back when the thread has run every command so far."""
@@ -377,4 +464,5 @@ class NativePlane:
 
     def turn_forward(self, seconds: float) -> None:
         """Let time pass for the thread at once."""
-        lib.plane_turn_forward(self._plane, round(seconds * _NS))
+        if self._plane is not None:
+            lib.plane_turn_forward(self._plane, round(seconds * _NS))

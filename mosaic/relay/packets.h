@@ -71,6 +71,49 @@ static void tell_reactor(plane *p)
             atomic_store(&p->reader_waits, true);
 }
 
+/* ---- Bandwidth ---- */
+
+/* A second's worth at once, and at least the largest datagram. */
+static double burst_of(const struct byte_limit *limit)
+{
+    return limit->bytes_per_s > 65536 ? limit->bytes_per_s : 65536;
+}
+
+static bool limit_has(plane *p, struct byte_limit *limit, u32 size)
+{
+    double burst = burst_of(limit);
+    if (limit->bytes_per_s <= 0)
+        return true;
+    if (p->now > limit->stamp) {
+        limit->tokens += (double)(p->now - limit->stamp) / 1e9 * limit->bytes_per_s;
+        limit->stamp = p->now;
+    }
+    if (limit->tokens > burst)
+        limit->tokens = burst;
+    return limit->tokens >= size;
+}
+
+static struct user *user_by_number(plane *p, u64 number)
+{
+    struct key key = key_of(BY_USER, number, 0, NULL, NULL);
+    return p->user_count == 0 || number == 0 ? NULL : table_find(&p->table, &key);
+}
+
+/* Count a packet against both limits of an allocation, or against none. */
+static bool is_too_fast(plane *p, struct relay *r, u32 size)
+{
+    struct user *user = user_by_number(p, r->user);
+    if (!limit_has(p, &r->limit, size) ||
+        (user != NULL && !limit_has(p, &user->limit, size))) {
+        count(p, OVER_LIMIT, 1);
+        return true;
+    }
+    r->limit.tokens -= size;
+    if (user != NULL)
+        user->limit.tokens -= size;
+    return false;
+}
+
 /* ---- Towards the client ---- */
 
 /* ChannelData where the peer has a channel (RFC 8656 section 12.7), else a
@@ -129,6 +172,8 @@ static bool from_peer(plane *p, struct relay *r, const struct address *peer,
         count(p, FROM_PEERS_NO_ROUTE, 1);
         return false;
     }
+    if (is_too_fast(p, r, size))
+        return false;
     if (c != NULL && c->expires_at <= p->now)
         c = NULL;
     to_client(p, r, c, peer, payload, size);
@@ -168,7 +213,8 @@ static void send_unfragmented(plane *p, struct relay *r, const struct address *p
     bool v6 = peer->family == 6;
     int level = v6 ? IPPROTO_IPV6 : IPPROTO_IP;
     int option = v6 ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER;
-    int held = 0, strict = v6 ? IPV6_PMTUDISC_DO : IP_PMTUDISC_DO;
+    /* DF whatever we know of the path: the client is told what comes back. */
+    int held = 0, strict = v6 ? IPV6_PMTUDISC_PROBE : IP_PMTUDISC_PROBE;
     socklen_t room = sizeof held;
     flush(p);
     getsockopt(r->socket.fd, level, option, &held, &room);
@@ -183,6 +229,8 @@ static void to_peer(plane *p, struct relay *r, const struct address *peer, u8 *p
 {
     struct key key = key_of(BY_RELAYED, 0, 0, peer, NULL);
     struct relay *other = table_find(&p->table, &key);
+    if (is_too_fast(p, r, size))
+        return;
     count(p, FROM_CLIENTS, 1);
     count(p, FROM_CLIENTS_BYTES, size);
     if (other != NULL) {
@@ -230,13 +278,21 @@ static bool from_indication(plane *p, struct relay *r, u8 *data, u32 size)
     return true;
 }
 
-/* ChannelData or a Send indication of at least 4 bytes. */
+static bool from_client_by(plane *p, struct relay *r, u8 *data, u32 size)
+{
+    if (r->expires_at <= p->now)
+        return false;
+    return data[0] >= 0x40 ? from_channel(p, r, data, size)
+                           : from_indication(p, r, data, size);
+}
+
+/* ChannelData or a Send indication of at least 4 bytes. A client with relays of
+ * both families sends by the one that has the channel or the permission. */
 static void from_client(plane *p, struct relay *r, u8 *data, u32 size)
 {
-    bool passed = false;
-    if (r != NULL && r->expires_at > p->now)
-        passed = data[0] >= 0x40 ? from_channel(p, r, data, size)
-                                 : from_indication(p, r, data, size);
+    bool passed = r != NULL && from_client_by(p, r, data, size);
+    if (!passed && r != NULL && r->other != NULL)
+        passed = from_client_by(p, r->other, data, size);
     if (!passed)
         count(p, FROM_CLIENTS_NO_ROUTE, 1);
 }

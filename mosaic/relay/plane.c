@@ -202,7 +202,7 @@ static void free_table(struct table *t)
     for (size_t row = 0; t->rows != NULL && row <= t->mask; row++)
         for (struct entry *e = t->rows[row], *next; e != NULL; e = next) {
             next = e->next;
-            free(e); /* only local hosts are left */
+            free(e->owner); /* local hosts and users: their entry is first */
         }
     free(t->rows);
 }
@@ -365,8 +365,8 @@ int plane_local_host(plane *p, const unsigned char *host)
 }
 
 int plane_open(plane *p, uint64_t relay, int fd, const unsigned char *client,
-               const unsigned char *server, const unsigned char *relayed, int stream,
-               int64_t expires_at)
+               const unsigned char *server, const unsigned char *relayed, int transport,
+               int64_t expires_at, double bytes_per_s, uint64_t user)
 {
     struct command *c = new_command(OPEN, relay, 0);
     if (c == NULL)
@@ -375,8 +375,40 @@ int plane_open(plane *p, uint64_t relay, int fd, const unsigned char *client,
     c->first = address_at(client);
     c->second = address_at(server);
     c->third = address_at(relayed);
-    c->detail = stream != 0;
+    c->detail = (unsigned)transport & 0xFFFF;
     c->expires_at = expires_at;
+    c->bytes_per_s = bytes_per_s;
+    c->user = user;
+    return submit(p, c);
+}
+
+int plane_move(plane *p, uint64_t relay, const unsigned char *client,
+               const unsigned char *server, int transport)
+{
+    struct command *c = new_command(MOVE, relay, 0);
+    if (c == NULL)
+        return -1;
+    c->first = address_at(client);
+    c->second = address_at(server);
+    c->detail = (unsigned)transport & 0xFFFF;
+    return submit(p, c);
+}
+
+int plane_limit(plane *p, uint64_t relay, double bytes_per_s)
+{
+    struct command *c = new_command(LIMIT, relay, 0);
+    if (c == NULL)
+        return -1;
+    c->bytes_per_s = bytes_per_s;
+    return submit(p, c);
+}
+
+int plane_limit_user(plane *p, uint64_t user, double bytes_per_s)
+{
+    struct command *c = new_command(LIMIT_USER, user, 0);
+    if (c == NULL)
+        return -1;
+    c->bytes_per_s = bytes_per_s;
     return submit(p, c);
 }
 

@@ -30,8 +30,13 @@ int plane_counters(plane *p, uint64_t *out, int room);
 int plane_listen(plane *p, int fd, const unsigned char *bound, int wildcard);
 int plane_local_host(plane *p, const unsigned char *host);
 int plane_open(plane *p, uint64_t relay, int fd, const unsigned char *client,
-               const unsigned char *server, const unsigned char *relayed, int stream,
-               int64_t expires_at);
+               const unsigned char *server, const unsigned char *relayed, int transport,
+               int64_t expires_at, double bytes_per_s, uint64_t user);
+/* transport: 0 for UDP through a listener of the plane, others by number. */
+int plane_move(plane *p, uint64_t relay, const unsigned char *client,
+               const unsigned char *server, int transport);
+int plane_limit(plane *p, uint64_t relay, double bytes_per_s);
+int plane_limit_user(plane *p, uint64_t user, double bytes_per_s);
 int plane_extend(plane *p, uint64_t relay, int64_t expires_at);
 int plane_permit(plane *p, uint64_t relay, const unsigned char *host,
                  int64_t expires_at, int own_only);

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorFDSet
 
-from mosaic.relay.interface import Control, PlaneCounters, Sink
-from mosaic.relay.ports import RelayPorts
+from mosaic.relay.interface import Control, NoRelayPort, PlaneCounters, Sink
+from mosaic.relay.limit import ByteLimit
+from mosaic.relay.quarantine import QUARANTINE_S, Quarantine
+from mosaic.relay.relaysocket import IcmpError, RelaySocket
 from mosaic.relay.sockets import (
     LISTENER_BUFFER_BYTES,
     WILDCARDS,
     ListenerSocket,
-    UdpSocket,
     WildcardSocket,
+    open_on_random_port,
+    open_pair,
     open_udp,
 )
 from mosaic.wire.stun.address import Address, FiveTuple
@@ -21,21 +25,32 @@ from mosaic.wire.turn.forwarding import SEND_TYPE, Route
 
 
 class _Leg:
-    """An allocation here: its route, its relay socket, the way to its client."""
+    """A relay here: its route, its socket, the way to its client.
 
-    __slots__ = ("deliver", "route", "socket")
+    other: the relay of the other family, if the client has two.
+    """
 
-    def __init__(self, route: Route, deliver: Callable[[bytes], bool]) -> None:
+    __slots__ = ("deliver", "limit", "other", "route", "socket", "user")
+
+    def __init__(
+        self, route: Route, deliver: Callable[[bytes], bool], user: int
+    ) -> None:
         self.route = route
         self.deliver = deliver
-        self.socket: UdpSocket | None = None
+        self.user = user
+        self.limit: ByteLimit | None = None
+        self.other: _Leg | None = None
+        self.socket: RelaySocket | None = None
 
 
 class PurePlane:
-    """See `mosaic.relay.interface.RelayPlane`.
+    """See `mosaic.relay.interface.RelayPlane`; it has every ability.
 
     ports: first and last relay port. clock: seconds, never backwards.
+    quarantine_s: how long a freed port rests (see `quarantine`).
     """
+
+    abilities = frozenset(("dual", "reserve", "move", "df", "icmp"))
 
     def __init__(
         self,
@@ -43,17 +58,21 @@ class PurePlane:
         *,
         ports: tuple[int, int],
         clock: Callable[[], float],
+        quarantine_s: float = QUARANTINE_S,
     ) -> None:
         self.counters = PlaneCounters()
         self._reactor = reactor
-        self._ports = RelayPorts(ports, clock)
+        self._ports = ports
+        self._quarantine = Quarantine(quarantine_s, clock)
         self._clock = clock
         self._control: Control = lambda data, five_tuple: None
         self._listeners: dict[Address, ListenerSocket] = {}
         self._wildcards: dict[tuple[int, int], WildcardSocket] = {}
         self._local_hosts: set[str] = set()
         self._sinks: dict[FiveTuple, Sink] = {}
+        self._user_limits: dict[int, ByteLimit] = {}
         self._legs: dict[int, _Leg] = {}
+        self._held: dict[int, socket.socket] = {}
         self._by_client: dict[FiveTuple, _Leg] = {}
         self._by_udp: dict[tuple[Address, Address], _Leg] = {}
         self._by_relayed: dict[Address, _Leg] = {}
@@ -64,7 +83,7 @@ class PurePlane:
 
     def stop(self) -> None:
         """Close every socket."""
-        for relay in list(self._legs):
+        for relay in (*self._legs, *self._held):
             self.close(relay)
         for listener in (*self._listeners.values(), *self._wildcards.values()):
             listener.close()
@@ -125,22 +144,85 @@ class PurePlane:
         advertise: str,
         expires_at: float,
         even: bool = False,
+        bytes_per_s: float = 0.0,
+        user: int = 0,
+        reserve: int = 0,
+        claims: int = 0,
     ) -> Address:
-        """Open an allocation's socket; raises RelayError."""
-        sock, relayed = self._ports.open(bind, advertise, even=even)
+        """Open a relay's socket; raises RelayError."""
+        sock = self._take_socket(bind, advertise, even, reserve, claims)
+        relayed = Address(advertise, sock.getsockname()[1])
         route = Route(relay, five_tuple, relayed, expires_at)
-        leg = _Leg(route, self._way_to(five_tuple))
+        leg = _Leg(route, self._way_to(five_tuple), user)
+        if bytes_per_s:
+            leg.limit = ByteLimit(bytes_per_s, self._clock())
 
         def received(payload: memoryview, peer: Address, _: Address) -> None:
             self._from_peer(leg, payload, peer)
 
-        leg.socket = UdpSocket(self._reactor, sock, received)
+        def failed(error: IcmpError) -> None:
+            self._tell_of(leg, error)
+
+        leg.socket = RelaySocket(self._reactor, sock, received, failed)
         self._local_hosts.update((bind, advertise, five_tuple.server.host))
         self._legs[relay] = self._by_relayed[relayed] = leg
+        self._meet(leg)
+        return relayed
+
+    def _take_socket(
+        self, bind: str, advertise: str, even: bool, reserve: int, claims: int
+    ) -> socket.socket:
+        """A held one, one of a pair, or any; raises RelayError."""
+        if claims:
+            held = self._held.pop(claims, None)
+            if held is None:
+                raise NoRelayPort("the port is held no longer")
+            return held
+
+        def unfit(port: int) -> bool:
+            return (even and port & 1 == 1) or (
+                Address(advertise, port) in self._by_relayed
+            )
+
+        if not reserve:
+            return open_on_random_port(bind, self._ports, unfit, self._quarantine)
+        even = False  # the pair sees to it, and asks for the odd port too
+        sock, held = open_pair(bind, self._ports, unfit, self._quarantine)
+        self._held[reserve] = held
+        return sock
+
+    def _meet(self, leg: _Leg) -> None:
+        """The client's packets find this leg, and its other one beside it."""
+        five_tuple = leg.route.five_tuple
+        first = self._by_client.get(five_tuple)
+        if first is not None and first is not leg:
+            first.other, leg.other = leg, first
+            return
         self._by_client[five_tuple] = leg
         if five_tuple.transport == "udp":
             self._by_udp[five_tuple.client, five_tuple.server] = leg
-        return relayed
+
+    def _part(self, leg: _Leg) -> None:
+        """The client's packets find it no more, only its other one."""
+        five_tuple = leg.route.five_tuple
+        if self._by_client.get(five_tuple) is leg:
+            del self._by_client[five_tuple]
+            self._by_udp.pop((five_tuple.client, five_tuple.server), None)
+        other, leg.other = leg.other, None
+        if other is not None:
+            other.other = None
+            if other.route.five_tuple == five_tuple:
+                self._meet(other)
+
+    def move(self, relay: int, five_tuple: FiveTuple) -> None:
+        """The client is reached over another five-tuple from now on."""
+        leg = self._legs.get(relay)
+        if leg is not None:
+            self._part(leg)
+            leg.route.move(five_tuple)
+            leg.deliver = self._way_to(five_tuple)
+            self._local_hosts.add(five_tuple.server.host)
+            self._meet(leg)
 
     def _way_to(self, five_tuple: FiveTuple) -> Callable[[bytes], bool]:
         """How to reach a client, looked up once."""
@@ -150,6 +232,40 @@ class PurePlane:
                 client, server = five_tuple.client, five_tuple.server
                 return lambda data: listener.reply(data, client, server)
         return lambda data: self._deliver(five_tuple, data)
+
+    def limit(self, relay: int, bytes_per_s: float) -> None:
+        """Another limit for an allocation; 0 lifts it."""
+        leg = self._legs.get(relay)
+        if leg is not None:
+            leg.limit = self._changed(leg.limit, bytes_per_s)
+
+    def limit_user(self, user: int, bytes_per_s: float) -> None:
+        """A limit that a user's allocations share; 0 lifts it."""
+        limit = self._changed(self._user_limits.pop(user, None), bytes_per_s)
+        if limit is not None:
+            self._user_limits[user] = limit
+
+    def _changed(self, held: ByteLimit | None, bytes_per_s: float) -> ByteLimit | None:
+        if not bytes_per_s:
+            return None
+        if held is None:
+            return ByteLimit(bytes_per_s, self._clock())
+        held.change(bytes_per_s)
+        return held
+
+    def _too_fast(self, leg: _Leg, size_bytes: int, now: float) -> bool:
+        """Count a packet against both limits of an allocation, or against none."""
+        own = leg.limit
+        shared = self._user_limits.get(leg.user) if self._user_limits else None
+        if own is None and shared is None:
+            return False
+        limits = [limit for limit in (own, shared) if limit is not None]
+        if not all(limit.has(size_bytes, now) for limit in limits):
+            self.counters.over_limit += 1
+            return True
+        for limit in limits:
+            limit.take(size_bytes)
+        return False
 
     def extend(self, relay: int, expires_at: float) -> None:
         """The allocation passes packets until then."""
@@ -172,18 +288,18 @@ class PurePlane:
             leg.route.bind(channel, peer, expires_at)
 
     def close(self, relay: int) -> None:
-        """End an allocation."""
+        """End a relay, or free a port that is held."""
+        held = self._held.pop(relay, None)
+        if held is not None:
+            held.close()
         leg = self._legs.pop(relay, None)
         if leg is None:
             return
-        five_tuple = leg.route.five_tuple
-        if self._by_client.get(five_tuple) is leg:
-            del self._by_client[five_tuple]
-            self._by_udp.pop((five_tuple.client, five_tuple.server), None)
+        self._part(leg)
         del self._by_relayed[leg.route.relayed]
-        self._ports.freed(leg.route.relayed)
         if leg.socket is not None:
             leg.socket.close()
+            self._quarantine.freed(leg.route.relayed.port)
 
     def settled(self, done: Callable[[], None]) -> None:
         """Commands take effect at once here."""
@@ -210,10 +326,15 @@ class PurePlane:
         counters = self.counters
         now = self._clock()
         outbound = None if leg is None else leg.route.from_client(data, now)
+        if outbound is None and leg is not None and leg.other is not None:
+            leg = leg.other
+            outbound = leg.route.from_client(data, now)
         if leg is None or outbound is None:
             counters.from_clients_no_route += 1
             return
-        peer, payload, own_only = outbound
+        peer, payload, own_only, whole = outbound
+        if self._too_fast(leg, len(payload), now):
+            return
         counters.from_clients += 1
         counters.from_clients_bytes += len(payload)
         other = self._by_relayed.get(peer)
@@ -221,7 +342,11 @@ class PurePlane:
             self._hairpin(leg, other, payload, now)
         elif own_only or self._is_listener(peer):
             counters.to_peers_refused += 1
-        elif leg.socket is None or not leg.socket.send(payload, peer):
+        elif leg.socket is None or not (
+            leg.socket.send_whole(payload, peer)
+            if whole
+            else leg.socket.send(payload, peer)
+        ):
             counters.to_peers_failed += 1
 
     def _hairpin(
@@ -232,15 +357,24 @@ class PurePlane:
         if frame is None:
             self.counters.from_peers_no_route += 1
             return
-        self.counters.hairpins += 1
-        self._to_client(other, frame, len(payload))
+        if not self._too_fast(other, len(payload), now):
+            self.counters.hairpins += 1
+            self._to_client(other, frame, len(payload))
 
     def _from_peer(self, leg: _Leg, payload: memoryview, peer: Address) -> None:
-        frame = leg.route.from_peer(peer, payload, self._clock(), own=False)
+        now = self._clock()
+        frame = leg.route.from_peer(peer, payload, now, own=False)
         if frame is None:
             self.counters.from_peers_no_route += 1
-            return
-        self._to_client(leg, frame, len(payload))
+        elif not self._too_fast(leg, len(payload), now):
+            self._to_client(leg, frame, len(payload))
+
+    def _tell_of(self, leg: _Leg, error: IcmpError) -> None:
+        peer, icmp_type, code, data = error
+        now = self._clock()
+        frame = leg.route.from_icmp(peer, icmp_type, code, data, now)
+        if frame is not None and leg.deliver(frame):
+            self.counters.icmp += 1
 
     def _to_client(self, leg: _Leg, frame: bytes, size: int) -> None:
         self.counters.from_peers += 1

@@ -103,12 +103,12 @@ static bool is_worth_telling(const struct sock_extended_err *e, u32 *data)
     if (e->ee_origin == SO_EE_ORIGIN_ICMP) {
         if (e->ee_type == 3 && e->ee_code == 4)
             *data = e->ee_info;
-        return e->ee_type == 3 || e->ee_type == 11 || e->ee_type == 12;
+        return e->ee_type == 3 || e->ee_type == 11;
     }
     if (e->ee_origin == SO_EE_ORIGIN_ICMP6) {
         if (e->ee_type == 2)
             *data = e->ee_info;
-        return e->ee_type >= 1 && e->ee_type <= 4;
+        return e->ee_type >= 1 && e->ee_type <= 3;
     }
     return false;
 }
@@ -148,6 +148,7 @@ static void tell_icmp(plane *p, struct relay *r, const struct address *peer,
         flush(p);
     out = p->answer[p->outbox.packet_count];
     r->indications++;
+    count(p, ICMP_TOLD, 1);
     size = put_icmp_indication(out, r, peer, e, data);
     if (r->stream) {
         if (!hand_over(p, &p->frames, RECORD_FRAME, r->number, &NOWHERE, &NOWHERE, out,
@@ -175,7 +176,6 @@ static void read_errors(plane *p, struct relay *r)
         if (recvmsg(r->socket.fd, &h, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
             return;
         struct address peer = from_sockaddr(&name);
-        count(p, ICMP_ERRORS, 1);
         for (struct cmsghdr *c = CMSG_FIRSTHDR(&h); c != NULL; c = CMSG_NXTHDR(&h, c))
             if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) ||
                 (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR)) {

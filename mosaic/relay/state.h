@@ -45,13 +45,25 @@ enum counter {
     TO_CLIENTS_FAILED,
     TO_PEERS_FAILED,
     TO_PEERS_REFUSED,
+    OVER_LIMIT,
+    ICMP_TOLD,
     NOT_STUN,
     BINDINGS,
     BINDINGS_OVER_BUDGET,
     CONTROLS_DROPPED,
     FRAMES_DROPPED,
-    ICMP_ERRORS,
     COUNTERS
+};
+
+/* How fast an allocation or a user may be (as limit.py); no rate, no limit. */
+struct byte_limit {
+    double bytes_per_s, tokens;
+    i64 stamp;
+};
+
+struct user {
+    struct entry by_number;
+    struct byte_limit limit;
 };
 
 struct permission {
@@ -88,9 +100,13 @@ struct relay {
     struct permission *permissions;
     struct channel *channels;
     struct relay *next_busy;
+    struct relay *other; /* the client's relay of the other family */
+    struct byte_limit limit;
+    u64 user;
     u64 indications;
     u32 permission_count;
     u32 slot;
+    u16 transport;
     bool stream, busy;
 };
 
@@ -108,9 +124,12 @@ enum command_kind {
     LOCAL,
     OPEN,
     EXTEND,
+    MOVE,
+    LIMIT,
     PERMIT,
     BIND,
     CLOSE,
+    LIMIT_USER,
     SEND,
     SETTLE,
     STOP
@@ -123,7 +142,9 @@ struct command {
     u64 number;
     i64 expires_at;
     struct address first, second, third;
-    unsigned detail; /* wildcard, stream, own_only or channel */
+    unsigned detail; /* wildcard, transport, own_only or channel */
+    double bytes_per_s;
+    u64 user;
     u32 size;
     u8 data[];
 };
@@ -168,6 +189,7 @@ struct plane {
     struct slot *slots;
     u32 slot_count, free_slot;
     struct relay *busy;
+    u32 user_count;
     bool can_gso, answer_bindings, has_spoken;
     struct arena arena;
     struct outbox outbox;

@@ -9,12 +9,13 @@
 
 enum key_kind {
     BY_NUMBER = 1, /* relay */
-    BY_CLIENT,     /* client and server address: relay */
+    BY_CLIENT,     /* transport, client and server address: relay */
     BY_RELAYED,    /* relayed address: relay */
     BY_CHANNEL,    /* relay and channel: channel */
     BY_PEER,       /* relay and peer address: channel */
     BY_HOST,       /* relay and peer host: permission */
     LOCAL_HOST,    /* host of this machine */
+    BY_USER,       /* user: the limit that its allocations share */
 };
 
 struct key {

@@ -13,21 +13,26 @@ from unittest import SkipTest
 from twisted.trial.unittest import SynchronousTestCase
 
 from mosaic.relay.interface import HostUnavailable, NoRelayPort
-from mosaic.relay.ports import RelayPorts
 from mosaic.relay.pure import PurePlane
 from mosaic.services.turn.listen import has_ipv6
 from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.stun.message import Class, Method, encode, parse
 from mosaic.wire.turn.attributes import DATA, XOR_PEER_ADDRESS
 from mosaic.wire.turn.channel import encode_channel_data
-from tests.support.plane_case import PORTS, NativeCase, PlaneCase, Readers, address_of
+from tests.support.plane_case import (
+    PORTS,
+    NativeCase,
+    PlaneFixture,
+    Readers,
+    address_of,
+)
 from tests.support.udp import send_indication
 
 BINDING = encode(Method.BINDING, Class.REQUEST, bytes(12))
 ALLOCATE = encode(Method.ALLOCATE, Class.REQUEST, bytes(12))
 
 
-class PlaneContract(PlaneCase):
+class PlaneContract(PlaneFixture):
     """The suite."""
 
     # Clients
@@ -139,11 +144,93 @@ class PlaneContract(PlaneCase):
         ports = [self.client(even=True)[2].port for _ in range(8)]
         self.same([port for port in ports if port % 2], [])
 
+    def test_freed_port_rests(self) -> None:
+        """Peers of the old allocation still send to it."""
+        self.ports = (self.server.port, self.server.port + 1)
+        self.plane.stop()
+        self.setUp()
+        _, relay, relayed = self.client()
+        self.plane.close(relay)
+        _, relay, other = self.client()
+        self.same(other == relayed, False)
+        self.plane.close(relay)
+        self.same(self.client()[2], relayed)
+
     def test_host_that_is_not_here(self) -> None:
         """The control side answers 440."""
         absent = "2001:db8::1" if ":" in self.host else "192.0.2.1"
         with self.assertRaises(HostUnavailable):  # type: ignore[attr-defined] # of TestCase
             self.client(bind=absent)
+
+    def test_allocation_over_its_limit_is_held_back(self) -> None:
+        """Both directions count together; time gives room again."""
+        sock, relay, relayed = self.client(bytes_per_s=10_000.0)
+        peer = self.endpoint()
+        self.plane.permit(relay, self.host, self.now + 300, own_only=False)
+        self.plane.bind(relay, 0x4000, address_of(peer), self.now + 600)
+        frame = encode_channel_data(0x4000, bytes(40_000), stream=False)
+        sock.sendto(frame, self.server)
+        self.receive(peer)
+        sock.sendto(frame, self.server)
+        self.settle(lambda: self.plane.counters.over_limit == 1)
+        peer.sendto(bytes(40_000), relayed)
+        self.settle(lambda: self.plane.counters.over_limit == 2)
+        peer.sendto(bytes(20_000), relayed)
+        self.receive(sock)
+        self.now += 4.0
+        sock.sendto(frame, self.server)
+        self.same(len(self.receive(peer)[0]), 40_000)
+
+    def test_limit_changes_while_it_runs(self) -> None:
+        """A live reload reaches what is open."""
+        sock, relay, _ = self.client(bytes_per_s=1000.0)
+        peer = self.endpoint()
+        self.plane.permit(relay, self.host, self.now + 300, own_only=False)
+        send = send_indication(address_of(peer), bytes(50_000))
+        sock.sendto(send, self.server)
+        self.receive(peer)
+        sock.sendto(send, self.server)
+        self.settle(lambda: self.plane.counters.over_limit == 1)
+        self.plane.limit(relay, 0.0)
+        sock.sendto(send, self.server)
+        self.receive(peer)
+        self.plane.limit(relay, 100_000.0)
+        for _ in range(3):
+            sock.sendto(send, self.server)
+        self.settle(lambda: self.plane.counters.over_limit == 2)
+        self.plane.limit(99, 1.0)
+
+    def test_allocations_of_a_user_share_a_limit(self) -> None:
+        """More allocations are no way to more bandwidth."""
+        peer = self.endpoint()
+        send = send_indication(address_of(peer), bytes(40_000))
+        self.plane.limit_user(7, 1000.0)
+        clients = [self.client(user=user) for user in (7, 7, 0)]
+        for _, relay, _ in clients:
+            self.plane.permit(relay, self.host, self.now + 300, own_only=False)
+        clients[0][0].sendto(send, self.server)
+        self.receive(peer)
+        clients[1][0].sendto(send, self.server)
+        self.settle(lambda: self.plane.counters.over_limit == 1)
+        clients[2][0].sendto(send, self.server)
+        self.receive(peer)
+        self.plane.limit_user(7, 0.0)
+        clients[1][0].sendto(send, self.server)
+        self.receive(peer)
+        self.plane.limit_user(99, 0.0)
+
+    def test_limits_hold_for_streams(self) -> None:
+        """The wait for a slow client is no way around them."""
+        got: list[bytes] = []
+        five_tuple = FiveTuple("tcp", Address(self.host, 9), Address(self.host, 10))
+        self.plane.attach_stream(five_tuple, got.append)
+        relay, relayed = self.open(five_tuple, bytes_per_s=1000.0)
+        peer = self.endpoint()
+        self.plane.permit(relay, self.host, self.now + 300, own_only=False)
+        for _ in range(2):
+            peer.sendto(bytes(40_000), relayed)
+        self.settle(lambda: self.plane.counters.over_limit == 1)
+        self.settle(lambda: len(got) == 1)
 
     # Own addresses
 
@@ -224,13 +311,6 @@ class PlaneContract(PlaneCase):
         self.plane.bind(99, 0x4000, self.server, 1.0)
         self.plane.close(99)
 
-    def test_full_range_is_an_error(self) -> None:
-        """The control side answers 508."""
-        port = self.server.port
-        ports = RelayPorts((port, port), self.clock)
-        with self.assertRaises(NoRelayPort):  # type: ignore[attr-defined] # of TestCase
-            ports.open(self.host, self.host, even=False)
-
     def test_send_waits_for_the_commands(self) -> None:
         """The answer that grants a channel must not overtake the channel."""
         for _ in range(20):
@@ -265,7 +345,18 @@ class PureRelayTests(PlaneContract, SynchronousTestCase):
         """Its sockets are read when it is pumped."""
         readers = Readers()
         self.pump = readers.pump
-        self.plane = PurePlane(readers, ports=PORTS, clock=self.clock)
+        self.plane = PurePlane(readers, ports=self.ports, clock=self.clock)
+
+    def test_full_range_is_an_error(self) -> None:
+        """The control side answers 508."""
+        readers = Readers()
+        port = self.server.port
+        plane = PurePlane(readers, ports=(port, port), clock=self.clock)
+        five_tuple = FiveTuple("udp", self.server, self.server)
+        with self.assertRaises(NoRelayPort):
+            plane.open_relay(
+                1, five_tuple, bind=self.host, advertise=self.host, expires_at=0.0
+            )
 
 
 class PureRelayWildcardTests(PureRelayTests):

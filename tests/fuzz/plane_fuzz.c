@@ -126,7 +126,8 @@ static void open_one(int client, bool stream, i64 lifetime)
     next_fd = (next_fd + 1) & 0xFFFF;
     number_of_fd[next_fd] = last_number;
     plane_open(the_plane, last_number, RELAY_FD + next_fd, raw(&clients[client]),
-               raw(&server), raw(&relayed), stream, the_plane->now + lifetime);
+               raw(&server), raw(&relayed), stream, the_plane->now + lifetime,
+               client == 2 ? 100000 : 0, client == 1 ? 7 : 0);
     run();
 }
 

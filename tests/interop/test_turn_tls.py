@@ -8,13 +8,13 @@ from unittest import TestCase
 
 from mosaic.wire.stun import attributes as stun
 from mosaic.wire.stun.address import Address
+from mosaic.wire.stun.credentials import long_term_key
 from mosaic.wire.stun.framing import StreamSplitter
 from mosaic.wire.stun.message import (
     Class,
     Message,
     Method,
     encode,
-    long_term_key,
     parse,
 )
 from mosaic.wire.turn import attributes as turn

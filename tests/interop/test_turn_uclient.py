@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+from contextlib import suppress
 from unittest import SkipTest, TestCase
 
 from tests.interop.turn_process import ServerProcess
@@ -31,36 +32,44 @@ class UclientTests(TestCase):
             if os.environ.get("CI") == "true":
                 self.fail(f"{UCLIENT} must be installed in CI")
             raise SkipTest(f"{UCLIENT} is not installed (Debian: coturn)")
-        self.server = ServerProcess("127.0.0.0/8").__enter__()
+        self.server = ServerProcess("127.0.0.0/8", "::1/128").__enter__()
         self.addCleanup(self.server.__exit__, None, None, None)
         self.peer_port = free_udp_port()
         peer = subprocess.Popen(
-            [PEER, "-L", "127.0.0.1", "-p", str(self.peer_port)],
+            [PEER, "-L", "127.0.0.1", "-L", "::1", "-p", str(self.peer_port)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         self.addCleanup(peer.wait, 10)
         self.addCleanup(peer.terminate)
 
-    def run_uclient(self, transport: str, *flags: str) -> None:
+    def command(self, transport: str, *flags: str) -> list[str]:
         """Two clients, ten messages each."""
         told = self.server.told
-        to_peer = ["-e", "127.0.0.1", "-r", str(self.peer_port)]
+        host = "::1" if "-x" in flags else "127.0.0.1"
+        to_peer = ["-e", host, "-r", str(self.peer_port)]
+        return [
+            UCLIENT, "-c", "-n", "10", "-m", "2",
+            "-u", told["username"], "-w", told["password"],
+            "-p", str(told[transport]),
+            *FLAGS[transport],
+            *flags, *([] if "-y" in flags else to_peer),
+            "::1" if transport == "udp6" else "127.0.0.1",
+        ]  # fmt: skip
+
+    def run_uclient(self, transport: str, *flags: str) -> None:
+        """It ends well, and nothing was lost."""
         done = subprocess.run(
-            [
-                UCLIENT, "-c", "-n", "10", "-m", "2",
-                "-u", told["username"], "-w", told["password"],
-                "-p", str(told[transport]),
-                *FLAGS[transport],
-                *flags, *([] if "-y" in flags else to_peer),
-                "::1" if transport == "udp6" else "127.0.0.1",
-            ],
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )  # fmt: skip
-        self.assertEqual(done.returncode, 0, done.stdout[-2000:])
-        self.assertIn("Total lost packets 0 ", done.stdout)
+            self.command(transport, *flags), capture_output=True, timeout=60
+        )
+        said = done.stdout.decode(errors="replace")
+        self.assertEqual(done.returncode, 0, said[-2000:])
+        self.assertIn("Total lost packets 0 ", said)
+
+    def run_loosely(self, *flags: str) -> None:
+        """Ten seconds of it, however it ends."""
+        with suppress(subprocess.TimeoutExpired):
+            subprocess.run(self.command("udp", *flags), capture_output=True, timeout=10)
 
     def test_udp_channels(self) -> None:
         """ChannelBind and ChannelData."""
@@ -81,6 +90,62 @@ class UclientTests(TestCase):
     def test_ipv6_between_clients(self) -> None:
         """IPv6 on both legs: the hairpin between IPv6 relays."""
         self.run_uclient("udp6", "-y")
+
+    def test_ipv6_relay(self) -> None:
+        """-x: an IPv6 relay for a client on IPv4, and an IPv6 peer."""
+        self.run_uclient("udp", "-x")
+
+    def test_ipv4_relay_by_name(self) -> None:
+        """-X: REQUESTED-ADDRESS-FAMILY says IPv4."""
+        self.run_uclient("udp", "-X")
+
+    def test_dual_allocation(self) -> None:
+        """-Z: ADDITIONAL-ADDRESS-FAMILY, to a peer and between clients."""
+        self.run_uclient("udp", "-Z")
+        self.run_uclient("udp", "-Z", "-y")
+
+    def test_dual_allocation_over_tcp(self) -> None:
+        """-Z: the same over a stream."""
+        self.run_uclient("tcp", "-Z")
+
+    def test_mobility(self) -> None:
+        """-M: every client moves to another socket (RFC 8016)."""
+        self.run_uclient("udp", "-M")
+        self.run_uclient("udp", "-M", "-y")
+
+    def test_mobility_over_tcp(self) -> None:
+        """-M: the connection is closed, the allocation lives on."""
+        self.run_uclient("tcp", "-M")
+
+    def test_dont_fragment(self) -> None:
+        """-g: in Allocate and in every Send."""
+        self.run_uclient("udp", "-g")
+        self.run_uclient("udp", "-g", "-s")
+
+    def test_padded_channel_data(self) -> None:
+        """-D: padding over UDP is passed over."""
+        self.run_uclient("udp", "-D")
+
+    def test_extra_requests(self) -> None:
+        """-G: more permissions and channels than are used."""
+        self.run_uclient("udp", "-G")
+        self.run_uclient("tcp", "-G")
+
+    def test_random_disconnects(self) -> None:
+        """-B: clients that go without a word leave the others alone."""
+        self.run_uclient("udp", "-B")
+        self.run_uclient("udp")
+
+    def test_connect_and_go(self) -> None:
+        """-O: allocations made and left; the next client is served."""
+        self.run_loosely("-O")
+        self.run_uclient("udp")
+
+    def test_negative_requests(self) -> None:
+        """-N -R: broken requests on purpose. They meet errors, which end the
+        tool one way or another; the server serves on."""
+        self.run_loosely("-N", "-R")
+        self.run_uclient("udp")
 
     def test_tcp(self) -> None:
         """Padded frames over a stream."""

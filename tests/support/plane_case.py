@@ -54,11 +54,12 @@ class Readers:
                 reader.doRead()
 
 
-class PlaneCase:
-    """A plane, and clients and peers around it; a subclass makes the plane."""
+class PlaneFixture:
+    """A plane, clients and peers on loopback; a subclass makes the plane."""
 
     host = "127.0.0.1"
     listen_host = "127.0.0.1"
+    ports = PORTS
     plane: RelayPlane
     pump: Callable[[], None]
     now: float
@@ -140,7 +141,7 @@ def address_of(sock: socket.socket) -> Address:
     return Address(name[0], name[1])
 
 
-class NativeCase(PlaneCase, SynchronousTestCase):
+class NativeCase(PlaneFixture, SynchronousTestCase):
     """The native plane: a thread of its own, and its own clock."""
 
     _now = 0.0
@@ -154,7 +155,7 @@ class NativeCase(PlaneCase, SynchronousTestCase):
         """What it hands over is taken when it is pumped."""
         readers = Readers()
         self.pump = readers.pump
-        self.plane = prompt_plane(readers, ports=PORTS, clock=self.clock)
+        self.plane = prompt_plane(readers, ports=self.ports, clock=self.clock)
 
     @property
     def now(self) -> float:

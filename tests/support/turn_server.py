@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from mosaic.auth.turn_credentials import TurnSecrets
 from mosaic.config.settings import Turn
 from mosaic.services.turn.service import TurnService
-from mosaic.wire.turn.requests import Limits
+from mosaic.wire.turn.limits import Limits
 from tests.support.certificate import self_signed_pem
 
 reactor: Any = installed
@@ -37,13 +37,14 @@ class UntilClosed(Protocol):
 def main() -> None:
     """Open, tell, serve, close."""
     secrets = TurnSecrets([b"interop"], ttl_s=600)
-    settings = Turn(allow_peers=tuple(sys.argv[1:]))
+    settings = Turn(allow_peers=tuple(sys.argv[1:]), mobility=True)
     service = TurnService(
         reactor,
         settings,
         credentials=secrets,
+        names=secrets,
         # turnutils_uclient of Debian picks its channels as RFC 5766 did
-        limits=Limits(channels=range(0x4000, 0x8000)),
+        limits=Limits(channels=range(0x4000, 0x8000), per_credential=1000),
         udp=("udp:0:interface=127.0.0.1", "udp:0:interface=\\:\\:1"),
     )
     service.startService()

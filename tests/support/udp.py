@@ -13,13 +13,13 @@ from typing import Any
 from mosaic.wire.stun import attributes as stun
 from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.stun.attributes import Attribute
+from mosaic.wire.stun.credentials import long_term_key, user_hash
 from mosaic.wire.stun.message import (
     Class,
     Digest,
     Message,
     Method,
     encode,
-    long_term_key,
     parse,
 )
 from mosaic.wire.turn import attributes as turn
@@ -29,12 +29,13 @@ from mosaic.wire.turn.events import (
     CloseRelay,
     Event,
     Extend,
+    Move,
     OpenRelay,
     Permit,
 )
 from mosaic.wire.turn.forwarding import Route
+from mosaic.wire.turn.limits import Limits
 from mosaic.wire.turn.peers import PeerPolicy, parse_networks
-from mosaic.wire.turn.requests import Limits
 from mosaic.wire.turn.server import TurnServer
 
 REALM = "mosaic"
@@ -67,6 +68,7 @@ class MemoryTurn:
         self.core = TurnServer(
             realm=REALM,
             passwords_for=self._passwords_for,
+            username_of=self._username_of,
             policy=self.policy,
             nonce_key=b"n" * 32,
             limits=limits,
@@ -74,11 +76,16 @@ class MemoryTurn:
         self.routes: dict[int, Route] = {}
         self.families = {4: "198.18.0.1", 6: "2001:4860::1"}
         self.ports = count(50000)
+        self.reserved: dict[int, Address] = {}
         self.closed: list[int] = []
 
     def _passwords_for(self, username: str, now: float) -> tuple[str, ...]:
         password = self.passwords.get(username)
         return () if password is None else (password,)
+
+    def _username_of(self, digest: bytes) -> str | None:
+        hashes = {user_hash(name, REALM): name for name in self.passwords}
+        return hashes.get(digest)
 
     def receive(self, data: bytes, five_tuple: FiveTuple) -> list[bytes]:
         """Give the core one message; its answers."""
@@ -99,8 +106,11 @@ class MemoryTurn:
                     self.routes[relay].permit(host, expires_at, own_only, self.now)
                 case Bind(relay, channel, peer, expires_at):
                     self.routes[relay].bind(channel, peer, expires_at)
+                case Move(relay, five_tuple):
+                    self.routes[relay].move(five_tuple)
                 case CloseRelay(relay):
-                    del self.routes[relay]
+                    self.reserved.pop(relay, None)
+                    self.routes.pop(relay, None)
                     self.closed.append(relay)
         return answers
 
@@ -108,7 +118,12 @@ class MemoryTurn:
         host = self.families.get(event.family)
         if host is None:
             return self.core.relay_refused(event.relay, 440)
-        relayed = Address(host, next(self.ports))
+        if event.claims:
+            relayed = self.reserved.pop(event.claims)
+        else:
+            relayed = Address(host, next(self.ports))
+        if event.reserve:
+            self.reserved[event.reserve] = Address(host, next(self.ports))
         self.routes[event.relay] = Route(
             event.relay, event.five_tuple, relayed, event.expires_at
         )

@@ -125,7 +125,7 @@ class ReloadTests(SynchronousTestCase):
             Settings(),
             read=lambda: fresh,
             appliers={"log_level": applied.append},
-            certificates=certificates,
+            files=(certificates,),
         )
         reloader.reload()
         reloader.reload()
@@ -143,7 +143,7 @@ class ReloadTests(SynchronousTestCase):
             Settings(),
             read=read,
             appliers={"log_level": applied.append},
-            certificates=list,
+            files=(list,),
         ).reload()
         self.assertEqual(applied, [])
         self.assertEqual(msgspec.structs.asdict(Settings())["log_level"], "info")

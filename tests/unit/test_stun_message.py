@@ -11,18 +11,16 @@ from twisted.trial.unittest import SynchronousTestCase
 from mosaic.wire.stun import attributes as rows
 from mosaic.wire.stun.address import Address, canonical, pack_xor, unpack_xor
 from mosaic.wire.stun.attributes import ErrorCode
+from mosaic.wire.stun.credentials import long_term_key, long_term_key_sha256, user_hash
 from mosaic.wire.stun.errors import MalformedAttribute, MalformedMessage, StunError
 from mosaic.wire.stun.message import (
     Class,
     Message,
     Method,
     encode,
-    long_term_key,
-    long_term_key_sha256,
     message_type,
     parse,
     split_type,
-    user_hash,
 )
 from mosaic.wire.turn import attributes as turn
 from tests.vectors import stun as vectors

@@ -11,8 +11,8 @@ from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.stun.attributes import bytes_row
 from mosaic.wire.stun.message import Class, Method, encode
 from mosaic.wire.turn import attributes as turn
+from mosaic.wire.turn.limits import Limits
 from mosaic.wire.turn.nonce import Nonces
-from mosaic.wire.turn.requests import Limits
 from tests.support.udp import (
     CLIENT,
     PEER,
@@ -98,7 +98,7 @@ class CredentialTests(SynchronousTestCase):
     def test_long_realm_is_refused_at_the_start(self) -> None:
         """It would make answers to strangers too long."""
         self.assertRaises(ValueError, Nonces, b"k", realm="meet.example.org")
-        self.assertEqual(len(Nonces(b"k", realm="localhost").make("::1", 0.0)), 8)
+        self.assertEqual(len(Nonces(b"k", realm="localhost").make(CLIENT, 0.0)), 8)
 
 
 class StrangerTests(SynchronousTestCase):

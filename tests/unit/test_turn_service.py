@@ -24,12 +24,12 @@ from mosaic.services.turn.service import IDLE_STREAM_S, TurnService
 from mosaic.services.turn.stream import TurnStream
 from mosaic.wire.stun import attributes as stun
 from mosaic.wire.stun.address import Address, FiveTuple
+from mosaic.wire.stun.credentials import long_term_key
 from mosaic.wire.stun.message import (
     Class,
     Message,
     Method,
     encode,
-    long_term_key,
     parse,
 )
 from mosaic.wire.turn import attributes as turn
@@ -52,11 +52,14 @@ class Passwords:
 class RecordingPlane:
     """Writes down commands, and settles when it is told to."""
 
+    abilities = frozenset(("dual", "reserve", "move", "df", "icmp"))
+
     def __init__(self) -> None:
         self.counters = PlaneCounters()
         self.commands: list[tuple[Any, ...]] = []
         self.sent: list[bytes] = []
         self.waiting: list[Callable[[], None]] = []
+        self.opened: list[dict[str, Any]] = []
         self.sinks: dict[FiveTuple, Sink] = {}
         self.refuse: Exception | None = None
 
@@ -99,11 +102,16 @@ class RecordingPlane:
         if self.refuse is not None:
             raise self.refuse
         self.commands.append(("open", relay, how["bind"]))
+        self.opened.append(how)
         return Address(how["advertise"], 50000 + relay)
 
     def extend(self, relay: int, expires_at: float) -> None:
         """Written down."""
         self.commands.append(("extend", relay, expires_at))
+
+    def move(self, relay: int, five_tuple: FiveTuple) -> None:
+        """Written down."""
+        self.commands.append(("move", relay, five_tuple))
 
     def permit(
         self, relay: int, host: str, expires_at: float, *, own_only: bool
@@ -114,6 +122,14 @@ class RecordingPlane:
     def bind(self, relay: int, channel: int, peer: Address, expires_at: float) -> None:
         """Written down."""
         self.commands.append(("bind", relay, channel, peer))
+
+    def limit(self, relay: int, bytes_per_s: float) -> None:
+        """Written down."""
+        self.commands.append(("limit", relay, bytes_per_s))
+
+    def limit_user(self, user: int, bytes_per_s: float) -> None:
+        """Written down."""
+        self.commands.append(("limit user", user, bytes_per_s))
 
     def close(self, relay: int) -> None:
         """Written down."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 from typing import Protocol as Interface
 
+from msgspec import structs
 from twisted.application import service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
@@ -17,6 +19,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.logger import Logger
 
+from mosaic.auth.turn_credentials import owner_of
 from mosaic.config.settings import Turn
 from mosaic.relay.choose import choose_plane
 from mosaic.relay.interface import (
@@ -27,6 +30,7 @@ from mosaic.relay.interface import (
 )
 from mosaic.services.turn.listen import RelayHosts, all_hosts, parse_udp_endpoint
 from mosaic.services.turn.stream import TurnStream, TurnStreamFactory
+from mosaic.services.turn.users import Users
 from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.turn.counters import Counters
 from mosaic.wire.turn.events import (
@@ -35,11 +39,12 @@ from mosaic.wire.turn.events import (
     CloseRelay,
     Event,
     Extend,
+    Move,
     OpenRelay,
     Permit,
 )
+from mosaic.wire.turn.limits import Limits
 from mosaic.wire.turn.peers import PeerPolicy, parse_networks
-from mosaic.wire.turn.requests import Limits
 from mosaic.wire.turn.server import TurnServer
 
 _log = Logger()
@@ -47,11 +52,54 @@ DEFAULT_REALM = "mosaic"
 IDLE_STREAM_S = 120.0
 
 
+RELOADABLE = (
+    "allow_peers",
+    "deny_peers",
+    "allocations_per_credential",
+    "allocations_per_address",
+    "allocations_total",
+    "bytes_per_s_allocation",
+    "bytes_per_s_user",
+    "alternate_server",
+)
+"""Settings that `TurnService.change` takes."""
+
+
+def _with_quotas(limits: Limits, quotas: bool, settings: Turn) -> Limits:
+    if not quotas:
+        return limits
+    return replace(
+        limits,
+        per_credential=settings.allocations_per_credential,
+        per_address=settings.allocations_per_address,
+        total=settings.allocations_total,
+    )
+
+
+def _with_extensions(limits: Limits, plane: RelayPlane, settings: Turn) -> Limits:
+    """What the plane can do, and of that what the operator wants."""
+    abilities: frozenset[str] = getattr(plane, "abilities", frozenset())
+    return replace(
+        limits,
+        dual="dual" in abilities,
+        port_pairs="reserve" in abilities,
+        dont_fragment="df" in abilities,
+        mobility=settings.mobility and "move" in abilities,
+    )
+
+
 class Passwords(Interface):
     """Whoever knows the passwords of TURN usernames."""
 
     def passwords_for(self, username: str, now: float) -> Sequence[str]:
         """Every password that it may have, or none. now: seconds since 1970."""
+
+
+class UserNames(Interface):
+    """Whoever knows which username a USERHASH stands for."""
+
+    def username_of(self, digest: bytes, realm: str) -> str | None:
+        """The username, or None."""
 
 
 @dataclass(slots=True)
@@ -73,6 +121,7 @@ class TurnService(service.Service):
 
     realm: at most 12 bytes, "" for the default; users never see it.
     credentials: asked with the wall clock, since its expiry is of that clock.
+    names: asked for USERHASH; without it the feature is not offered.
     udp: endpoint strings of the datagram listeners.
     clock: the core's and the plane's, never backwards.
 
@@ -88,6 +137,7 @@ class TurnService(service.Service):
         *,
         realm: str = "",
         credentials: Passwords,
+        names: UserNames | None = None,
         udp: tuple[str, ...] = (),
         plane: RelayPlane | None = None,
         limits: Limits | None = None,
@@ -99,24 +149,34 @@ class TurnService(service.Service):
         self._udp = udp
         self._clock = clock
         self._plane = plane or choose_plane(
-            IReactorFDSet(reactor), ports=settings.relay_ports, clock=clock
+            IReactorFDSet(reactor),
+            ports=settings.relay_ports,
+            clock=clock,
+            quarantine_s=settings.port_quarantine_s,
         )
+        self._users = Users()
         self._hosts = RelayHosts(settings.relay_address_v4, settings.relay_address_v6)
-        self._policy = PeerPolicy(parse_networks(settings.allow_peers))
+        self._policy = PeerPolicy(
+            parse_networks(settings.allow_peers), parse_networks(settings.deny_peers)
+        )
         self._counters = TurnCounters()
+        realm = realm or DEFAULT_REALM
+        self._limits = _with_extensions(
+            _with_quotas(limits or Limits(), limits is None, settings),
+            self._plane,
+            settings,
+        )
         self._core = TurnServer(
-            realm=realm or DEFAULT_REALM,
+            realm=realm,
             passwords_for=lambda username, _: credentials.passwords_for(
                 username, wall_clock()
             ),
+            username_of=None
+            if names is None
+            else lambda digest: names.username_of(digest, realm),
             policy=self._policy,
             nonce_key=secrets.token_bytes(32),
-            limits=limits
-            or Limits(
-                per_credential=settings.allocations_per_credential,
-                per_address=settings.allocations_per_address,
-                total=settings.allocations_total,
-            ),
+            limits=self._limits,
             counters=self._counters.core,
         )
         self._streams: set[TurnStream] = set()
@@ -133,9 +193,30 @@ class TurnService(service.Service):
 
     # Life
 
-    def set_allowed_peers(self, networks: Iterable[str]) -> None:
-        """Other special networks may be relayed to from now on (CIDR text)."""
-        self._policy.allow_networks(parse_networks(networks))
+    def change(self, name: str, value: Any) -> None:
+        """Another value for a setting of RELOADABLE, while it runs.
+
+        Peers that are refused from now on lose their permissions; bandwidth
+        limits hold for what is open; quotas for what comes.
+        """
+        settings = structs.replace(self._settings, **{name: value})
+        self._settings = settings
+        match name:
+            case "allow_peers":
+                self._policy.allow_networks(parse_networks(value))
+                self._perform(self._core.enforce_policy(self._clock()))
+            case "deny_peers":
+                self._policy.deny_networks(parse_networks(value))
+                self._perform(self._core.enforce_policy(self._clock()))
+            case "bytes_per_s_allocation":
+                for relay in self._users.relays():
+                    self._plane.limit(relay, value)
+            case "bytes_per_s_user":
+                for user in self._users.numbers():
+                    self._plane.limit_user(user, value)
+            case _:
+                self._limits = _with_quotas(self._limits, True, settings)
+                self._core.set_limits(self._limits)
 
     def privilegedStartService(self) -> None:
         """Open the listeners while low ports may still be bound."""
@@ -204,6 +285,7 @@ class TurnService(service.Service):
             first_message_timeout_s=self._settings.first_message_timeout_s,
             idle_s=IDLE_STREAM_S,
             queue_bytes=self._settings.queue_bytes,
+            queue_s=self._settings.queue_s,
         )
 
     def drop(self, matches: Callable[[str], bool]) -> None:
@@ -258,8 +340,11 @@ class TurnService(service.Service):
                     plane.permit(relay, host, expires_at, own_only=own_only)
                 case Bind(relay, channel, peer, expires_at):
                     plane.bind(relay, channel, peer, expires_at)
+                case Move(relay, five_tuple):
+                    plane.move(relay, five_tuple)
                 case CloseRelay(relay):
                     plane.close(relay)
+                    self._forget_user(self._users.closed(relay))
                     _log.debug("allocation {relay} ended", relay=relay)
         self.counters.allocations = len(self._core)
         self._schedule()
@@ -289,14 +374,35 @@ class TurnService(service.Service):
         if hosts is None:
             raise HostUnavailable(f"no IPv{wanted.family} address")
         bind, advertise = hosts
-        return self._plane.open_relay(
-            wanted.relay,
-            wanted.five_tuple,
-            bind=bind,
-            advertise=advertise,
-            expires_at=wanted.expires_at,
-            even=wanted.even,
-        )
+        username = self._core.made_by(wanted.five_tuple)
+        owner = owner_of(username) or username
+        user, new = self._users.number(owner)
+        if new and self._settings.bytes_per_s_user:
+            self._plane.limit_user(user, self._settings.bytes_per_s_user)
+        # planes without this ability are never asked for it
+        wants = {"reserve": wanted.reserve, "claims": wanted.claims}
+        held = {name: number for name, number in wants.items() if number}
+        try:
+            relayed = self._plane.open_relay(
+                wanted.relay,
+                wanted.five_tuple,
+                bind=bind,
+                advertise=advertise,
+                expires_at=wanted.expires_at,
+                even=wanted.even,
+                bytes_per_s=self._settings.bytes_per_s_allocation,
+                user=user,
+                **held,
+            )
+        except RelayError:
+            self._forget_user(self._users.settle(owner))
+            raise
+        self._users.opened(wanted.relay, owner)
+        return relayed
+
+    def _forget_user(self, user: int | None) -> None:
+        if user is not None:
+            self._plane.limit_user(user, 0.0)
 
     def _schedule(self) -> None:
         """Wake at the core's next deadline; a wake-up too early does no harm."""

@@ -53,8 +53,8 @@ class StreamOwner(Interface):
 class TurnStream(Protocol):
     """Cuts what arrives into messages and joins what leaves into few writes.
 
-    The queue out is bounded in bytes: past that, whole frames are dropped,
-    oldest first, and counted. A client has an absolute time for its first
+    The queue out is bounded in bytes and in age: past that, whole frames are
+    dropped, oldest first, and counted. A client has an absolute time for its first
     message; one without an allocation is let go when it falls silent.
     """
 
@@ -69,6 +69,7 @@ class TurnStream(Protocol):
         first_message_timeout_s: float,
         idle_s: float,
         queue_bytes: int,
+        queue_s: float,
     ) -> None:
         self._owner = owner
         self._reactor = reactor
@@ -76,8 +77,9 @@ class TurnStream(Protocol):
         self._first_message_timeout_s = first_message_timeout_s
         self._idle_s = idle_s
         self._queue_limit = queue_bytes
+        self._queue_s = queue_s
         self._splitter = StreamSplitter()
-        self._queue: deque[bytes] = deque()
+        self._queue: deque[tuple[float, bytes]] = deque()
         self._queued_bytes = 0
         self._paused = False
         self._open = False
@@ -137,18 +139,28 @@ class TurnStream(Protocol):
         """Queue one whole frame; it leaves with the others of this wake-up."""
         if not self._open:
             return
-        self._queue.append(frame)
+        now = self._reactor.seconds()
+        self._queue.append((now, frame))
         self._queued_bytes += len(frame)
         while self._queued_bytes > self._queue_limit and len(self._queue) > 1:
-            self._queued_bytes -= len(self._queue.popleft())
-            self._owner.counters.stream_frames_dropped += 1
-        if self._flush is None and not self._paused:
+            self._drop_oldest()
+        if self._paused:
+            self._drop_older_than(now - self._queue_s)
+        elif self._flush is None:
             self._flush = self._reactor.callLater(0, self._write)
+
+    def _drop_older_than(self, queued_at: float) -> None:
+        while self._queue and self._queue[0][0] < queued_at:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        self._queued_bytes -= len(self._queue.popleft()[1])
+        self._owner.counters.stream_frames_dropped += 1
 
     def _write(self) -> None:
         self._flush = None
         if self._queue and self._open and not self._paused:
-            joined = b"".join(self._queue)
+            joined = b"".join(frame for _, frame in self._queue)
             self._queue.clear()
             self._queued_bytes = 0
             self.transport.write(joined)
@@ -160,6 +172,7 @@ class TurnStream(Protocol):
     def resumeProducing(self) -> None:
         """The transport has room again."""
         self._paused = False
+        self._drop_older_than(self._reactor.seconds() - self._queue_s)
         self._write()
 
     def stopProducing(self) -> None:
@@ -207,6 +220,7 @@ class TurnStreamFactory(ServerFactory):
         first_message_timeout_s: float,
         idle_s: float,
         queue_bytes: int,
+        queue_s: float,
     ) -> None:
         self._owner = owner
         self._reactor = reactor
@@ -214,6 +228,7 @@ class TurnStreamFactory(ServerFactory):
         self._first_message_timeout_s = first_message_timeout_s
         self._idle_s = idle_s
         self._queue_bytes = queue_bytes
+        self._queue_s = queue_s
 
     def buildProtocol(self, addr: IAddress | None) -> TurnStream:
         """One client's connection."""
@@ -224,4 +239,5 @@ class TurnStreamFactory(ServerFactory):
             first_message_timeout_s=self._first_message_timeout_s,
             idle_s=self._idle_s,
             queue_bytes=self._queue_bytes,
+            queue_s=self._queue_s,
         )

@@ -126,13 +126,63 @@ def _unpack_codes(value: bytes, _transaction: bytes) -> tuple[int, ...]:
     )
 
 
-MAPPED_ADDRESS: Attribute[Address] = Attribute(
-    0x0001,
-    "MAPPED-ADDRESS",
-    "8489 14.1",
-    lambda value, _: pack_plain(value),
-    lambda value, _: unpack_plain(value),
-)
+@dataclass(frozen=True, slots=True)
+class PasswordAlgorithm:
+    """One entry of PASSWORD-ALGORITHM(S): its number and parameters."""
+
+    number: int
+    parameters: bytes = b""
+
+
+MD5 = PasswordAlgorithm(1)
+SHA256 = PasswordAlgorithm(2)
+
+
+def _pack_algorithms(value: tuple[PasswordAlgorithm, ...], _tid: bytes) -> bytes:
+    return b"".join(
+        entry.number.to_bytes(2, "big")
+        + len(entry.parameters).to_bytes(2, "big")
+        + entry.parameters
+        + bytes(-len(entry.parameters) % 4)
+        for entry in value
+    )
+
+
+def _unpack_algorithms(value: bytes, _tid: bytes) -> tuple[PasswordAlgorithm, ...]:
+    found = []
+    at = 0
+    while at < len(value):
+        size = int.from_bytes(value[at + 2 : at + 4], "big")
+        parameters = value[at + 4 : at + 4 + size]
+        if at + 4 > len(value) or len(parameters) != size:
+            raise MalformedAttribute("PASSWORD-ALGORITHMS", "runs over the end")
+        number = int.from_bytes(value[at : at + 2], "big")
+        found.append(PasswordAlgorithm(number, parameters))
+        at += 4 + (size + 3 & ~3)
+    if not found:
+        raise MalformedAttribute("PASSWORD-ALGORITHMS", "names none")
+    return tuple(found)
+
+
+def _unpack_algorithm(value: bytes, transaction: bytes) -> PasswordAlgorithm:
+    found = _unpack_algorithms(value, transaction)
+    if len(found) != 1:
+        raise MalformedAttribute("PASSWORD-ALGORITHM", "names several")
+    return found[0]
+
+
+def plain_row(code: int, name: str, section: str) -> Attribute[Address]:
+    """A row of one plain transport address."""
+    return Attribute(
+        code,
+        name,
+        section,
+        lambda value, _: pack_plain(value),
+        lambda value, _: unpack_plain(value),
+    )
+
+
+MAPPED_ADDRESS = plain_row(0x0001, "MAPPED-ADDRESS", "8489 14.1")
 USERNAME = text_row(0x0006, "USERNAME", "8489 14.3", 513)
 MESSAGE_INTEGRITY = bytes_row(0x0008, "MESSAGE-INTEGRITY", "8489 14.5", range(20, 21))
 ERROR_CODE: Attribute[ErrorCode] = Attribute(
@@ -147,10 +197,26 @@ MESSAGE_INTEGRITY_SHA256 = bytes_row(
     0x001C, "MESSAGE-INTEGRITY-SHA256", "8489 14.6", range(16, 33, 4)
 )
 USERHASH = bytes_row(0x001E, "USERHASH", "8489 14.4", range(32, 33))
+PASSWORD_ALGORITHM: Attribute[PasswordAlgorithm] = Attribute(
+    0x001D,
+    "PASSWORD-ALGORITHM",
+    "8489 14.12",
+    lambda value, transaction: _pack_algorithms((value,), transaction),
+    _unpack_algorithm,
+)
+PASSWORD_ALGORITHMS: Attribute[tuple[PasswordAlgorithm, ...]] = Attribute(
+    0x8002,
+    "PASSWORD-ALGORITHMS",
+    "8489 14.11",
+    _pack_algorithms,
+    _unpack_algorithms,
+)
 XOR_MAPPED_ADDRESS = xor_row(0x0020, "XOR-MAPPED-ADDRESS", "8489 14.2")
 PRIORITY = number_row(0x0024, "PRIORITY", "8445 16.1", 4)
 USE_CANDIDATE = bytes_row(0x0025, "USE-CANDIDATE", "8445 16.1", range(1))
 SOFTWARE = text_row(0x8022, "SOFTWARE", "8489 14.14", 763)
+ALTERNATE_DOMAIN = text_row(0x8003, "ALTERNATE-DOMAIN", "8489 14.16", 255)
+ALTERNATE_SERVER = plain_row(0x8023, "ALTERNATE-SERVER", "8489 14.15")
 FINGERPRINT = number_row(0x8028, "FINGERPRINT", "8489 14.7", 4)
 ICE_CONTROLLED = number_row(0x8029, "ICE-CONTROLLED", "8445 16.1", 8)
 ICE_CONTROLLING = number_row(0x802A, "ICE-CONTROLLING", "8445 16.1", 8)
@@ -166,11 +232,12 @@ UNDERSTOOD = frozenset(
         REALM,
         NONCE,
         MESSAGE_INTEGRITY_SHA256,
+        PASSWORD_ALGORITHM,
+        USERHASH,
         XOR_MAPPED_ADDRESS,
     )
 )
 """Comprehension-required codes that our server understands in any request.
 
-ICE's belong to checks between peers, and USERHASH waits for the rest of
-RFC 8489 section 9.2: a request with either is refused with 420.
+ICE's belong to checks between peers: a request with them is refused with 420.
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import zlib
 from collections.abc import Iterable
@@ -35,7 +34,7 @@ class Class(IntEnum):
 
 
 class Method(IntEnum):
-    """Methods of RFC 8489 and RFC 8656 section 17."""
+    """Methods of RFC 8489, RFC 8656 section 17 and RFC 6062 section 6.1."""
 
     BINDING = 0x001
     ALLOCATE = 0x003
@@ -44,6 +43,9 @@ class Method(IntEnum):
     DATA = 0x007
     CREATE_PERMISSION = 0x008
     CHANNEL_BIND = 0x009
+    CONNECT = 0x00A
+    CONNECTION_BIND = 0x00B
+    CONNECTION_ATTEMPT = 0x00C
 
 
 def message_type(method: int, cls: int) -> int:
@@ -228,23 +230,3 @@ def encode(
 def _append(body: bytearray, code: int, value: bytes) -> None:
     body += code.to_bytes(2, "big") + len(value).to_bytes(2, "big") + value
     body += bytes(-len(value) % 4)
-
-
-def long_term_key(username: str, realm: str, password: str) -> bytes:
-    """The key of long-term credentials, MD5 (section 9.2.2).
-
-    All three are taken as they are: ours are ASCII, which OpaqueString
-    (RFC 8265) leaves alone.
-    """
-    text = f"{username}:{realm}:{password}".encode()
-    return hashlib.md5(text, usedforsecurity=False).digest()
-
-
-def long_term_key_sha256(username: str, realm: str, password: str) -> bytes:
-    """The key of long-term credentials with PASSWORD-ALGORITHM SHA-256."""
-    return hashlib.sha256(f"{username}:{realm}:{password}".encode()).digest()
-
-
-def user_hash(username: str, realm: str) -> bytes:
-    """The value of USERHASH (section 14.4)."""
-    return hashlib.sha256(f"{username}:{realm}".encode()).digest()

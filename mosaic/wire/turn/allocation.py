@@ -5,14 +5,32 @@ from __future__ import annotations
 from mosaic.wire.stun.address import Address, FiveTuple
 
 
-class Allocation:
-    """One client's relayed address, its permissions and channels.
+class Half:
+    """One relayed address of an allocation; a dual allocation has two.
 
     relay: its number in commands to the data plane.
     relayed: None while the socket is being opened.
+    failure: why there is none: 440 or 508.
+    """
+
+    __slots__ = ("failure", "family", "relay", "relayed")
+
+    def __init__(self, relay: int, family: int) -> None:
+        self.relay = relay
+        self.family = family
+        self.relayed: Address | None = None
+        self.failure = 0
+
+
+class Allocation:
+    """One client's relayed addresses, its permissions and channels.
+
     username: who made it; nobody else may change it (441).
     transaction: of the Allocate, so that its retransmission is known.
     queued_at: its place in the queue of deadlines.
+    tcp: peers are reached over TCP (RFC 6062).
+    token: of the port that was reserved with it, or empty.
+    tickets: by which it may move (RFC 8016), the last one given first.
     The data plane keeps its own copy of what it needs for packets; this one
     answers the questions of requests.
     """
@@ -22,37 +40,70 @@ class Allocation:
         "_numbers",
         "_permissions",
         "expires_at",
-        "family",
         "five_tuple",
+        "halves",
         "lifetime_s",
         "queued_at",
-        "relay",
-        "relayed",
+        "tcp",
+        "tickets",
+        "token",
         "transaction",
         "username",
     )
 
     def __init__(
         self,
-        relay: int,
+        halves: tuple[Half, ...],
         five_tuple: FiveTuple,
         username: str,
         transaction: bytes,
-        family: int,
         lifetime_s: int,
+        *,
+        tcp: bool = False,
     ) -> None:
-        self.relay = relay
+        self.halves = halves
         self.five_tuple = five_tuple
         self.username = username
         self.transaction = transaction
-        self.family = family
         self.lifetime_s = lifetime_s
+        self.tcp = tcp
         self.expires_at = 0.0
         self.queued_at = 0.0
-        self.relayed: Address | None = None
+        self.token = b""
+        self.tickets: tuple[bytes, ...] = ()
         self._permissions: dict[str, float] | None = None
         self._channels: dict[int, tuple[Address, float]] | None = None
         self._numbers: dict[Address, int] | None = None
+
+    @property
+    def relay(self) -> int:
+        """The first half's number: the allocation's in logs and lists."""
+        return self.halves[0].relay
+
+    @property
+    def relayed(self) -> Address | None:
+        """The first relayed address that is open; None while none is."""
+        return next((half.relayed for half in self.halves if half.relayed), None)
+
+    @property
+    def opening(self) -> bool:
+        """Whether a half still waits for its socket."""
+        return any(not half.relayed and not half.failure for half in self.halves)
+
+    def open_halves(self) -> list[Half]:
+        """Those that have a relayed address."""
+        return [half for half in self.halves if half.relayed]
+
+    def half_for(self, family: int) -> Half | None:
+        """The open half of a family."""
+        for half in self.halves:
+            if half.family == family and half.relayed:
+                return half
+        return None
+
+    def give_up(self, family: int) -> None:
+        """One family of a dual allocation has ended."""
+        self.halves = tuple(half for half in self.halves if half.family != family)
 
     def permit(self, host: str, expires_at: float, now: float, limit: int) -> bool:
         """Remember a permission; False if there are too many live ones."""
@@ -98,3 +149,11 @@ class Allocation:
             self._channels, self._numbers = {}, {}
         self._channels[channel] = (peer, expires_at)
         self._numbers[peer] = channel
+
+    def permissions(self) -> list[tuple[str, float]]:
+        """Every host that has a permission and its end, dead ones too."""
+        return list((self._permissions or {}).items())
+
+    def channels(self) -> list[tuple[int, Address]]:
+        """Every binding, dead ones too."""
+        return [(n, peer) for n, (peer, _) in (self._channels or {}).items()]

@@ -23,13 +23,22 @@ class Answer:
 class OpenRelay:
     """Open a relay socket of a family (4 or 6), then call `relay_opened` or
     `relay_refused` with its number. Numbers are never used again.
-    even: the port must be even (EVEN-PORT)."""
+
+    A client with two families has two relays with one five-tuple.
+    even: the port must be even (EVEN-PORT). reserve: the next higher port is
+    held under this number, until a relay claims it or it is closed; 0 for
+    none. claims: the number of a held port that this relay gets.
+    tcp: a listener for connections of peers (RFC 6062), not a UDP socket.
+    """
 
     relay: int
     five_tuple: FiveTuple
     family: int
     expires_at: float
     even: bool
+    reserve: int = 0
+    claims: int = 0
+    tcp: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +73,55 @@ class Bind:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """The client is reached over another five-tuple from now on (RFC 8016)."""
+
+    relay: int
+    five_tuple: FiveTuple
+
+
+@dataclass(frozen=True, slots=True)
 class CloseRelay:
-    """The allocation is gone."""
+    """The allocation, or the port that was held, is gone."""
 
     relay: int
 
 
-Event = Answer | OpenRelay | Extend | Permit | Bind | CloseRelay
+@dataclass(frozen=True, slots=True)
+class ConnectPeer:
+    """Connect to a peer from the relayed address (RFC 6062 section 5.2), then
+    call `peer_connected` or `peer_failed` with the connection's number."""
+
+    relay: int
+    connection: int
+    peer: Address
+
+
+@dataclass(frozen=True, slots=True)
+class JoinPeer:
+    """The client's stream over this five-tuple and the peer's connection are
+    one from now on: after the answers before it, bytes and nothing else."""
+
+    connection: int
+    five_tuple: FiveTuple
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePeer:
+    """Close a connection to a peer, and the client's stream if it is joined."""
+
+    connection: int
+
+
+Event = (
+    Answer
+    | OpenRelay
+    | Extend
+    | Permit
+    | Bind
+    | Move
+    | CloseRelay
+    | ConnectPeer
+    | JoinPeer
+    | ClosePeer
+)

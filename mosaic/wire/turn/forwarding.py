@@ -7,18 +7,30 @@ The native plane does the same in C; this is what its twin runs.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mosaic.wire.stun.address import MAGIC_COOKIE, Address, FiveTuple, pack_xor
+from mosaic.wire.stun.attributes import Attribute
 from mosaic.wire.stun.errors import MalformedAttribute, MalformedMessage
-from mosaic.wire.stun.message import Class, Method, message_type, parse
-from mosaic.wire.turn.attributes import DATA, TURN_UNDERSTOOD, XOR_PEER_ADDRESS
+from mosaic.wire.stun.message import Class, Method, encode, message_type, parse
+from mosaic.wire.turn.attributes import (
+    DATA,
+    DONT_FRAGMENT,
+    ICMP,
+    TURN_UNDERSTOOD,
+    XOR_PEER_ADDRESS,
+    Icmp,
+)
 from mosaic.wire.turn.channel import decode_channel_data
 
 SEND_TYPE = message_type(Method.SEND, Class.INDICATION).to_bytes(2, "big")
 _DATA_TYPE = message_type(Method.DATA, Class.INDICATION).to_bytes(2, "big")
 _COOKIE = MAGIC_COOKIE.to_bytes(4, "big")
 _KEEP_DEAD = 64
+_ICMP_V4 = (3, 11)
+"""Destination unreachable (with "fragmentation needed") and time exceeded."""
+_ICMP_V6 = (1, 2, 3)
+"""Destination unreachable, packet too big, time exceeded."""
 
 
 class Permission:
@@ -44,11 +56,13 @@ class Channel:
 
 
 class Outbound(NamedTuple):
-    """A payload for a peer. own_only: only if it is a relayed address of ours."""
+    """A payload for a peer. own_only: only if it is a relayed address of ours.
+    dont_fragment: the datagram wants the DF bit (RFC 8656 section 11.2)."""
 
     peer: Address
     payload: bytes | memoryview
     own_only: bool
+    dont_fragment: bool = False
 
 
 class Route:
@@ -78,6 +92,11 @@ class Route:
         self._permissions: dict[str, Permission] = {}
         self._channels: dict[int, Channel] = {}
         self._numbers: dict[Address, Channel] = {}
+
+    def move(self, five_tuple: FiveTuple) -> None:
+        """The client is elsewhere now (RFC 8016)."""
+        self.five_tuple = five_tuple
+        self.stream = five_tuple.transport != "udp"
 
     def permit(self, host: str, expires_at: float, own_only: bool, now: float) -> None:
         """Install or refresh a permission. Channels share it."""
@@ -135,7 +154,8 @@ class Route:
         permission = self._permissions.get(peer.host)
         if permission is None or permission.expires_at <= now:
             return None
-        return Outbound(peer, payload, permission.own_only)
+        whole = any(code == DONT_FRAGMENT.code for code, _ in message.attributes)
+        return Outbound(peer, payload, permission.own_only, whole)
 
     def from_peer(
         self, peer: Address, payload: bytes | memoryview, now: float, *, own: bool
@@ -159,6 +179,28 @@ class Route:
         size = len(payload)
         pad = bytes(-size % 4) if self.stream else b""
         return b"".join((channel.head, size.to_bytes(2, "big"), payload, pad))
+
+    def from_icmp(
+        self, peer: Address, icmp_type: int, code: int, data: bytes, now: float
+    ) -> bytes | None:
+        """The frame that tells the client of an ICMP error (section 11.5).
+
+        peer: where the datagram that met it was sent. data: 4 bytes, the rest
+        of the ICMP header. None for types that are of no use to a client, and
+        for peers without a permission.
+        """
+        if icmp_type not in (_ICMP_V6 if peer.family == 6 else _ICMP_V4):
+            return None
+        permission = self._permissions.get(peer.host)
+        if permission is None or permission.expires_at <= now or self.expires_at <= now:
+            return None
+        self._indications += 1
+        rows: list[tuple[Attribute[Any], Any]] = [
+            (XOR_PEER_ADDRESS, peer),
+            (ICMP, Icmp(icmp_type, code, data)),
+        ]
+        transaction = (self.relay << 48 | self._indications).to_bytes(12, "big")
+        return encode(Method.DATA, Class.INDICATION, transaction, rows)
 
     def _indication(self, peer: Address, payload: bytes | memoryview) -> bytes | None:
         """A Data indication (section 11.3)."""

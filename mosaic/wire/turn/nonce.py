@@ -1,8 +1,22 @@
-"""Nonces that need no memory (RFC 8489 section 9.2.4), and short ones.
+"""Nonces that need no memory (RFC 8489 section 9.2.4), short ones and long ones.
 
-A nonce is the minute it was made in and an HMAC of that and the client's host.
-It is short because an answer to a stranger may be at most twice the request:
-the smallest Allocate has 28 bytes, so 20 are left for realm and nonce together.
+A nonce is the minute it was made in and an HMAC of that, of the client's
+transport address and of what was offered with it. Both kinds carry the same
+proof; a long one begins with the nonce cookie and the security features
+(section 9.2), so that nobody between us and a client can take the offer of
+better algorithms out of an answer (bid-down) without the client or us noticing.
+
+**Why there are short ones.** An answer to a stranger over UDP may be at most
+twice the request, or we would amplify floods. The smallest Allocate has 28
+bytes: 20 are left for realm and nonce together, and an offer (13 bytes of
+cookie and 12 of PASSWORD-ALGORITHMS) does not fit. So the offer is made where
+it fits: over streams, and to requests of about 42 bytes or more, for which a
+hint of any kind is enough (SOFTWARE, PADDING, PASSWORD-ALGORITHMS, or the
+client's own credentials, whose answers always have room). A smaller request
+gets the challenge of RFC 5389: MD5 key, SHA-1 integrity. A client that knows
+RFC 8489 and wants more must ask with a larger request. Somebody on the path
+may make the first request look small; what that buys is an HMAC-SHA-1 under a
+key of a machine-made random password, which is no way in.
 """
 
 from __future__ import annotations
@@ -10,9 +24,25 @@ from __future__ import annotations
 import base64
 import hmac
 
+from mosaic.wire.stun.address import Address
+
 MAX_REALM_BYTES = 12
+NONCE_COOKIE = "obMatJos2"
+PASSWORD_ALGORITHMS_BIT = 1 << 23
+ANONYMITY_BIT = 1 << 22
 _SLOT_S = 64.0
 _SLOTS = 1 << 16
+
+
+def features_of(nonce: str) -> int:
+    """The 24 security feature bits of a nonce; 0 without the cookie."""
+    if not nonce.startswith(NONCE_COOKIE):
+        return 0
+    try:
+        bits = base64.b64decode(nonce[len(NONCE_COOKIE) :][:4], validate=True)
+    except ValueError:
+        return 0
+    return int.from_bytes(bits, "big") if len(bits) == 3 else 0
 
 
 class Nonces:
@@ -33,21 +63,31 @@ class Nonces:
         self._proof_bytes = 7 if size <= 8 else 4
         self._slots = max(1, int(lifetime_s / _SLOT_S))
 
-    def make(self, host: str, now: float) -> str:
-        """A nonce for a client at this host: 12 or 8 characters."""
-        return self._text(int(now / _SLOT_S) % _SLOTS, host)
+    def make(self, client: Address, now: float, features: int = 0) -> str:
+        """A nonce for this client: 8 or 12 characters, 13 more with features.
 
-    def fresh(self, nonce: str, host: str, now: float) -> bool:
-        """Whether we made it for this host, and not too long ago."""
+        features: the security feature bits of what is offered with it.
+        """
+        return self._text(int(now / _SLOT_S) % _SLOTS, client, features)
+
+    def fresh(self, nonce: str, client: Address, now: float) -> bool:
+        """Whether we made it for this client, and not too long ago."""
+        features = features_of(nonce)
+        proof = nonce[len(NONCE_COOKIE) + 4 :] if features else nonce
         try:
-            slot = int.from_bytes(base64.b64decode(nonce, validate=True)[:2], "big")
+            slot = int.from_bytes(base64.b64decode(proof, validate=True)[:2], "big")
         except ValueError:
             return False
         age = (int(now / _SLOT_S) - slot) % _SLOTS
-        made = self._text(slot, host)
+        made = self._text(slot, client, features)
         return hmac.compare_digest(made.encode(), nonce.encode()) and age <= self._slots
 
-    def _text(self, slot: int, host: str) -> str:
+    def _text(self, slot: int, client: Address, features: int) -> str:
         stamp = slot.to_bytes(2, "big")
-        proof = hmac.digest(self._key, stamp + host.encode(), "sha256")
-        return base64.b64encode(stamp + proof[: self._proof_bytes]).decode()
+        bits = features.to_bytes(3, "big")
+        bound = b"%s%s%d %s" % (stamp, bits, client.port, client.host.encode())
+        proof = hmac.digest(self._key, bound, "sha256")[: self._proof_bytes]
+        text = base64.b64encode(stamp + proof).decode()
+        if not features:
+            return text
+        return NONCE_COOKIE + base64.b64encode(bits).decode() + text

@@ -89,17 +89,26 @@ def _special_v4(address: IPv4Address) -> str | None:
     return None
 
 
+def _address(host: str) -> IPv4Address | IPv6Address:
+    bare = host.partition("%")[0]
+    return IPv6Address(bare) if ":" in bare else IPv4Address(bare)
+
+
 class PeerPolicy:
     """Refuses special addresses and our own, but for what an operator allows.
 
-    allow: networks that may be reached although they are special. Nothing
+    allow: networks that may be reached although they are special. deny:
+    networks that may not be reached, whatever `allow` says. Nothing
     makes our own listening addresses reachable: a relay that talks to itself
     is an amplifier. Our own *relayed* addresses are not asked about here; the
     server lets them through before (two relay-only members must meet).
     """
 
-    def __init__(self, allow: Iterable[Network] = ()) -> None:
+    def __init__(
+        self, allow: Iterable[Network] = (), deny: Iterable[Network] = ()
+    ) -> None:
         self._allow = tuple(allow)
+        self._deny = tuple(deny)
         self._listening: set[Address] = set()
         self._wildcards: set[tuple[int, int]] = set()
         self._ours: set[str] = set()
@@ -138,11 +147,24 @@ class PeerPolicy:
     def allow_networks(self, allow: Iterable[Network]) -> None:
         """Allow these special networks in place of those before."""
         self._allow = tuple(allow)
+        self._cache.clear()
+
+    def deny_networks(self, deny: Iterable[Network]) -> None:
+        """Refuse these networks in place of those before."""
+        self._deny = tuple(deny)
+        self._cache.clear()
+
+    def _denied(self, host: str) -> bool:
+        address = _address(host)
+        if isinstance(address, IPv6Address) and address in _NAT64:
+            embedded = IPv4Address(int(address) & 0xFFFFFFFF)
+            if any(embedded in network for network in self._deny):
+                return True
+        return any(address in network for network in self._deny)
 
     def allowed(self, host: str) -> bool:
         """Whether an operator named a network that holds this address."""
-        bare = host.partition("%")[0]
-        address = IPv6Address(bare) if ":" in bare else IPv4Address(bare)
+        address = _address(host)
         return any(address in network for network in self._allow)
 
     def refusal(self, peer: Address) -> str | None:
@@ -156,6 +178,8 @@ class PeerPolicy:
         return self._cache[peer.host]
 
     def _judge(self, host: str) -> str | None:
+        if self._denied(host):
+            return "denied here"
         if self.allowed(host):
             return None
         return special(host) or ("our own address" if host in self._ours else None)

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from mosaic.wire.stun import attributes as stun
+from mosaic.wire.stun.address import Address
+from mosaic.wire.stun.attributes import Attribute
+
+Attributes = list[tuple[Attribute[Any], Any]]
+
 
 class Refusal(Exception):
     """An error answer: its code, and a reason for people."""
 
     code = 500
+
+    def attributes(self) -> Attributes:
+        """What else the answer holds."""
+        return []
 
 
 class BadRequest(Refusal):
@@ -75,7 +87,47 @@ class InsufficientCapacity(Refusal):
     code = 508
 
 
+class TryAlternate(Refusal):
+    """Another server is meant to take new allocations (RFC 8489 section 10)."""
+
+    code = 300
+
+    def __init__(self, alternate: Address) -> None:
+        super().__init__("try another server")
+        self.alternate = alternate
+
+    def attributes(self) -> Attributes:
+        """ALTERNATE-SERVER."""
+        return [(stun.ALTERNATE_SERVER, self.alternate)]
+
+
+class MobilityForbidden(Refusal):
+    """Allocations do not move here (RFC 8016)."""
+
+    code = 405
+
+
+class ConnectionAlreadyExists(Refusal):
+    """There is a connection to this peer, or soon will be (RFC 6062)."""
+
+    code = 446
+
+
+class ConnectionFailed(Refusal):
+    """The peer did not take the connection, or not in time (RFC 6062)."""
+
+    code = 447
+
+
 class UnknownAttribute(Refusal):
-    """A comprehension-required attribute that we do not know."""
+    """Comprehension-required attributes that we do not know."""
 
     code = 420
+
+    def __init__(self, *codes: int) -> None:
+        super().__init__("unknown attribute")
+        self.codes = codes
+
+    def attributes(self) -> Attributes:
+        """UNKNOWN-ATTRIBUTES."""
+        return [(stun.UNKNOWN_ATTRIBUTES, self.codes)]

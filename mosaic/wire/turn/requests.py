@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import heapq
-from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from mosaic.wire.stun import attributes as stun
 from mosaic.wire.stun.address import Address, FiveTuple
-from mosaic.wire.stun.attributes import Attribute, ErrorCode
-from mosaic.wire.stun.message import Class, Message, encode
+from mosaic.wire.stun.attributes import Attribute
 from mosaic.wire.turn import attributes as turn
-from mosaic.wire.turn.allocation import Allocation
-from mosaic.wire.turn.budget import prefix_of
-from mosaic.wire.turn.channel import CHANNELS
+from mosaic.wire.turn.allocation import Allocation, Half
 from mosaic.wire.turn.counters import Counters
 from mosaic.wire.turn.events import (
     Answer,
@@ -23,96 +18,32 @@ from mosaic.wire.turn.events import (
     CloseRelay,
     Event,
     Extend,
+    Move,
     OpenRelay,
     Permit,
 )
+from mosaic.wire.turn.limits import Limits
 from mosaic.wire.turn.peers import PeerPolicy
+from mosaic.wire.turn.quotas import Quotas
 from mosaic.wire.turn.refusals import (
     AddressFamilyNotSupported,
     AllocationMismatch,
-    AllocationQuotaReached,
     BadRequest,
     Forbidden,
     InsufficientCapacity,
+    MobilityForbidden,
     PeerFamilyMismatch,
-    Refusal,
-    UnsupportedTransport,
+    TryAlternate,
     WrongCredentials,
 )
+from mosaic.wire.turn.request import Request
+from mosaic.wire.turn.reservations import Reservation, Reservations
+from mosaic.wire.turn.tickets import Tickets
+from mosaic.wire.turn.wanted import Wanted, granted_lifetime, read_allocate
 
-DEFAULT_LIFETIME_S = 600
-MAX_LIFETIME_S = 3600
+STREAMS = ("tcp", "tls")
 PERMISSION_S = 300.0
 CHANNEL_S = 600.0
-_UDP = 17
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What one client, and all together, may hold.
-
-    channels: RFC 8656's. Clients of RFC 5766 may pick 0x4000-0x7FFF.
-    """
-
-    per_credential: int = 10
-    per_address: int = 200
-    total: int = 8000
-    permissions: int = 512
-    channels: range = CHANNELS
-    nonce_s: float = 3600.0
-    stranger_answers_per_s: float = 1000.0
-    stranger_burst: float = 4000.0
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request whose integrity holds, and the key that signs the answer."""
-
-    message: Message
-    five_tuple: FiveTuple
-    now: float
-    username: str
-    key: bytes
-
-    def success(self, attributes: Iterable[tuple[Attribute[Any], Any]] = ()) -> Answer:
-        """A signed success response."""
-        return self._answer(Class.SUCCESS, attributes)
-
-    def error(
-        self,
-        refusal: Refusal,
-        attributes: Iterable[tuple[Attribute[Any], Any]] = (),
-    ) -> Answer:
-        """A signed error response."""
-        code = ErrorCode(refusal.code, str(refusal))
-        return self._answer(Class.ERROR, [(stun.ERROR_CODE, code), *attributes])
-
-    def _answer(
-        self, cls: Class, attributes: Iterable[tuple[Attribute[Any], Any]]
-    ) -> Answer:
-        message = self.message
-        data = encode(
-            message.method,
-            cls,
-            message.transaction,
-            attributes,
-            key=self.key,
-            digest=message.digest or "sha1",
-            fingerprint=message.fingerprint,
-        )
-        return Answer(self.five_tuple, data)
-
-
-def granted_lifetime(requested: int | None) -> int:
-    """Seconds that an allocation gets (RFC 8656 section 7.2)."""
-    if requested is None:
-        return DEFAULT_LIFETIME_S
-    return max(DEFAULT_LIFETIME_S, min(requested, MAX_LIFETIME_S))
-
-
-def quota_host(host: str) -> str:
-    """What counts as one address: an IPv4 address, or an IPv6 /56."""
-    return prefix_of(host) if ":" in host else host
 
 
 class Allocations:
@@ -122,16 +53,21 @@ class Allocations:
     Refusal or MalformedAttribute.
     """
 
-    def __init__(self, policy: PeerPolicy, limits: Limits, counters: Counters) -> None:
+    def __init__(
+        self, policy: PeerPolicy, limits: Limits, counters: Counters, key: bytes
+    ) -> None:
         self._counters = counters
         self._last_relay = 0
         self._policy = policy
         self._limits = limits
+        self._reservations = Reservations(key)
+        self._tickets = Tickets(key)
         self._by_tuple: dict[FiveTuple, Allocation] = {}
+        self._by_relay: dict[int, Allocation] = {}
         self._opening: dict[int, tuple[Request, Allocation]] = {}
+        self._reserving: dict[int, int] = {}
         self._relayed: set[Address] = set()
-        self._per_credential: Counter[str] = Counter()
-        self._per_host: Counter[str] = Counter()
+        self._quotas = Quotas()
         self._deadlines: list[tuple[float, int, Allocation]] = []
 
     def __len__(self) -> int:
@@ -139,6 +75,11 @@ class Allocations:
 
     def __contains__(self, five_tuple: FiveTuple) -> bool:
         return five_tuple in self._by_tuple
+
+    def _number(self) -> int:
+        """The next relay number: never used before."""
+        self._last_relay += 1
+        return self._last_relay
 
     # Allocate (section 7)
 
@@ -150,57 +91,76 @@ class Allocations:
             # 7.2: 437 if the five-tuple is in use, but for a retransmission.
             if held.transaction != message.transaction:
                 raise AllocationMismatch("this five-tuple has an allocation")
-            if held.relayed is None:
+            if held.opening:
                 return []
             return [self._allocated(request, held)]
-        transport = message.first(turn.REQUESTED_TRANSPORT)
-        if transport is None:
-            raise BadRequest("no REQUESTED-TRANSPORT")
-        if transport != _UDP:
-            raise UnsupportedTransport("only UDP")
-        family = message.first(turn.REQUESTED_ADDRESS_FAMILY)
-        if family == 0:
-            raise AddressFamilyNotSupported("unknown address family")
-        even = message.first(turn.EVEN_PORT)
-        if even is not None and even & 0x80:
-            raise InsufficientCapacity("no pairs of ports are reserved here")
-        lifetime_s = granted_lifetime(message.first(turn.LIFETIME))
-        self._check_quotas(request)
-        self._last_relay += 1
+        stream = five_tuple.transport in STREAMS
+        wanted = read_allocate(message, self._limits, stream=stream)
+        reserved = self._reserved(wanted, request)
+        self._redirect(five_tuple)
+        if reserved is None:
+            self._check_quotas(request)
+        families = wanted.families if reserved is None else (reserved.family,)
         allocation = Allocation(
-            self._last_relay,
+            tuple(Half(self._number(), family) for family in families),
             five_tuple,
             request.username,
             message.transaction,
-            family or 4,
-            lifetime_s,
+            wanted.lifetime_s,
+            tcp=wanted.tcp,
         )
         self._add(allocation, request)
+        if wanted.mobile:
+            self._tickets.give(allocation)
+        reserve = self._number() if wanted.reserve else 0
+        if reserved is not None:
+            self._reservations.claim(reserved)
+            self._quotas.refund(reserved.username, reserved.host)
+        if reserve:
+            self._reserving[allocation.relay] = reserve
         return [
             OpenRelay(
-                allocation.relay,
+                half.relay,
                 five_tuple,
-                allocation.family,
+                half.family,
                 allocation.expires_at,
-                even is not None,
+                wanted.even,
+                reserve,
+                0 if reserved is None else reserved.number,
+                wanted.tcp,
             )
+            for half in allocation.halves
         ]
+
+    def _reserved(self, wanted: Wanted, request: Request) -> Reservation | None:
+        """The port that a RESERVATION-TOKEN names; 508 if there is none."""
+        if not wanted.token:
+            return None
+        find = self._reservations.find
+        reserved = find(wanted.token, request.username, request.now)
+        if reserved is None:
+            raise InsufficientCapacity("no port is reserved by this token")
+        return reserved
+
+    def _redirect(self, five_tuple: FiveTuple) -> None:
+        """300 while new clients are sent elsewhere (RFC 8489 section 10): to a
+        server of the family that the client uses."""
+        for alternate in self._limits.alternates:
+            if alternate.family == five_tuple.client.family:
+                raise TryAlternate(alternate)
 
     def _check_quotas(self, request: Request) -> None:
         if len(self._by_tuple) >= self._limits.total:
             raise InsufficientCapacity("no more allocations")
-        if self._per_credential[request.username] >= self._limits.per_credential:
-            raise AllocationQuotaReached("too many allocations of this credential")
-        host = quota_host(request.five_tuple.client.host)
-        if self._per_host[host] >= self._limits.per_address:
-            raise AllocationQuotaReached("too many allocations from this address")
+        host = request.five_tuple.client.host
+        self._quotas.check(request.username, host, self._limits)
 
     def _add(self, allocation: Allocation, request: Request) -> None:
-        five_tuple = allocation.five_tuple
-        self._by_tuple[five_tuple] = allocation
-        self._opening[allocation.relay] = (request, allocation)
-        self._per_credential[allocation.username] += 1
-        self._per_host[quota_host(five_tuple.client.host)] += 1
+        self._by_tuple[allocation.five_tuple] = allocation
+        for half in allocation.halves:
+            self._by_relay[half.relay] = allocation
+            self._opening[half.relay] = (request, allocation)
+        self._quotas.charge(allocation.username, allocation.five_tuple.client.host)
         self._live_until(allocation, request.now + allocation.lifetime_s)
 
     def _live_until(self, allocation: Allocation, expires_at: float) -> None:
@@ -221,65 +181,147 @@ class Allocations:
             heapq.heapify(self._deadlines)
 
     def opened(self, relay: int, relayed: Address, now: float) -> list[Event]:
-        """The relay socket is there: answer, or close it if nobody waits."""
+        """A relay socket is there: answer, or close it if nobody waits."""
         request, allocation = self._opening.pop(relay, (None, None))
         if request is None or allocation is None:
             return [CloseRelay(relay)]
-        allocation.relayed = relayed
+        half = next(half for half in allocation.halves if half.relay == relay)
+        half.relayed = relayed
         self._relayed.add(relayed)
         self._policy.reached_at(relayed.host)
         self._policy.reached_at(allocation.five_tuple.server.host)
-        self._counters.allocations_made += 1
-        self._live_until(allocation, now + allocation.lifetime_s)
-        return [
-            Extend(relay, allocation.expires_at),
-            self._allocated(request, allocation),
-        ]
+        reserve = self._reserving.pop(relay, 0)
+        if reserve:
+            host = allocation.five_tuple.client.host
+            held = self._reservations.hold(
+                reserve, allocation.username, host, half.family, now
+            )
+            self._quotas.charge(allocation.username, host)
+            allocation.token = held.token
+        return [] if allocation.opening else self._settled(request, allocation, now)
 
     def not_opened(self, relay: int, code: int) -> list[Event]:
         """There is no relay socket to be had: 440 or 508."""
-        request, allocation = self._opening.get(relay, (None, None))
+        request, allocation = self._opening.pop(relay, (None, None))
         if request is None or allocation is None:
             return []
-        self.close(allocation.five_tuple)
-        self._counters.refused += 1
-        if code == 440:
-            return [request.error(AddressFamilyNotSupported("family not served here"))]
-        return [request.error(InsufficientCapacity("no relay port is free"))]
+        self._reserving.pop(relay, None)
+        half = next(half for half in allocation.halves if half.relay == relay)
+        half.failure = code
+        if allocation.opening:
+            return []
+        return self._settled(request, allocation, request.now)
+
+    def _settled(
+        self, request: Request, allocation: Allocation, now: float
+    ) -> list[Event]:
+        """Every half is open or has failed: one that is open makes a success
+        (section 7.2), with ADDRESS-ERROR-CODE for the other."""
+        if allocation.relayed is None:
+            codes = {half.failure for half in allocation.halves}
+            self.close(allocation.five_tuple)
+            self._counters.refused += 1
+            if codes == {440}:
+                refusal = AddressFamilyNotSupported("family not served here")
+                return [request.error(refusal)]
+            return [request.error(InsufficientCapacity("no relay port is free"))]
+        self._counters.allocations_made += 1
+        self._live_until(allocation, now + allocation.lifetime_s)
+        answer = self._allocated(request, allocation)
+        return [*self._extend(allocation), answer]
+
+    def _extend(self, allocation: Allocation) -> list[Event]:
+        ends = allocation.expires_at
+        return [Extend(half.relay, ends) for half in allocation.open_halves()]
 
     def _allocated(self, request: Request, allocation: Allocation) -> Answer:
-        return request.success(
-            [
-                (turn.XOR_RELAYED_ADDRESS, allocation.relayed),
-                (turn.LIFETIME, allocation.lifetime_s),
-                (stun.XOR_MAPPED_ADDRESS, request.five_tuple.client),
-            ]
-        )
+        rows: list[tuple[Attribute[Any], Any]] = []
+        for half in allocation.halves:
+            if half.relayed is not None:
+                rows.append((turn.XOR_RELAYED_ADDRESS, half.relayed))
+            elif half.failure:
+                error = turn.AddressError(half.family, half.failure)
+                rows.append((turn.ADDRESS_ERROR_CODE, error))
+        rows.append((turn.LIFETIME, allocation.lifetime_s))
+        rows.append((stun.XOR_MAPPED_ADDRESS, request.five_tuple.client))
+        if allocation.token:
+            rows.append((turn.RESERVATION_TOKEN, allocation.token))
+        if allocation.tickets:
+            rows.append((turn.MOBILITY_TICKET, allocation.tickets[0]))
+        return request.success(rows)
 
     # Refresh (section 8)
 
     def refresh(self, request: Request) -> list[Event]:
-        """Lengthen an allocation's life, or end it with LIFETIME 0."""
+        """Lengthen an allocation's life, end it with LIFETIME 0, or move it."""
+        ticket = request.message.first(turn.MOBILITY_TICKET)
+        if ticket is not None and not self._limits.mobility:
+            raise MobilityForbidden("allocations do not move here")
+        moved: list[Event] = []
+        if ticket and request.five_tuple not in self._by_tuple:
+            moved = self._move(request, ticket)
         allocation = self._of(request)
         family = request.message.first(turn.REQUESTED_ADDRESS_FAMILY)
-        if family is not None and family != allocation.family:
-            raise PeerFamilyMismatch("the relayed address has another family")
+        if family is not None and allocation.half_for(family) is None:
+            raise PeerFamilyMismatch("no relayed address has this family")
         requested = request.message.first(turn.LIFETIME)
         if requested == 0:
-            closing = self.close(allocation.five_tuple)
-            return [*closing, request.success([(turn.LIFETIME, 0)])]
+            closing = self._end(allocation, family)
+            return [*moved, *closing, request.success([(turn.LIFETIME, 0)])]
         lifetime_s = granted_lifetime(requested)
         allocation.lifetime_s = lifetime_s
         self._live_until(allocation, request.now + lifetime_s)
-        return [
-            Extend(allocation.relay, allocation.expires_at),
-            request.success([(turn.LIFETIME, lifetime_s)]),
-        ]
+        rows: list[tuple[Attribute[Any], Any]] = [(turn.LIFETIME, lifetime_s)]
+        if ticket and allocation.tickets:
+            rows.append((turn.MOBILITY_TICKET, allocation.tickets[0]))
+        return [*moved, *self._extend(allocation), request.success(rows)]
+
+    def _end(self, allocation: Allocation, family: int | None) -> list[Event]:
+        """One family of a dual allocation, or all of it (section 8.2)."""
+        halves = allocation.open_halves()
+        if family is None or len(halves) == 1:
+            return self.close(allocation.five_tuple)
+        half = next(half for half in halves if half.family == family)
+        allocation.give_up(family)
+        return self._close_half(half)
+
+    def _close_half(self, half: Half) -> list[Event]:
+        self._opening.pop(half.relay, None)
+        self._reserving.pop(half.relay, None)
+        self._by_relay.pop(half.relay, None)
+        if half.relayed is None:
+            return []
+        self._relayed.discard(half.relayed)
+        return [CloseRelay(half.relay)]
+
+    def _move(self, request: Request, ticket: bytes) -> list[Event]:
+        """The owner of an allocation has another address (RFC 8016 section 3.2).
+
+        A ticket alone moves nothing: the Refresh is signed with the
+        credentials that made the allocation (441 otherwise).
+        """
+        allocation = self._tickets.find(ticket)
+        if allocation is None:
+            raise BadRequest("no allocation has this ticket")
+        if allocation.username != request.username:
+            raise WrongCredentials("another username made this allocation")
+        if allocation.tcp:
+            raise MobilityForbidden("TCP allocations do not move")
+        before, after = allocation.five_tuple, request.five_tuple
+        if self._by_tuple.get(before) is allocation:
+            del self._by_tuple[before]
+        self._quotas.refund(allocation.username, before.client.host)
+        self._quotas.charge(allocation.username, after.client.host)
+        allocation.five_tuple = after
+        self._by_tuple[after] = allocation
+        self._policy.reached_at(after.server.host)
+        self._tickets.used(allocation, ticket)
+        return [Move(half.relay, after) for half in allocation.open_halves()]
 
     def _of(self, request: Request) -> Allocation:
         """The caller's allocation; raises AllocationMismatch, WrongCredentials."""
         allocation = self._by_tuple.get(request.five_tuple)
-        if allocation is None or allocation.relayed is None:
+        if allocation is None or allocation.opening:
             raise AllocationMismatch("no allocation")
         if allocation.username != request.username:
             raise WrongCredentials("another username made this allocation")
@@ -287,9 +329,10 @@ class Allocations:
 
     # Permissions and channels (sections 10 and 12)
 
-    def _check_peer(self, allocation: Allocation, peer: Address) -> None:
-        if peer.family != allocation.family:
-            raise PeerFamilyMismatch("the relayed address has another family")
+    def check_peer(self, allocation: Allocation, peer: Address) -> None:
+        """Whether a peer may be reached; raises PeerFamilyMismatch, Forbidden."""
+        if allocation.half_for(peer.family) is None:
+            raise PeerFamilyMismatch("no relayed address has this family")
         if peer in self._relayed:
             return
         why = self._policy.refusal(peer)
@@ -301,7 +344,7 @@ class Allocations:
         if not allocation.permit(host, expires_at, now, self._limits.permissions):
             raise InsufficientCapacity("too many permissions")
         own_only = self._policy.own_only(host)
-        return Permit(allocation.relay, host, expires_at, own_only)
+        return Permit(_relay_for(allocation, host), host, expires_at, own_only)
 
     def create_permission(self, request: Request) -> list[Event]:
         """Let one or more peers' hosts send to the client (section 10.2)."""
@@ -310,7 +353,7 @@ class Allocations:
         if not peers:
             raise BadRequest("no XOR-PEER-ADDRESS")
         for peer in peers:
-            self._check_peer(allocation, peer)
+            self.check_peer(allocation, peer)
         hosts = dict.fromkeys(peer.host for peer in peers)
         if len(hosts) > self._limits.permissions:
             raise InsufficientCapacity("too many permissions")
@@ -320,6 +363,8 @@ class Allocations:
     def channel_bind(self, request: Request) -> list[Event]:
         """Bind a channel to a peer, and permit its host (section 12.2)."""
         allocation = self._of(request)
+        if allocation.tcp:
+            raise BadRequest("TCP allocations have connections, not channels")
         channel = request.message.first(turn.CHANNEL_NUMBER)
         peer = request.message.first(turn.XOR_PEER_ADDRESS)
         if channel is None or peer is None:
@@ -327,45 +372,89 @@ class Allocations:
         channels = self._limits.channels
         if channel not in channels:
             raise BadRequest(f"channels are {channels[0]:#x}-{channels[-1]:#x}")
-        self._check_peer(allocation, peer)
+        self.check_peer(allocation, peer)
         if allocation.bound_elsewhere(channel, peer, request.now):
             raise BadRequest("channel or peer is bound to another")
         permit = self._permit(allocation, peer.host, request.now)
         expires_at = request.now + CHANNEL_S
         allocation.bind(channel, peer, expires_at)
-        bind = Bind(allocation.relay, channel, peer, expires_at)
+        bind = Bind(_relay_for(allocation, peer.host), channel, peer, expires_at)
         return [permit, bind, request.success()]
+
+    # Operation
+
+    def set_limits(self, limits: Limits) -> None:
+        """Other limits for what comes; what stands is kept."""
+        self._limits = limits
+
+    def __iter__(self) -> Iterator[Allocation]:
+        """Those that stand, for reading."""
+        return (held for held in self._by_tuple.values() if held.relayed)
+
+    def made_by(self, five_tuple: FiveTuple) -> str:
+        """Who made the client's allocation; "" if there is none."""
+        held = self._by_tuple.get(five_tuple)
+        return "" if held is None else held.username
+
+    def enforce_policy(self, now: float) -> list[Event]:
+        """End the permissions and channels that the policy now refuses."""
+        events: list[Event] = []
+        for allocation in self:
+            for host, ends in allocation.permissions():
+                own_only = self._policy.own_only(host)
+                if not own_only and self._policy.refusal(Address(host, 0)):
+                    allocation.permit(host, now, now, self._limits.permissions)
+                    ends, own_only = now, True
+                if own_only:
+                    relay = _relay_for(allocation, host)
+                    events.append(Permit(relay, host, ends, own_only))
+            for channel, peer in allocation.channels():
+                if peer not in self._relayed and self._policy.refusal(peer):
+                    allocation.bind(channel, peer, now)
+                    relay = _relay_for(allocation, peer.host)
+                    events.append(Bind(relay, channel, peer, now))
+        return events
 
     # Ends
 
     def close(self, five_tuple: FiveTuple) -> list[Event]:
         """End an allocation, if there is one."""
         allocation = self._by_tuple.pop(five_tuple, None)
-        if allocation is None:
-            return []
+        return [] if allocation is None else self._closed(allocation)
+
+    def _closed(self, allocation: Allocation) -> list[Event]:
         allocation.queued_at = -1.0
-        self._opening.pop(allocation.relay, None)
-        for counter, key in (
-            (self._per_credential, allocation.username),
-            (self._per_host, quota_host(five_tuple.client.host)),
-        ):
-            counter[key] -= 1
-            if counter[key] <= 0:
-                del counter[key]
-        if allocation.relayed is None:
+        self._tickets.forget(allocation)
+        self._quotas.refund(allocation.username, allocation.five_tuple.client.host)
+        if allocation.relayed is not None:
+            self._counters.allocations_ended += 1
+        return [event for half in allocation.halves for event in self._close_half(half)]
+
+    def client_lost(self, five_tuple: FiveTuple) -> list[Event]:
+        """A stream has closed: its allocation ends, unless it may still move."""
+        allocation = self._by_tuple.get(five_tuple)
+        if allocation is not None and allocation.tickets and not allocation.opening:
             return []
-        self._relayed.discard(allocation.relayed)
-        self._counters.allocations_ended += 1
-        return [CloseRelay(allocation.relay)]
+        return self.close(five_tuple)
+
+    def by_relay(self, relay: int) -> Allocation | None:
+        """The allocation that a relay number belongs to."""
+        return self._by_relay.get(relay)
 
     def drop(self, matches: Callable[[str], bool]) -> list[Event]:
-        """End the allocations of usernames that match."""
+        """End the allocations of usernames that match, and what they reserved."""
         gone = [t for t, held in self._by_tuple.items() if matches(held.username)]
-        return [event for five_tuple in gone for event in self.close(five_tuple)]
+        events = [event for five_tuple in gone for event in self.close(five_tuple)]
+        return events + self._let_go(self._reservations.drop(matches))
+
+    def _let_go(self, reserved: list[Reservation]) -> list[Event]:
+        for held in reserved:
+            self._quotas.refund(held.username, held.host)
+        return [CloseRelay(held.number) for held in reserved]
 
     def expire(self, now: float) -> list[Event]:
         """End what has outlived its time."""
-        events: list[Event] = []
+        events = self._let_go(self._reservations.expire(now))
         while self._deadlines and self._deadlines[0][0] <= now:
             queued_at, _, allocation = heapq.heappop(self._deadlines)
             if allocation.queued_at != queued_at:
@@ -378,9 +467,16 @@ class Allocations:
 
     def next_deadline(self) -> float | None:
         """When to call `expire`: at the next end, or a little before."""
+        reserved = self._reservations.next_deadline()
         while self._deadlines:
             queued_at, _, allocation = self._deadlines[0]
             if allocation.queued_at == queued_at:
-                return queued_at
+                return queued_at if reserved is None else min(queued_at, reserved)
             heapq.heappop(self._deadlines)
-        return None
+        return reserved
+
+
+def _relay_for(allocation: Allocation, host: str) -> int:
+    """The number of the relay that reaches a host."""
+    half = allocation.half_for(6 if ":" in host else 4)
+    return allocation.relay if half is None else half.relay

@@ -7,7 +7,7 @@ in `requests`; packets between client and peers never come here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from mosaic.wire.stun import attributes as stun
@@ -19,27 +19,20 @@ from mosaic.wire.stun.message import (
     Message,
     Method,
     encode,
-    long_term_key,
     parse,
 )
+from mosaic.wire.turn.allocation import Allocation
 from mosaic.wire.turn.attributes import TURN_UNDERSTOOD
 from mosaic.wire.turn.budget import StrangerBudget
 from mosaic.wire.turn.counters import Counters
+from mosaic.wire.turn.door import Door, PasswordsFor, UsernameOf
 from mosaic.wire.turn.events import Answer, Event
+from mosaic.wire.turn.limits import Limits
 from mosaic.wire.turn.nonce import Nonces
 from mosaic.wire.turn.peers import PeerPolicy
-from mosaic.wire.turn.refusals import (
-    BadRequest,
-    Refusal,
-    StaleNonce,
-    Unauthorized,
-    UnknownAttribute,
-)
-from mosaic.wire.turn.requests import Allocations, Limits, Request
-
-PasswordsFor = Callable[[str, float], Sequence[str]]
-"""The passwords that a username may have at a time: none if it is unknown,
-expired or revoked, several while secrets are rotated."""
+from mosaic.wire.turn.refusals import BadRequest, Refusal, UnknownAttribute
+from mosaic.wire.turn.request import Request
+from mosaic.wire.turn.requests import Allocations
 
 _SPOOFABLE = "udp"
 
@@ -48,6 +41,7 @@ class TurnServer:
     """One server: all transports of a process feed the same one.
 
     realm: 1-12 bytes (see `nonce`). passwords_for: long-term passwords.
+    username_of: who a USERHASH stands for (RFC 8489 section 9.2).
     nonce_key: 32 random bytes. Raises ValueError for a realm too long.
     """
 
@@ -56,6 +50,7 @@ class TurnServer:
         *,
         realm: str,
         passwords_for: PasswordsFor,
+        username_of: UsernameOf | None = None,
         policy: PeerPolicy,
         nonce_key: bytes,
         limits: Limits | None = None,
@@ -63,13 +58,16 @@ class TurnServer:
     ) -> None:
         limits = limits or Limits()
         self.counters = counters or Counters()
-        self._realm = realm
-        self._passwords_for = passwords_for
-        self._nonces = Nonces(nonce_key, realm=realm, lifetime_s=limits.nonce_s)
+        self._door = Door(
+            realm=realm,
+            passwords_for=passwords_for,
+            username_of=username_of,
+            nonces=Nonces(nonce_key, realm=realm, lifetime_s=limits.nonce_s),
+        )
         self._budget = StrangerBudget(
             per_s=limits.stranger_answers_per_s, burst=limits.stranger_burst
         )
-        self._table = Allocations(policy, limits, self.counters)
+        self._table = Allocations(policy, limits, self.counters, nonce_key)
         self._methods: dict[int, Callable[[Request], list[Event]]] = {
             Method.ALLOCATE: self._table.allocate,
             Method.REFRESH: self._table.refresh,
@@ -97,7 +95,7 @@ class TurnServer:
         if method is None:
             return []
         try:
-            request = self._authenticate(message, five_tuple, now)
+            request = self._door.authenticate(message, five_tuple, now)
         except Refusal as refusal:
             return self._answer_stranger(message, refusal, five_tuple, now)
         return self._perform(request, method)
@@ -109,9 +107,8 @@ class TurnServer:
         try:
             unknown = request.message.unknown_required(TURN_UNDERSTOOD)
             if unknown:
-                events.append(_unknown(request, unknown))
-            else:
-                events += method(request)
+                raise UnknownAttribute(*unknown)
+            events += method(request)
         except MalformedAttribute as error:
             events.append(request.error(BadRequest(str(error))))
         except Refusal as refusal:
@@ -119,29 +116,6 @@ class TurnServer:
             self.counters.peers_refused += refusal.code == 403
             events.append(request.error(refusal))
         return events
-
-    def _authenticate(
-        self, message: Message, five_tuple: FiveTuple, now: float
-    ) -> Request:
-        """The request with its key (RFC 8489 section 9.2.4); raises Refusal."""
-        if message.digest is None:
-            raise Unauthorized
-        try:
-            username = message.first(stun.USERNAME)
-            realm = message.first(stun.REALM)
-            nonce = message.first(stun.NONCE)
-        except MalformedAttribute as error:
-            raise BadRequest from error
-        if username is None or realm is None or nonce is None:
-            raise BadRequest
-        if not self._nonces.fresh(nonce, five_tuple.client.host, now):
-            raise StaleNonce
-        if realm == self._realm:
-            for password in self._passwords_for(username, now):
-                key = long_term_key(username, realm, password)
-                if message.verify(key):
-                    return Request(message, five_tuple, now, username, key)
-        raise Unauthorized
 
     def _binding(
         self, message: Message, five_tuple: FiveTuple, now: float
@@ -176,30 +150,30 @@ class TurnServer:
         self, message: Message, refusal: Refusal, five_tuple: FiveTuple, now: float
     ) -> list[Event]:
         """An unsigned error without reason: short, and only within the budget."""
-        attributes: list[tuple[Attribute[Any], Any]] = [
-            (stun.ERROR_CODE, ErrorCode(refusal.code))
-        ]
+        follows: list[list[tuple[Attribute[Any], Any]]] = [[]]
         if refusal.code in (401, 438):
             self.counters.challenges += 1
-            nonce = self._nonces.make(five_tuple.client.host, now)
-            attributes += [(stun.REALM, self._realm), (stun.NONCE, nonce)]
+            follows = [
+                self._door.challenge(five_tuple.client, now, offer=offer)
+                for offer in (True, False)
+            ]
         elif refusal.code == 420:
             unknown = message.unknown_required(stun.UNDERSTOOD)
-            attributes.append((stun.UNKNOWN_ATTRIBUTES, unknown))
-        data = encode(
-            message.method,
-            Class.ERROR,
-            message.transaction,
-            attributes,
-            fingerprint=message.fingerprint,
-        )
+            follows = [[(stun.UNKNOWN_ATTRIBUTES, unknown)]]
         spoofable = five_tuple.transport == _SPOOFABLE
-        if spoofable and len(data) > 2 * len(message.raw):
-            self.counters.strangers_too_short += 1
-            return []
-        if not self._within_budget(five_tuple, now):
-            return []
-        return [Answer(five_tuple, data)]
+        for attributes in follows:
+            data = encode(
+                message.method,
+                Class.ERROR,
+                message.transaction,
+                [(stun.ERROR_CODE, ErrorCode(refusal.code)), *attributes],
+                fingerprint=message.fingerprint,
+            )
+            if not spoofable or len(data) <= 2 * len(message.raw):
+                within = self._within_budget(five_tuple, now)
+                return [Answer(five_tuple, data)] if within else []
+        self.counters.strangers_too_short += 1
+        return []
 
     def relay_opened(self, relay: int, relayed: Address, now: float) -> list[Event]:
         """The plane has opened what `OpenRelay` asked for.
@@ -214,8 +188,9 @@ class TurnServer:
         return self._table.not_opened(relay, code)
 
     def client_lost(self, five_tuple: FiveTuple) -> list[Event]:
-        """A stream has closed: its allocation ends (RFC 8656 section 5)."""
-        return self._table.close(five_tuple)
+        """A stream has closed: its allocation ends (RFC 8656 section 5), unless
+        it has a ticket to move by (RFC 8016)."""
+        return self._table.client_lost(five_tuple)
 
     def drop(self, matches: Callable[[str], bool]) -> list[Event]:
         """End the allocations of usernames that match, at once."""
@@ -229,15 +204,25 @@ class TurnServer:
         """When `expire` has something to do, on the clock of `now`."""
         return self._table.next_deadline()
 
+    def set_limits(self, limits: Limits) -> None:
+        """Other limits for what comes; what stands is kept."""
+        self._table.set_limits(limits)
+
+    def enforce_policy(self, now: float) -> list[Event]:
+        """End what the peer policy, which has changed, no longer allows."""
+        return self._table.enforce_policy(now)
+
+    def allocations(self) -> Iterator[Allocation]:
+        """Those that stand, for reading."""
+        return iter(self._table)
+
+    def made_by(self, five_tuple: FiveTuple) -> str:
+        """Who made the client's allocation; "" if there is none."""
+        return self._table.made_by(five_tuple)
+
     def has_allocation(self, five_tuple: FiveTuple) -> bool:
         """Whether the client has one, or is about to."""
         return five_tuple in self._table
 
     def __len__(self) -> int:
         return len(self._table)
-
-
-def _unknown(request: Request, codes: tuple[int, ...]) -> Answer:
-    return request.error(
-        UnknownAttribute("unknown attribute"), [(stun.UNKNOWN_ATTRIBUTES, codes)]
-    )
