@@ -14,7 +14,7 @@ enum { CLIENTS = 4, PEERS = 6, RELAY_FD = 1000000, LISTENER_FD = 2000000, HELD =
 
 static plane *the_plane;
 static struct address clients[CLIENTS], peers[PEERS], server;
-static u64 relay_numbers[CLIENTS], last_number, datagrams, sent_packets;
+static u64 relay_numbers[CLIENTS], other_numbers[CLIENTS], last_number, datagrams, sent_packets;
 static int next_fd, mood;
 static u64 number_of_fd[1 << 16];
 static void *held[HELD];
@@ -131,6 +131,25 @@ static void open_one(int client, bool stream, i64 lifetime)
     run();
 }
 
+/* A second relay of a client, as for the other family. */
+static void open_other(int client)
+{
+    struct address relayed = address_v4(201, 50000u + (unsigned)client);
+    struct address host = host_of(&peers[3]);
+    plane_close(the_plane, other_numbers[client]);
+    other_numbers[client] = ++last_number;
+    next_fd = (next_fd + 1) & 0xFFFF;
+    number_of_fd[next_fd] = last_number;
+    plane_open(the_plane, last_number, RELAY_FD + next_fd, raw(&clients[client]),
+               raw(&server), raw(&relayed), 0, the_plane->now + 600 * (i64)1000000000,
+               0, 7);
+    plane_permit(the_plane, last_number, raw(&host),
+                 the_plane->now + 300 * (i64)1000000000, 0);
+    plane_bind(the_plane, last_number, 0x4006, raw(&peers[3]),
+               the_plane->now + 600 * (i64)1000000000);
+    run();
+}
+
 static void make_world(void)
 {
     the_plane = plane_new(1, 1000, 4000);
@@ -165,6 +184,7 @@ static void begin(void)
     mood = 0;
     the_plane->listeners[0]->socket.gso = true;
     for (int at = 0; at < CLIENTS; at++) {
+        plane_close(the_plane, other_numbers[at]);
         open_one(at, at == 3, 600 * (i64)1000000000);
         for (int n = 0; n < PEERS; n++) {
             struct address host = host_of(&peers[n]);
@@ -315,7 +335,7 @@ static void step_stream(struct input *in)
 static void step_command(struct input *in)
 {
     plane *p = the_plane;
-    unsigned kind = next(in) % 6, client = next(in) % CLIENTS;
+    unsigned kind = next(in) % 10, client = next(in) % CLIENTS;
     struct address peer = peers[next(in) % PEERS], host = host_of(&peer);
     i64 until = p->now + (i64)(next(in)) * 10000000000 - 100000000000;
     let_go(); /* commands run on an empty outbox */
@@ -330,6 +350,15 @@ static void step_command(struct input *in)
         plane_close(p, relay_numbers[client]);
     else if (kind == 4)
         open_one((int)client, next(in) & 1, 600 * (i64)1000000000);
+    else if (kind == 5)
+        open_other((int)client);
+    else if (kind == 6)
+        plane_move(p, relay_numbers[client], raw(&clients[next(in) % CLIENTS]),
+                   raw(&server), next(in) % 3);
+    else if (kind == 7)
+        plane_limit(p, relay_numbers[client], next(in) * 1000.0);
+    else if (kind == 8)
+        plane_limit_user(p, next(in) % 3 * 7, next(in) % 4 * 50000.0);
     else
         plane_send(p, raw(&clients[client]), raw(&server), raw(&peer), 20);
     run();
