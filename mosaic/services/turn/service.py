@@ -6,7 +6,6 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 from typing import Protocol as Interface
 
@@ -23,13 +22,13 @@ from twisted.logger import Logger
 
 from mosaic.auth.turn_credentials import owner_of
 from mosaic.config.settings import Turn
+from mosaic.relay.choose import choose_plane
 from mosaic.relay.interface import (
     HostUnavailable,
     PlaneCounters,
     RelayError,
     RelayPlane,
 )
-from mosaic.relay.pure import PurePlane
 from mosaic.services.turn.drain import Drain
 from mosaic.services.turn.dtls import DtlsDoor, DtlsSession
 from mosaic.services.turn.listen import RelayHosts, discovery_pairs
@@ -135,7 +134,7 @@ class TurnService(service.Service):
         self._drain_s = drain_s
         self._draining: Drain | None = None
         self._clock = clock
-        self._plane = plane or PurePlane(
+        self._plane = plane or choose_plane(
             IReactorFDSet(reactor),
             ports=settings.relay_ports,
             clock=clock,
@@ -146,7 +145,7 @@ class TurnService(service.Service):
         self._policy = PeerPolicy(
             parse_networks(settings.allow_peers), parse_networks(settings.deny_peers)
         )
-        self.counters = TurnCounters(plane=self._plane.counters)
+        self._counters = TurnCounters()
         self._discovery = Discovery(discovery_pairs(settings.nat_discovery))
         realm = realm or DEFAULT_REALM
         self._limits = with_extensions(
@@ -163,7 +162,7 @@ class TurnService(service.Service):
             policy=self._policy,
             nonce_key=secrets.token_bytes(32),
             limits=self._limits,
-            counters=self.counters.core,
+            counters=self._counters.core,
             discovery=self._discovery,
         )
         self._streams: set[TurnStream | DtlsSession] = set()
@@ -177,6 +176,12 @@ class TurnService(service.Service):
             self,
             self._make_dtls_door,
         )
+
+    @property
+    def counters(self) -> TurnCounters:
+        """What has happened so far."""
+        self._counters.plane = self._plane.counters
+        return self._counters
 
     # Life
 
@@ -383,7 +388,7 @@ class TurnService(service.Service):
         for event in events:
             match event:
                 case Answer(to, data):
-                    plane.settled(partial(plane.send, to, data))
+                    plane.send(to, data)
                 case OpenRelay():
                     self._open_relay(event)
                 case Extend(relay, expires_at):
