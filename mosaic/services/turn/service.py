@@ -357,7 +357,7 @@ class TurnService(service.Service):
         if not self._opened:
             stream.abort()
         self._streams.add(stream)
-        self.counters.streams += 1
+        self._counters.streams += 1
         self._plane.attach_stream(five_tuple, stream.send)
 
     def stream_received(self, five_tuple: FiveTuple, message: bytes) -> None:
@@ -369,7 +369,7 @@ class TurnService(service.Service):
     ) -> None:
         """It has gone, and its allocation with it."""
         self._streams.discard(stream)
-        self.counters.streams -= 1
+        self._counters.streams -= 1
         self._plane.detach_stream(five_tuple)
         self._perform(self._core.client_lost(five_tuple))
         self._fire_when_empty()
@@ -403,7 +403,7 @@ class TurnService(service.Service):
                     plane.close(relay)
                     self._forget_user(self._users.closed(relay))
                     _log.debug("allocation {relay} ended", relay=relay)
-        self.counters.allocations = len(self._core)
+        self._counters.allocations = len(self._core)
         if self._draining is not None:
             self._draining.remaining(len(self._core))
         self._schedule()
