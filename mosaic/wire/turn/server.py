@@ -36,7 +36,7 @@ from mosaic.wire.turn.request import Request
 from mosaic.wire.turn.requests import Allocations
 from mosaic.wire.turn.tcp import Connections
 
-_SPOOFABLE = "udp"
+_SPOOFABLE = ("udp", "udp-proxy")
 
 
 class TurnServer:
@@ -155,7 +155,7 @@ class TurnServer:
         return [Answer(reply.five_tuple, data)]
 
     def _within_budget(self, five_tuple: FiveTuple, now: float) -> bool:
-        if five_tuple.transport != _SPOOFABLE:
+        if five_tuple.transport not in _SPOOFABLE:
             return True
         if self._budget.take(five_tuple.client.host, now):
             return True
@@ -175,7 +175,7 @@ class TurnServer:
             ]
         elif refusal.code == 420:
             follows = [refusal.attributes()]
-        spoofable = five_tuple.transport == _SPOOFABLE
+        spoofable = five_tuple.transport in _SPOOFABLE
         for attributes in follows:
             data = encode(
                 message.method,
