@@ -35,6 +35,7 @@ from mosaic.services.turn.dtls import DtlsDoor, DtlsSession
 from mosaic.services.turn.listen import RelayHosts, discovery_pairs
 from mosaic.services.turn.ports import Ports
 from mosaic.services.turn.stream import TurnStream, TurnStreamFactory
+from mosaic.services.turn.tcpside import TcpSide
 from mosaic.services.turn.tuning import (
     address_text,
     draining,
@@ -48,9 +49,12 @@ from mosaic.wire.turn.counters import Counters
 from mosaic.wire.turn.events import (
     Answer,
     Bind,
+    ClosePeer,
     CloseRelay,
+    ConnectPeer,
     Event,
     Extend,
+    JoinPeer,
     Move,
     OpenRelay,
     Permit,
@@ -167,6 +171,16 @@ class TurnService(service.Service):
             discovery=self._discovery,
         )
         self._streams: set[TurnStream | DtlsSession] = set()
+        self._tcp = TcpSide(
+            reactor,
+            core=self._core,
+            plane=self._plane,
+            hosts=self._hosts,
+            ports=settings.relay_ports,
+            clock=clock,
+            perform=self._perform,
+            stream_of=self._stream_of,
+        )
         self._stopped: Deferred[None] | None = None
         self._wake: IDelayedCall | None = None
         self._opened = False
@@ -304,6 +318,7 @@ class TurnService(service.Service):
         self._perform(self._core.drop(lambda username: True))
         self._ports.close()
         self._plane.stop()
+        self._tcp.stop()
         self._stopped = Deferred()
         stopped = self._stopped
         for stream in list(self._streams):
@@ -373,6 +388,12 @@ class TurnService(service.Service):
         """Whether the client has no allocation."""
         return not self._core.has_allocation(five_tuple)
 
+    def _stream_of(self, five_tuple: FiveTuple) -> TurnStream | None:
+        for stream in self._streams:
+            if isinstance(stream, TurnStream) and stream.five_tuple == five_tuple:
+                return stream
+        return None
+
     # The core's events
 
     def _control(self, data: bytes, five_tuple: FiveTuple) -> None:
@@ -385,7 +406,9 @@ class TurnService(service.Service):
                 case Answer(to, data):
                     plane.settled(partial(plane.send, to, data))
                 case OpenRelay():
-                    self._open_relay(event)
+                    (self._tcp.open if event.tcp else self._open_relay)(event)
+                case ConnectPeer() | JoinPeer() | ClosePeer():
+                    self._tcp.perform(event)
                 case Extend(relay, expires_at):
                     plane.extend(relay, expires_at)
                 case Permit(relay, host, expires_at, own_only):
@@ -396,6 +419,7 @@ class TurnService(service.Service):
                     plane.move(relay, five_tuple)
                 case CloseRelay(relay):
                     plane.close(relay)
+                    self._tcp.close(relay)
                     self._forget_user(self._users.closed(relay))
                     _log.debug("allocation {relay} ended", relay=relay)
         self.counters.allocations = len(self._core)
@@ -461,9 +485,13 @@ class TurnService(service.Service):
     def _schedule(self) -> None:
         """Wake at the core's next deadline; a wake-up too early does no harm."""
         deadline = self._core.next_deadline()
-        if self._wake is not None or deadline is None or not self._opened:
+        if deadline is None or not self._opened:
             return
         delay = max(0.0, deadline - self._clock())
+        if self._wake is not None:
+            if self._wake.getTime() - self._reactor.seconds() > delay:
+                self._wake.reset(delay)
+            return
         self._wake = self._reactor.callLater(delay, self._expire)
 
     def _expire(self) -> None:

@@ -196,6 +196,11 @@ class TurnStream(Protocol):
         """The connection is going; connectionLost follows."""
         self._paused = True
 
+    @property
+    def five_tuple(self) -> FiveTuple | None:
+        """Both ends, once it is connected."""
+        return self._five_tuple
+
     def join(self, peer: Pipe) -> None:
         """Give up framing: bytes go to the peer and come from it (RFC 6062)."""
         self._cancel_watch()
