@@ -78,4 +78,6 @@ setup(
         "sdist": SdistWithWeb,
     },
     cffi_modules=["mosaic/relay/plane_build.py:ffi"] if native else [],
+    # One wheel for every Python from the oldest on: the stable ABI.
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if native else {},
 )

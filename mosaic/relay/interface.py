@@ -7,7 +7,7 @@ what must wait for them (the answer to the client) goes through `settled`.
 
 One contract suite runs over every plane (tests/contracts/test_relay.py). None
 may need more than this interface: the native plane keeps its tables in a
-thread of its own.
+thread of its own. A plane may answer plain Binding requests itself.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ class PlaneCounters:
 
     *_no_route: no allocation, permission or channel lets the packet through.
     *_failed: the kernel would not take it.
+    bindings: answered by the plane itself, in which case the core sees none.
+    *_dropped: for want of room between the plane's thread and the reactor.
     icmp: ICMP errors that clients were told of.
     over_limit: dropped because the allocation or its user was too fast.
     """
@@ -67,6 +69,11 @@ class PlaneCounters:
     over_limit: int = 0
     icmp: int = 0
     not_stun: int = 0
+    bindings: int = 0
+    bindings_over_budget: int = 0
+    controls_dropped: int = 0
+    frames_dropped: int = 0
+    streams_dropped: int = 0
 
 
 class RelayPlane(Protocol):
@@ -104,7 +111,11 @@ class RelayPlane(Protocol):
         """
 
     def send(self, to: FiveTuple, data: bytes) -> None:
-        """An answer, over the listener or stream that the client used."""
+        """An answer, over the listener or stream that the client used.
+
+        It leaves after every command so far has taken effect: the client's
+        next packet finds what it was granted.
+        """
 
     def attach_stream(self, five_tuple: FiveTuple, sink: Sink) -> None:
         """A TCP or TLS client has connected."""

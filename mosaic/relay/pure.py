@@ -13,6 +13,7 @@ from mosaic.relay.quarantine import QUARANTINE_S, Quarantine
 from mosaic.relay.relaysocket import IcmpError, RelaySocket
 from mosaic.relay.sockets import (
     LISTENER_BUFFER_BYTES,
+    WILDCARDS,
     ListenerSocket,
     WildcardSocket,
     open_on_random_port,
@@ -21,8 +22,6 @@ from mosaic.relay.sockets import (
 )
 from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.turn.forwarding import SEND_TYPE, Route
-
-_WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 
 
 class _Leg:
@@ -97,7 +96,7 @@ class PurePlane:
     def listen(self, host: str, port: int) -> Address:
         """Open a UDP listener; raises OSError."""
         sock = open_udp(host, port, LISTENER_BUFFER_BYTES)
-        if host in _WILDCARDS:
+        if host in WILDCARDS:
             wildcard = WildcardSocket(self._reactor, sock, self._from_udp)
             bound = wildcard.address
             self._wildcards[bound.family, bound.port] = wildcard

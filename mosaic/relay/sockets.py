@@ -25,6 +25,7 @@ from mosaic.wire.stun.address import Address, pack_host, unpack_host
 
 LISTENER_BUFFER_BYTES = 4 << 20
 RELAY_BUFFER_BYTES = 256 << 10
+WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 _ROUNDS = 64
 _RANDOM_TRIES = 32
 _SWEEP = 1024
@@ -94,6 +95,14 @@ def open_on_random_port(
             if error.errno != EADDRINUSE:
                 continue
     raise NoRelayPort(f"no port of {first}-{last} is free on {host}")
+
+
+def tell_destination(sock: socket.socket) -> None:
+    """Have the kernel say which address each datagram reached."""
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
 
 
 def _last_resort(quarantine: Quarantine) -> Iterator[int]:
@@ -190,10 +199,7 @@ class WildcardSocket(ListenerSocket):
         self._v6 = sock.family == socket.AF_INET6
         self._reached: dict[bytes, Address] = {}
         self._sources: dict[str, list[tuple[int, int, bytes]]] = {}
-        if self._v6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
-        else:
-            sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+        tell_destination(sock)
         super().__init__(reactor, sock, received)
 
     def doRead(self) -> None:

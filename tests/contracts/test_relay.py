@@ -6,145 +6,30 @@ read its sockets is pumped; one with a thread of its own ignores that.
 
 from __future__ import annotations
 
-import select
 import socket
-import time
-from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 from unittest import SkipTest
 
-from twisted.internet.interfaces import IReactorFDSet
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 
-from mosaic.relay.interface import HostUnavailable, NoRelayPort, RelayPlane
+from mosaic.relay.interface import HostUnavailable, NoRelayPort
 from mosaic.relay.pure import PurePlane
 from mosaic.services.turn.listen import has_ipv6
 from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.stun.message import Class, Method, encode, parse
 from mosaic.wire.turn.attributes import DATA, XOR_PEER_ADDRESS
 from mosaic.wire.turn.channel import encode_channel_data
+from tests.support.plane_case import (
+    PORTS,
+    NativeCase,
+    PlaneFixture,
+    Readers,
+    address_of,
+)
 from tests.support.udp import send_indication
 
-PORTS = (20000, 60000)
 BINDING = encode(Method.BINDING, Class.REQUEST, bytes(12))
-
-
-@implementer(IReactorFDSet)
-class Readers:
-    """The part of a reactor that a plane on the reactor needs."""
-
-    def __init__(self) -> None:
-        self.readers: list[Any] = []
-
-    def addReader(self, reader: Any) -> None:
-        """Watch a reader."""
-        self.readers.append(reader)
-
-    def removeReader(self, reader: Any) -> None:
-        """Watch it no more."""
-        self.readers.remove(reader)
-
-    def addWriter(self, writer: Any) -> None:
-        """Planes write without waiting."""
-        raise NotImplementedError
-
-    removeWriter = addWriter
-
-    def removeAll(self) -> list[Any]:
-        """Not used by planes."""
-        raise NotImplementedError
-
-    getReaders = getWriters = removeAll
-
-    def pump(self) -> None:
-        """Read what is there."""
-        ready, _, _ = select.select(list(self.readers), [], [], 0.01)
-        for reader in ready:
-            if reader in self.readers:
-                reader.doRead()
-
-
-class PlaneFixture:
-    """A plane, clients and peers on loopback; a subclass makes the plane."""
-
-    host = "127.0.0.1"
-    listen_host = "127.0.0.1"
-    ports = PORTS
-    plane: RelayPlane
-    pump: Callable[[], None]
-    now: float
-
-    def make(self) -> None:
-        """Set `plane`, with `self.clock` as its clock, and `pump`."""
-        raise NotImplementedError
-
-    def clock(self) -> float:
-        """The plane's clock."""
-        return self.now
-
-    def setUp(self) -> None:
-        """A plane that listens, and a record of what it hands over."""
-        self.now = 100.0
-        self.relays = 0
-        self.controls: list[tuple[bytes, FiveTuple]] = []
-        self.make()
-        self.addCleanup(self.plane.stop)  # type: ignore[attr-defined] # of TestCase
-        self.plane.start(lambda data, five: self.controls.append((data, five)))
-        bound = self.plane.listen(self.listen_host, 0)
-        self.server = Address(self.host, bound.port)
-
-    def endpoint(self) -> socket.socket:
-        """A UDP socket of a client or peer."""
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        made = socket.socket(family, socket.SOCK_DGRAM)
-        made.bind((self.host, 0))
-        made.setblocking(False)
-        self.addCleanup(made.close)  # type: ignore[attr-defined] # of TestCase
-        return made
-
-    def receive(self, sock: socket.socket) -> tuple[bytes, Address]:
-        """The next datagram; fails after two seconds."""
-        until = time.monotonic() + 2.0
-        while time.monotonic() < until:
-            self.pump()
-            try:
-                data, sender = sock.recvfrom(65536)
-            except BlockingIOError:
-                continue
-            return data, Address(sender[0], sender[1])
-        raise AssertionError("nothing came")
-
-    def settle(self, done: Callable[[], bool]) -> None:
-        """Pump until something is so; fails after two seconds."""
-        until = time.monotonic() + 2.0
-        while not done():
-            self.pump()
-            assert time.monotonic() < until, "it never happened"
-
-    def client(self, **relay: Any) -> tuple[socket.socket, int, Address]:
-        """A UDP client with an allocation: socket, number, relayed address."""
-        sock = self.endpoint()
-        five_tuple = FiveTuple("udp", address_of(sock), self.server)
-        number, relayed = self.open(five_tuple, **relay)
-        return sock, number, relayed
-
-    def open(self, five_tuple: FiveTuple, **relay: Any) -> tuple[int, Address]:
-        """An allocation of 600 seconds."""
-        self.relays += 1
-        options = {
-            "bind": self.host,
-            "advertise": self.host,
-            "expires_at": self.now + 600.0,
-            **relay,
-        }
-        relayed = self.plane.open_relay(self.relays, five_tuple, **options)
-        return self.relays, relayed
-
-    def same(self, first: Any, second: Any) -> None:
-        """Equal, or the test fails."""
-        self.assertEqual(first, second)  # type: ignore[attr-defined] # of TestCase
+ALLOCATE = encode(Method.ALLOCATE, Class.REQUEST, bytes(12))
 
 
 class PlaneContract(PlaneFixture):
@@ -155,10 +40,10 @@ class PlaneContract(PlaneFixture):
     def test_stun_is_handed_over_with_both_ends(self) -> None:
         """And the answer leaves from the address that was reached."""
         sock = self.endpoint()
-        sock.sendto(BINDING, self.server)
+        sock.sendto(ALLOCATE, self.server)
         self.settle(lambda: bool(self.controls))
         five_tuple = FiveTuple("udp", address_of(sock), self.server)
-        self.same(self.controls, [(BINDING, five_tuple)])
+        self.same(self.controls, [(ALLOCATE, five_tuple)])
         self.plane.send(five_tuple, b"answer")
         self.same(self.receive(sock), (b"answer", self.server))
 
@@ -279,21 +164,20 @@ class PlaneContract(PlaneFixture):
 
     def test_allocation_over_its_limit_is_held_back(self) -> None:
         """Both directions count together; time gives room again."""
-        sock, relay, relayed = self.client(bytes_per_s=100_000.0)
+        sock, relay, relayed = self.client(bytes_per_s=10_000.0)
         peer = self.endpoint()
         self.plane.permit(relay, self.host, self.now + 300, own_only=False)
         self.plane.bind(relay, 0x4000, address_of(peer), self.now + 600)
         frame = encode_channel_data(0x4000, bytes(40_000), stream=False)
-        for _ in range(2):
-            sock.sendto(frame, self.server)
-            self.receive(peer)
+        sock.sendto(frame, self.server)
+        self.receive(peer)
         sock.sendto(frame, self.server)
         self.settle(lambda: self.plane.counters.over_limit == 1)
-        peer.sendto(bytes(20_001), relayed)
+        peer.sendto(bytes(40_000), relayed)
         self.settle(lambda: self.plane.counters.over_limit == 2)
         peer.sendto(bytes(20_000), relayed)
         self.receive(sock)
-        self.now += 0.5
+        self.now += 4.0
         sock.sendto(frame, self.server)
         self.same(len(self.receive(peer)[0]), 40_000)
 
@@ -427,6 +311,19 @@ class PlaneContract(PlaneFixture):
         self.plane.bind(99, 0x4000, self.server, 1.0)
         self.plane.close(99)
 
+    def test_send_waits_for_the_commands(self) -> None:
+        """The answer that grants a channel must not overtake the channel."""
+        for _ in range(20):
+            sock, relay, relayed = self.client()
+            peer = self.endpoint()
+            five_tuple = FiveTuple("udp", address_of(sock), self.server)
+            self.plane.permit(relay, self.host, self.now + 300, own_only=False)
+            self.plane.bind(relay, 0x4000, address_of(peer), self.now + 600)
+            self.plane.send(five_tuple, b"granted")
+            self.receive(sock)
+            sock.sendto(encode_channel_data(0x4000, b"x", stream=False), self.server)
+            self.same(self.receive(peer), (b"x", relayed))
+
     def test_taken_port_is_an_error(self) -> None:
         """Two servers must not share a port silently."""
         with self.assertRaises(OSError):  # type: ignore[attr-defined] # of TestCase
@@ -439,12 +336,6 @@ class PlaneContract(PlaneFixture):
         for address in (self.server, relayed):
             with socket.socket(self.endpoint().family, socket.SOCK_DGRAM) as probe:
                 probe.bind(tuple(address))
-
-
-def address_of(sock: socket.socket) -> Address:
-    """What a socket is bound to."""
-    name = sock.getsockname()
-    return Address(name[0], name[1])
 
 
 class PureRelayTests(PlaneContract, SynchronousTestCase):
@@ -497,3 +388,33 @@ class PureRelayIPv6WildcardTests(PureRelayIPv6Tests):
         """The families have a socket each."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind(("127.0.0.1", self.server.port))
+
+
+class NativeRelayTests(PlaneContract, NativeCase):
+    """The native plane on IPv4."""
+
+
+class NativeRelayWildcardTests(NativeRelayTests):
+    """Listening on every address: it answers from the one that was reached."""
+
+    host = "127.0.0.2"
+    listen_host = "0.0.0.0"
+
+
+class NativeRelayIPv6Tests(NativeRelayTests):
+    """The same on IPv6."""
+
+    host = "::1"
+    listen_host = "::1"
+
+    def setUp(self) -> None:
+        """Not on a machine without IPv6."""
+        if not has_ipv6():
+            raise SkipTest("this machine has no IPv6")
+        super().setUp()
+
+
+class NativeRelayIPv6WildcardTests(NativeRelayIPv6Tests):
+    """Every IPv6 address, and IPv6 alone."""
+
+    listen_host = "::"

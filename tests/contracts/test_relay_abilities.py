@@ -17,7 +17,13 @@ from mosaic.wire.stun.message import Class, Method, encode, parse
 from mosaic.wire.turn import attributes as turn
 from mosaic.wire.turn.attributes import Icmp
 from mosaic.wire.turn.channel import encode_channel_data
-from tests.contracts.test_relay import PORTS, PlaneFixture, Readers, address_of
+from tests.support.plane_case import (
+    PORTS,
+    NativeCase,
+    PlaneFixture,
+    Readers,
+    address_of,
+)
 from tests.support.udp import Rows, send_indication
 
 
@@ -142,6 +148,16 @@ class PureAbilityTests(AbilityContract, SynchronousTestCase):
 
     def test_it_claims_all_of_them(self) -> None:
         """What is tested here is what is said there."""
+        self.assertEqual(
+            self.plane.abilities, {"dual", "reserve", "move", "df", "icmp"}
+        )
+
+
+class NativeAbilityTests(AbilityContract, NativeCase):
+    """The native plane."""
+
+    def test_it_claims_all_of_them(self) -> None:
+        """As its twin does."""
         self.assertEqual(
             self.plane.abilities, {"dual", "reserve", "move", "df", "icmp"}
         )

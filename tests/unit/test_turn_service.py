@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -76,7 +77,10 @@ class RecordingPlane:
         return Address(host, port or 40000)
 
     def send(self, to: FiveTuple, data: bytes) -> None:
-        """An answer."""
+        """An answer, which leaves when the commands before it are settled."""
+        self.waiting.append(partial(self._deliver, to, data))
+
+    def _deliver(self, to: FiveTuple, data: bytes) -> None:
         if to in self.sinks:
             self.sinks[to](data)
         self.sent.append(data)

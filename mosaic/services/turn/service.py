@@ -6,7 +6,6 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 from typing import Protocol as Interface
 
@@ -23,13 +22,13 @@ from twisted.logger import Logger
 
 from mosaic.auth.turn_credentials import owner_of
 from mosaic.config.settings import Turn
+from mosaic.relay.choose import choose_plane
 from mosaic.relay.interface import (
     HostUnavailable,
     PlaneCounters,
     RelayError,
     RelayPlane,
 )
-from mosaic.relay.pure import PurePlane
 from mosaic.services.turn.drain import Drain
 from mosaic.services.turn.dtls import DtlsDoor, DtlsSession
 from mosaic.services.turn.listen import RelayHosts, discovery_pairs
@@ -139,18 +138,19 @@ class TurnService(service.Service):
         self._drain_s = drain_s
         self._draining: Drain | None = None
         self._clock = clock
-        self._plane = plane or PurePlane(
+        self._plane = plane or choose_plane(
             IReactorFDSet(reactor),
             ports=settings.relay_ports,
             clock=clock,
             quarantine_s=settings.port_quarantine_s,
+            answer_bindings=not settings.nat_discovery,
         )
         self._users = Users()
         self._hosts = RelayHosts(settings.relay_address_v4, settings.relay_address_v6)
         self._policy = PeerPolicy(
             parse_networks(settings.allow_peers), parse_networks(settings.deny_peers)
         )
-        self.counters = TurnCounters(plane=self._plane.counters)
+        self._counters = TurnCounters()
         self._discovery = Discovery(discovery_pairs(settings.nat_discovery))
         realm = realm or DEFAULT_REALM
         self._limits = with_extensions(
@@ -167,7 +167,7 @@ class TurnService(service.Service):
             policy=self._policy,
             nonce_key=secrets.token_bytes(32),
             limits=self._limits,
-            counters=self.counters.core,
+            counters=self._counters.core,
             discovery=self._discovery,
         )
         self._streams: set[TurnStream | DtlsSession] = set()
@@ -191,6 +191,12 @@ class TurnService(service.Service):
             self,
             self._make_dtls_door,
         )
+
+    @property
+    def counters(self) -> TurnCounters:
+        """What has happened so far."""
+        self._counters.plane = self._plane.counters
+        return self._counters
 
     # Life
 
@@ -404,7 +410,7 @@ class TurnService(service.Service):
         for event in events:
             match event:
                 case Answer(to, data):
-                    plane.settled(partial(plane.send, to, data))
+                    plane.send(to, data)
                 case OpenRelay():
                     (self._tcp.open if event.tcp else self._open_relay)(event)
                 case ConnectPeer() | JoinPeer() | ClosePeer():

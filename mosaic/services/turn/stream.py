@@ -201,6 +201,10 @@ class TurnStream(Protocol):
         """Both ends, once it is connected."""
         return self._five_tuple
 
+    def hold(self) -> None:
+        """Read nothing until it is joined to a peer."""
+        self.transport.pauseProducing()  # type: ignore[attr-defined] # of IPushProducer
+
     def join(self, peer: Pipe) -> None:
         """Give up framing: bytes go to the peer and come from it (RFC 6062)."""
         self._cancel_watch()
@@ -214,6 +218,7 @@ class TurnStream(Protocol):
         early = self._splitter.rest()
         if early:
             peer.write(early)
+        self.transport.resumeProducing()  # type: ignore[attr-defined] # of IPushProducer
 
     def part(self) -> None:
         """The peer has gone: send what is left, and close."""

@@ -38,6 +38,9 @@ class Stream(Interface):
 
     transport: Any
 
+    def hold(self) -> None:
+        """Read nothing until it is joined."""
+
     def join(self, peer: PeerConnection) -> None:
         """Give up framing: bytes go to the peer and come from it."""
 

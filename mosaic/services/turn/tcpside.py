@@ -76,7 +76,11 @@ class TcpSide:
             case ConnectPeer(relay, connection, peer):
                 self._relays.connect(relay, connection, peer)
             case JoinPeer(connection, five_tuple):
-                # after the answer, which waits for the plane as well
+                # after the answer, which waits for the plane as well; what the
+                # client says to it must not be taken for a message
+                stream = self._stream_of(five_tuple)
+                if stream is not None:
+                    stream.hold()
                 self._plane.settled(partial(self._join, connection, five_tuple))
             case ClosePeer(connection):
                 self._relays.hang_up(connection)

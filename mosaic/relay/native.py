@@ -1,0 +1,468 @@
+"""The native data plane: packets move in a thread of C, without the GIL.
+
+The thread owns the tables and the sockets (plane.c). Commands go to it in a
+list; STUN messages, frames for stream clients and settled tickets come back as
+records, and the reactor is told by an event descriptor.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any
+
+from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from mosaic.relay._plane import (  # type: ignore[import-not-found,unused-ignore] # built from C
+    ffi,
+    lib,
+)
+from mosaic.relay.interface import Control, NoRelayPort, PlaneCounters, Sink
+from mosaic.relay.quarantine import QUARANTINE_S, Quarantine
+from mosaic.relay.sockets import (
+    LISTENER_BUFFER_BYTES,
+    WILDCARDS,
+    open_on_random_port,
+    open_pair,
+    open_udp,
+    tell_destination,
+)
+from mosaic.wire.stun.address import Address, FiveTuple, pack_host, unpack_host
+from mosaic.wire.turn.forwarding import SEND_TYPE
+
+_ADDRESS = struct.Struct("=16sHH")
+# size, kind, number, client, server, length of what follows, unused
+_RECORD = struct.Struct("=IIQ20s20sII")
+_CONTROL, _FRAME, _SETTLED = 1, 2, 3
+_TAKE_BYTES = 512 << 10
+_TAKES = 4
+_NO_RELAY = (0,)
+_EVENT = (1).to_bytes(8, "little")
+_NS = 1_000_000_000
+COUNTERS = (
+    "from_clients",
+    "from_clients_bytes",
+    "from_peers",
+    "from_peers_bytes",
+    "hairpins",
+    "from_clients_no_route",
+    "from_peers_no_route",
+    "to_clients_failed",
+    "to_peers_failed",
+    "to_peers_refused",
+    "over_limit",
+    "icmp",
+    "not_stun",
+    "bindings",
+    "bindings_over_budget",
+    "controls_dropped",
+    "frames_dropped",
+)
+"""In the order of plane.c."""
+
+
+@lru_cache(maxsize=4096)
+def _packed(host: str, port: int) -> bytes:
+    return _ADDRESS.pack(pack_host(host), port, 6 if ":" in host else 4)
+
+
+def _unpacked(data: bytes) -> Address:
+    packed, port, family = _ADDRESS.unpack(data)
+    return Address(unpack_host(packed if family == 6 else packed[:4]), port)
+
+
+@lru_cache(maxsize=4096)
+def _five_tuple(client: bytes, server: bytes) -> FiveTuple:
+    return FiveTuple("udp", _unpacked(client), _unpacked(server))
+
+
+@implementer(IReadDescriptor)
+class NativePlane:
+    """See `mosaic.relay.interface.RelayPlane`; it has every ability.
+
+    ports: first and last relay port. clock: seconds, never backwards; the
+    thread has its own, and is told what is left of each time.
+    answer_bindings: plain Binding requests are answered in the thread, at most
+    bindings_per_s (and a burst of them) for a /24 or /56.
+    quarantine_s: how long a freed port rests.
+    """
+
+    abilities = frozenset(("dual", "reserve", "move", "df", "icmp"))
+
+    def __init__(
+        self,
+        reactor: IReactorFDSet,
+        *,
+        ports: tuple[int, int],
+        clock: Callable[[], float],
+        quarantine_s: float = QUARANTINE_S,
+        answer_bindings: bool = True,
+        bindings_per_s: float = 1000.0,
+        bindings_burst: float = 4000.0,
+    ) -> None:
+        self._reactor = reactor
+        self._ports = ports
+        self._quarantine = Quarantine(quarantine_s, clock)
+        self._held: dict[int, socket.socket] = {}
+        self._clock = clock
+        self._bindings = (answer_bindings, bindings_per_s, bindings_burst)
+        self._control: Control = lambda data, five_tuple: None
+        self._plane: Any = None
+        self._take = ffi.new("unsigned char[]", _TAKE_BYTES)
+        self._taken = memoryview(ffi.buffer(self._take))
+        self._counters = PlaneCounters()
+        self._before = [0] * len(COUNTERS)
+        self._failed = 0
+        self._local: set[str] = set()
+        self._relayed: dict[int, Address] = {}
+        self._sinks: dict[FiveTuple, Sink] = {}
+        self._transports = {"udp": 0}
+        self._relays_of: dict[FiveTuple, list[int]] = {}
+        self._stream_of: dict[int, FiveTuple] = {}
+        self._used: set[Address] = set()
+        self._commands = self._done = self._tickets = 0
+        self._waiting: dict[int, tuple[int, Callable[[], None]]] = {}
+        self._in_batch = False
+
+    # Life
+
+    def start(self, control: Control) -> None:
+        """Start the thread (after daemonising: a fork would lose it).
+
+        Raises OSError if the machine gives no thread or descriptors.
+        """
+        self._control = control
+        plane = lib.plane_new(*self._bindings)
+        if plane == ffi.NULL:
+            raise OSError("no memory or descriptors for the data plane")
+        self._plane = ffi.gc(plane, lib.plane_free)
+        error = lib.plane_start(self._plane)
+        if error:
+            self._plane = None
+            raise OSError(error, os.strerror(error))
+        self._reactor.addReader(self)
+
+    def stop(self) -> None:
+        """End the thread, which closes every socket."""
+        if self._plane is None:
+            return
+        self._reactor.removeReader(self)
+        lib.plane_stop(self._plane)
+        self._before = self._counted()
+        self._plane = None
+        for relay in list(self._relayed):
+            self._forget(relay)
+        for sock in self._held.values():
+            sock.close()
+        for held in (self._held, self._local, self._sinks, self._waiting):
+            held.clear()
+        self._done = self._commands
+
+    def fileno(self) -> int:
+        """Readable when the thread has something to say."""
+        return -1 if self._plane is None else int(lib.plane_event_fd(self._plane))
+
+    def logPrefix(self) -> str:
+        """Twisted's name for this reader."""
+        return "turn-plane"
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The reactor gives up on the descriptor (at its end)."""
+        self.stop()
+
+    # Counters
+
+    @property
+    def counters(self) -> PlaneCounters:
+        """What has moved so far; one object, brought up to date."""
+        for name, value in zip(COUNTERS, self._counted(), strict=True):
+            setattr(self._counters, name, value)
+        self._counters.to_clients_failed += self._failed
+        return self._counters
+
+    def _counted(self) -> list[int]:
+        if self._plane is None:
+            return self._before
+        now = ffi.new("uint64_t[]", len(COUNTERS))
+        lib.plane_counters(self._plane, now, len(COUNTERS))
+        return [old + new for old, new in zip(self._before, now, strict=True)]
+
+    # Listeners and clients
+
+    def listen(self, host: str, port: int) -> Address:
+        """Open a UDP listener; raises OSError."""
+        sock = open_udp(host, port, LISTENER_BUFFER_BYTES)
+        wildcard = host in WILDCARDS
+        if wildcard:
+            tell_destination(sock)
+        name = sock.getsockname()
+        bound = Address(name[0], name[1])
+        plane = self._running()
+        self._command(lib.plane_listen(plane, sock.detach(), _packed(*bound), wildcard))
+        return bound
+
+    def _running(self) -> Any:
+        if self._plane is None:
+            raise OSError("the data plane is not started")
+        return self._plane
+
+    def send(self, to: FiveTuple, data: bytes) -> None:
+        """An answer, after every command so far has taken effect."""
+        if self._plane is None:
+            return
+        if to.transport == "udp":
+            client, server = _packed(*to.client), _packed(*to.server)
+            lib.plane_send(self._plane, client, server, data, len(data))
+            self._wake()
+        elif self._done == self._commands:
+            self._deliver(to, data)
+        else:
+            self.settled(partial(self._deliver, to, data))
+
+    def _deliver(self, to: FiveTuple, data: bytes) -> None:
+        sink = self._sinks.get(to)
+        if sink is None:
+            self._failed += 1
+        else:
+            sink(data)
+
+    def attach_stream(self, five_tuple: FiveTuple, sink: Sink) -> None:
+        """A TCP or TLS client has connected."""
+        self._sinks[five_tuple] = sink
+
+    def detach_stream(self, five_tuple: FiveTuple) -> None:
+        """It has gone."""
+        self._sinks.pop(five_tuple, None)
+
+    def stream_received(self, five_tuple: FiveTuple, message: bytes) -> None:
+        """One whole message from a stream client."""
+        if message[0] < 0x40 and message[:2] != SEND_TYPE:
+            self._control(message, five_tuple)
+        elif self._plane is not None:
+            relay = self._relays_of.get(five_tuple, _NO_RELAY)[0]
+            size = len(message)
+            if lib.plane_stream(self._plane, relay, message, size):
+                self._counters.streams_dropped += 1
+            self._wake()
+
+    # Commands
+
+    def _command(self, failed: int) -> None:
+        if failed:
+            raise MemoryError
+        self._commands += 1
+        self._wake()
+
+    def _wake(self) -> None:
+        if not self._in_batch:
+            lib.plane_wake(self._plane)
+
+    def _until(self, expires_at: float) -> int:
+        """The thread's time for one of ours."""
+        left = int((expires_at - self._clock()) * _NS)
+        return int(lib.plane_now(self._plane)) + left
+
+    def open_relay(
+        self,
+        relay: int,
+        five_tuple: FiveTuple,
+        *,
+        bind: str,
+        advertise: str,
+        expires_at: float,
+        even: bool = False,
+        bytes_per_s: float = 0.0,
+        user: int = 0,
+        reserve: int = 0,
+        claims: int = 0,
+    ) -> Address:
+        """Open a relay's socket; raises RelayError."""
+        plane = self._running()
+        sock = self._take_socket(bind, advertise, even, reserve, claims)
+        relayed = Address(advertise, sock.getsockname()[1])
+        self._know({bind, advertise, five_tuple.server.host})
+        self._relayed[relay] = relayed
+        self._used.add(relayed)
+        self._place(relay, five_tuple)
+        self._command(
+            lib.plane_open(
+                plane,
+                relay,
+                sock.detach(),
+                _packed(*five_tuple.client),
+                _packed(*five_tuple.server),
+                _packed(*relayed),
+                self._transport(five_tuple),
+                self._until(expires_at),
+                bytes_per_s,
+                user,
+            )
+        )
+        return relayed
+
+    def _take_socket(
+        self, bind: str, advertise: str, even: bool, reserve: int, claims: int
+    ) -> socket.socket:
+        """A held one, one of a pair, or any; raises RelayError."""
+        if claims:
+            held = self._held.pop(claims, None)
+            if held is None:
+                raise NoRelayPort("the port is held no longer")
+            return held
+
+        def is_used(port: int) -> bool:
+            return Address(advertise, port) in self._used
+
+        if reserve:
+            sock, held = open_pair(bind, self._ports, is_used, self._quarantine)
+            self._held[reserve] = held
+            return sock
+        return open_on_random_port(
+            bind,
+            self._ports,
+            lambda port: (even and port & 1 == 1) or is_used(port),
+            self._quarantine,
+        )
+
+    def _know(self, hosts: set[str]) -> None:
+        """Tell the thread which addresses are this machine's."""
+        for host in hosts - self._local:
+            self._local.add(host)
+            self._command(lib.plane_local_host(self._plane, _packed(host, 0)))
+
+    def _transport(self, five_tuple: FiveTuple) -> int:
+        """The thread's number for a transport."""
+        return self._transports.setdefault(five_tuple.transport, len(self._transports))
+
+    def _place(self, relay: int, five_tuple: FiveTuple) -> None:
+        """Frames of this relay go to that stream, and the stream's to it."""
+        if five_tuple.transport != "udp":
+            self._relays_of.setdefault(five_tuple, []).append(relay)
+            self._stream_of[relay] = five_tuple
+
+    def _displace(self, relay: int) -> None:
+        five_tuple = self._stream_of.pop(relay, None)
+        if five_tuple is not None:
+            self._relays_of[five_tuple].remove(relay)
+            if not self._relays_of[five_tuple]:
+                del self._relays_of[five_tuple]
+
+    def move(self, relay: int, five_tuple: FiveTuple) -> None:
+        """The client is reached over another five-tuple from now on."""
+        if relay in self._relayed:
+            self._know({five_tuple.server.host})
+            self._displace(relay)
+            self._place(relay, five_tuple)
+            client, server = _packed(*five_tuple.client), _packed(*five_tuple.server)
+            transport = self._transport(five_tuple)
+            self._command(lib.plane_move(self._plane, relay, client, server, transport))
+
+    def limit(self, relay: int, bytes_per_s: float) -> None:
+        """Another limit for an allocation; 0 lifts it."""
+        if relay in self._relayed:
+            self._command(lib.plane_limit(self._plane, relay, bytes_per_s))
+
+    def limit_user(self, user: int, bytes_per_s: float) -> None:
+        """A limit that a user's allocations share; 0 lifts it."""
+        if self._plane is not None:
+            self._command(lib.plane_limit_user(self._plane, user, bytes_per_s))
+
+    def extend(self, relay: int, expires_at: float) -> None:
+        """The allocation passes packets until then."""
+        if relay in self._relayed:
+            until = self._until(expires_at)
+            self._command(lib.plane_extend(self._plane, relay, until))
+
+    def permit(
+        self, relay: int, host: str, expires_at: float, *, own_only: bool
+    ) -> None:
+        """Install or refresh a permission."""
+        if relay in self._relayed:
+            until = self._until(expires_at)
+            packed = _packed(host, 0)
+            self._command(lib.plane_permit(self._plane, relay, packed, until, own_only))
+
+    def bind(self, relay: int, channel: int, peer: Address, expires_at: float) -> None:
+        """Bind or refresh a channel."""
+        if relay in self._relayed:
+            until = self._until(expires_at)
+            packed = _packed(*peer)
+            self._command(lib.plane_bind(self._plane, relay, channel, packed, until))
+
+    def close(self, relay: int) -> None:
+        """End a relay, or free a port that is held."""
+        held = self._held.pop(relay, None)
+        if held is not None:
+            held.close()
+        if relay in self._relayed:
+            self._forget(relay)
+            self._command(lib.plane_close(self._plane, relay))
+
+    def _forget(self, relay: int) -> None:
+        relayed = self._relayed.pop(relay)
+        self._used.discard(relayed)
+        self._quarantine.freed(relayed.port)
+        self._displace(relay)
+
+    def settled(self, done: Callable[[], None]) -> None:
+        """Call back when the thread has run every command so far."""
+        if self._plane is None:
+            return
+        self._tickets += 1
+        self._waiting[self._tickets] = (self._commands, done)
+        if lib.plane_settle(self._plane, self._tickets):
+            raise MemoryError
+        self._wake()
+
+    # What the thread says
+
+    def doRead(self) -> None:
+        """Take what is there, but leave the reactor its turn."""
+        self._in_batch = True
+        try:
+            for _ in range(_TAKES):
+                if not self._take_some():
+                    return
+            os.write(self.fileno(), _EVENT)
+        finally:
+            self._in_batch = False
+            if self._plane is not None:
+                lib.plane_wake(self._plane)
+
+    def _take_some(self) -> bool:
+        """Perform some records; False when there are none, or we have stopped."""
+        used = lib.plane_take(self._plane, self._take, _TAKE_BYTES)
+        taken, at = self._taken, 0
+        while at < used and self._plane is not None:
+            size, kind, number, client, server, length, _ = _RECORD.unpack_from(
+                taken, at
+            )
+            data = bytes(taken[at + _RECORD.size : at + _RECORD.size + length])
+            if kind == _CONTROL:
+                self._control(data, _five_tuple(client, server))
+            elif kind == _FRAME:
+                five_tuple = self._stream_of.get(number)
+                if five_tuple is not None:
+                    self._deliver(five_tuple, data)
+            elif kind == _SETTLED:
+                self._settle(number)
+            at += size
+        return used > 0 and self._plane is not None
+
+    def _settle(self, ticket: int) -> None:
+        held = self._waiting.pop(ticket, None)
+        if held is not None:
+            self._done, done = held
+            done()
+
+    # For tests
+
+    def turn_forward(self, seconds: float) -> None:
+        """Let time pass for the thread at once."""
+        if self._plane is not None:
+            lib.plane_turn_forward(self._plane, round(seconds * _NS))

@@ -1,0 +1,371 @@
+/* The way of a packet: from a client to its peer, from a peer to its client,
+ * or straight from one client to another. RFC 8656 sections 9, 11 and 12. */
+#ifndef MOSAIC_PACKETS_H
+#define MOSAIC_PACKETS_H
+
+#include "state.h"
+
+/* ---- Sending ---- */
+
+static void flush(plane *p)
+{
+    struct outbox *box = &p->outbox;
+    outbox_flush(box);
+    if (box->failed_to_clients > 0)
+        count(p, TO_CLIENTS_FAILED, box->failed_to_clients);
+    if (box->failed_to_peers > 0)
+        count(p, TO_PEERS_FAILED, box->failed_to_peers);
+    box->failed_to_clients = box->failed_to_peers = 0;
+}
+
+static const struct address NOWHERE;
+
+static void queue(plane *p, struct udp_socket *socket, const struct address *to,
+                  const struct address *from, const u8 *data, u32 size)
+{
+    if (outbox_is_full(&p->outbox))
+        flush(p);
+    outbox_add(&p->outbox, socket, to, from, data, size);
+}
+
+/* Only wildcard listeners must be told which address answers. */
+static void queue_to_client(plane *p, struct listener *l, const struct address *client,
+                            const struct address *server, const u8 *data, u32 size)
+{
+    struct address from = l->wildcard ? host_of(server) : NOWHERE;
+    queue(p, &l->socket, client, &from, data, size);
+}
+
+/* ---- Handing over to the reactor ---- */
+
+static bool hand_over(plane *p, struct ring *r, enum record_kind kind, u64 number,
+                      const struct address *client, const struct address *server,
+                      const u8 *data, u32 size)
+{
+    struct record *made = ring_reserve(r, size);
+    if (made == NULL)
+        return false;
+    made->kind = kind;
+    made->number = number;
+    made->client = *client;
+    made->server = *server;
+    memcpy((u8 *)(made + 1), data, size);
+    ring_commit(r, made);
+    p->has_spoken = true;
+    return true;
+}
+
+static void hand_over_control(plane *p, const struct address *client,
+                              const struct address *server, const u8 *data, u32 size)
+{
+    if (!hand_over(p, &p->controls, RECORD_CONTROL, 0, client, server, data, size))
+        count(p, CONTROLS_DROPPED, 1);
+}
+
+static void tell_reactor(plane *p)
+{
+    const u64 one = 1;
+    p->has_spoken = false;
+    if (atomic_exchange(&p->reader_waits, false))
+        if (write(p->event_fd, &one, sizeof one) < 0)
+            atomic_store(&p->reader_waits, true);
+}
+
+/* ---- Bandwidth ---- */
+
+/* A second's worth at once, and at least the largest datagram. */
+static double burst_of(const struct byte_limit *limit)
+{
+    return limit->bytes_per_s > 65536 ? limit->bytes_per_s : 65536;
+}
+
+static bool limit_has(plane *p, struct byte_limit *limit, u32 size)
+{
+    double burst = burst_of(limit);
+    if (limit->bytes_per_s <= 0)
+        return true;
+    if (p->now > limit->stamp) {
+        limit->tokens += (double)(p->now - limit->stamp) / 1e9 * limit->bytes_per_s;
+        limit->stamp = p->now;
+    }
+    if (limit->tokens > burst)
+        limit->tokens = burst;
+    return limit->tokens >= size;
+}
+
+static struct user *user_by_number(plane *p, u64 number)
+{
+    struct key key = key_of(BY_USER, number, 0, NULL, NULL);
+    return p->user_count == 0 || number == 0 ? NULL : table_find(&p->table, &key);
+}
+
+/* Count a packet against both limits of an allocation, or against none. */
+static bool is_too_fast(plane *p, struct relay *r, u32 size)
+{
+    struct user *user = user_by_number(p, r->user);
+    if (!limit_has(p, &r->limit, size) ||
+        (user != NULL && !limit_has(p, &user->limit, size))) {
+        count(p, OVER_LIMIT, 1);
+        return true;
+    }
+    r->limit.tokens -= size;
+    if (user != NULL)
+        user->limit.tokens -= size;
+    return false;
+}
+
+/* ---- Towards the client ---- */
+
+/* ChannelData where the peer has a channel (RFC 8656 section 12.7), else a
+ * Data indication (11.3). The head goes into the bytes before the payload; a
+ * stream client's frame is padded with zeros. */
+static void to_client(plane *p, struct relay *r, const struct channel *c,
+                      const struct address *peer, u8 *payload, u32 size)
+{
+    u32 head = CHANNEL_HEADER, total;
+    if (c != NULL) {
+        put16(payload - 4, c->number);
+        put16(payload - 2, size);
+        total = CHANNEL_HEADER + (r->stream ? padded(size) : size);
+        if (r->stream)
+            memset(payload + size, 0, padded(size) - size);
+    } else {
+        head = put_data_indication(payload, size, peer, r->number, ++r->indications);
+        total = head + padded(size);
+    }
+    if (head == 0) {
+        count(p, FROM_PEERS_NO_ROUTE, 1);
+        return;
+    }
+    count(p, FROM_PEERS, 1);
+    count(p, FROM_PEERS_BYTES, size);
+    if (r->stream) {
+        if (!hand_over(p, &p->frames, RECORD_FRAME, r->number, &NOWHERE, &NOWHERE,
+                       payload - head, total))
+            count(p, FRAMES_DROPPED, 1);
+    } else if (r->listener == NULL) {
+        count(p, TO_CLIENTS_FAILED, 1);
+    } else {
+        queue_to_client(p, r->listener, &r->client, &r->server, payload - head, total);
+    }
+}
+
+static struct permission *permission_for(plane *p, const struct relay *r,
+                                         const struct address *peer)
+{
+    struct address host = host_of(peer);
+    struct key key = key_of(BY_HOST, r->number, 0, &host, NULL);
+    return table_find(&p->table, &key);
+}
+
+/* A datagram for the relayed address. own: from another of our relayed
+ * addresses; without it a permission for our own host does not count. */
+static bool from_peer(plane *p, struct relay *r, const struct address *peer,
+                      u8 *payload, u32 size, bool own)
+{
+    struct key key = key_of(BY_PEER, r->number, 0, peer, NULL);
+    struct channel *c = table_find(&p->table, &key);
+    struct permission *allowed =
+        c != NULL ? c->permission : permission_for(p, r, peer);
+    if (allowed == NULL || allowed->expires_at <= p->now || r->expires_at <= p->now ||
+        (allowed->own_only && !own)) {
+        count(p, FROM_PEERS_NO_ROUTE, 1);
+        return false;
+    }
+    if (is_too_fast(p, r, size))
+        return false;
+    if (c != NULL && c->expires_at <= p->now)
+        c = NULL;
+    to_client(p, r, c, peer, payload, size);
+    return true;
+}
+
+/* ---- Towards the peer ---- */
+
+static bool is_this_machine(plane *p, const struct address *a)
+{
+    static const struct address loopback_v6 = {.ip = {[15] = 1}, .family = 6};
+    struct address host = host_of(a);
+    struct key key = key_of(LOCAL_HOST, 0, 0, &host, NULL);
+    return (a->family == 4 && a->ip[0] == 127) || same_address(&host, &loopback_v6) ||
+           table_find(&p->table, &key) != NULL;
+}
+
+/* A relay that talks to its own front door would loop. */
+static bool is_own_listener(plane *p, const struct address *a)
+{
+    for (u32 at = 0; at < p->listener_count; at++) {
+        const struct listener *l = p->listeners[at];
+        if (same_address(&l->bound, a))
+            return true;
+        if (l->wildcard && l->bound.port == a->port && l->bound.family == a->family &&
+            is_this_machine(p, a))
+            return true;
+    }
+    return false;
+}
+
+/* DONT-FRAGMENT (RFC 8656 section 14): rare, so the socket is switched for
+ * this one packet, after all that came before it. */
+static void send_unfragmented(plane *p, struct relay *r, const struct address *peer,
+                              const u8 *payload, u32 size)
+{
+    bool v6 = peer->family == 6;
+    int level = v6 ? IPPROTO_IPV6 : IPPROTO_IP;
+    int option = v6 ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER;
+    /* DF whatever we know of the path: the client is told what comes back. */
+    int held = 0, strict = v6 ? IPV6_PMTUDISC_PROBE : IP_PMTUDISC_PROBE;
+    socklen_t room = sizeof held;
+    flush(p);
+    getsockopt(r->socket.fd, level, option, &held, &room);
+    setsockopt(r->socket.fd, level, option, &strict, sizeof strict);
+    queue(p, &r->socket, peer, &NOWHERE, payload, size);
+    flush(p);
+    setsockopt(r->socket.fd, level, option, &held, sizeof held);
+}
+
+static void to_peer(plane *p, struct relay *r, const struct address *peer, u8 *payload,
+                    u32 size, bool own_only, bool dont_fragment)
+{
+    struct key key = key_of(BY_RELAYED, 0, 0, peer, NULL);
+    struct relay *other = table_find(&p->table, &key);
+    if (is_too_fast(p, r, size))
+        return;
+    count(p, FROM_CLIENTS, 1);
+    count(p, FROM_CLIENTS_BYTES, size);
+    if (other != NULL) {
+        /* Both ends are clients here: straight across, by the other's rules. */
+        if (from_peer(p, other, &r->relayed, payload, size, true))
+            count(p, HAIRPINS, 1);
+    } else if (own_only || is_own_listener(p, peer)) {
+        count(p, TO_PEERS_REFUSED, 1);
+    } else if (peer->family != r->relayed.family || peer->port == 0) {
+        count(p, TO_PEERS_FAILED, 1);
+    } else if (dont_fragment) {
+        send_unfragmented(p, r, peer, payload, size);
+    } else {
+        queue(p, &r->socket, peer, &NOWHERE, payload, size);
+    }
+}
+
+/* RFC 8656 section 12.6. The header's length counts; what follows it over UDP
+ * is padding. Channels above 0x4FFF are never bound. */
+static bool from_channel(plane *p, struct relay *r, u8 *data, u32 size)
+{
+    u32 length = get16(data + 2);
+    if (length > size - CHANNEL_HEADER)
+        return false;
+    struct key key = key_of(BY_CHANNEL, r->number, get16(data), NULL, NULL);
+    struct channel *c = table_find(&p->table, &key);
+    if (c == NULL || c->expires_at <= p->now)
+        return false;
+    to_peer(p, r, &c->peer, data + CHANNEL_HEADER, length, c->permission->own_only,
+            false);
+    return true;
+}
+
+/* RFC 8656 section 11.2. */
+static bool from_indication(plane *p, struct relay *r, u8 *data, u32 size)
+{
+    struct send_indication sent;
+    if (!get_send_indication(data, size, &sent))
+        return false;
+    struct permission *allowed = permission_for(p, r, &sent.peer);
+    if (allowed == NULL || allowed->expires_at <= p->now)
+        return false;
+    to_peer(p, r, &sent.peer, data + (sent.payload - data), sent.size,
+            allowed->own_only, sent.dont_fragment);
+    return true;
+}
+
+static bool from_client_by(plane *p, struct relay *r, u8 *data, u32 size)
+{
+    if (r->expires_at <= p->now)
+        return false;
+    return data[0] >= 0x40 ? from_channel(p, r, data, size)
+                           : from_indication(p, r, data, size);
+}
+
+/* ChannelData or a Send indication of at least 4 bytes. A client with relays of
+ * both families sends by the one that has the channel or the permission. */
+static void from_client(plane *p, struct relay *r, u8 *data, u32 size)
+{
+    bool passed = r != NULL && from_client_by(p, r, data, size);
+    if (!passed && r != NULL && r->other != NULL)
+        passed = from_client_by(p, r->other, data, size);
+    if (!passed)
+        count(p, FROM_CLIENTS_NO_ROUTE, 1);
+}
+
+/* ---- Listeners ---- */
+
+static bool budget_allows(plane *p, const struct address *client)
+{
+    struct budget *b = &p->budget;
+    u32 bytes = client->family == 6 ? 7 : 3;
+    u64 row = hash_bytes(client->ip, bytes, p->table.seed) >> 16 & (BUDGET_ROWS - 1);
+    double passed = (double)(p->now - b->stamps[row]) / 1e9;
+    double tokens = b->tokens[row] + (passed > 0 ? passed : 0) * b->per_s;
+    if (tokens > b->burst)
+        tokens = b->burst;
+    b->stamps[row] = p->now;
+    b->tokens[row] = tokens >= 1 ? tokens - 1 : tokens;
+    return tokens >= 1;
+}
+
+static void answer_binding(plane *p, struct listener *l, const u8 *data,
+                           const struct address *client, const struct address *server,
+                           bool fingerprint)
+{
+    if (!budget_allows(p, client)) {
+        count(p, BINDINGS_OVER_BUDGET, 1);
+        return;
+    }
+    if (outbox_is_full(&p->outbox))
+        flush(p);
+    u8 *out = p->answer[p->outbox.packet_count];
+    u32 size = put_binding_answer(out, data + 8, client, fingerprint);
+    count(p, BINDINGS, 1);
+    queue_to_client(p, l, client, server, out, size);
+}
+
+/* One datagram of a client (RFC 7983 for the first byte). */
+static void from_listener(plane *p, struct listener *l, u8 *data, u32 size,
+                          const struct address *client, const struct address *server)
+{
+    bool fingerprint;
+    if (size < CHANNEL_HEADER || data[0] >= 0x80 || client->family == 0) {
+        count(p, NOT_STUN, 1);
+    } else if (data[0] >= 0x40 || get16(data) == SEND_INDICATION) {
+        struct key key = key_of(BY_CLIENT, 0, 0, client, server);
+        from_client(p, table_find(&p->table, &key), data, size);
+    } else if (data[0] < 20 && !stun_is_whole(data, size)) {
+        count(p, NOT_STUN, 1);
+    } else if (p->answer_bindings && is_plain_binding(data, size, &fingerprint)) {
+        answer_binding(p, l, data, client, server, fingerprint);
+    } else {
+        hand_over_control(p, client, server, data, size);
+    }
+}
+
+/* Which of our addresses was reached. */
+static struct address reached(const struct listener *l, struct msghdr *h)
+{
+    struct address server = l->bound;
+    if (!l->wildcard)
+        return server;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c != NULL; c = CMSG_NXTHDR(h, c)) {
+        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+            struct in_pktinfo info;
+            memcpy(&info, CMSG_DATA(c), sizeof info);
+            memcpy(server.ip, &info.ipi_spec_dst, 4);
+        } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+            struct in6_pktinfo info;
+            memcpy(&info, CMSG_DATA(c), sizeof info);
+            memcpy(server.ip, &info.ipi6_addr, 16);
+        }
+    }
+    return server;
+}
+
+#endif

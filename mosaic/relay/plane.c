@@ -1,0 +1,482 @@
+/* The native data plane: one thread that moves packets between clients and
+ * peers and never asks Python. The tables are the thread's alone: commands
+ * reach it through a list, and what it has to say leaves through rings.
+ *
+ * stun.h     bytes of messages          table.h   look-ups
+ * ring.h     hand-over of records       outbox.h  batches that leave
+ * state.h    what is kept               packets.h the way of a packet
+ * reading.h  sockets                    commands.h what the reactor asks for
+ * This file: the thread, and what Python calls (plane_api.h). */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "commands.h"
+#include "reading.h"
+#include <signal.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+
+/* ---- The thread ---- */
+
+/* What stream clients sent. It is read where it lies in the ring, and the ring
+ * moves on when it has left. */
+static void read_streams(plane *p)
+{
+    struct record *found;
+    size_t at = ring_begin(&p->streams), begun = at;
+    while ((found = ring_next(&p->streams, &at)) != NULL) {
+        u32 size = found->size, length = found->length;
+        struct relay *r = relay_by_number(p, found->number);
+        from_client(p, r, (u8 *)(found + 1), length);
+        at += size;
+    }
+    if (at != begun) {
+        flush(p);
+        ring_release(&p->streams, at);
+    }
+}
+
+static void read_busy(plane *p)
+{
+    struct relay *r = p->busy, *next;
+    p->busy = NULL;
+    for (; r != NULL; r = next) {
+        next = r->next_busy;
+        r->busy = false;
+        if (read_relay(p, r))
+            be_busy(p, r);
+    }
+}
+
+static void handle_event(plane *p, const struct epoll_event *event)
+{
+    u64 tag = event->data.u64;
+    u32 index = (u32)tag;
+    if (tag >> 62 == TAG_WAKE) {
+        u64 many;
+        if (read(p->wake_fd, &many, sizeof many) < 0)
+            return;
+    } else if (tag >> 62 == TAG_LISTENER) {
+        p->listener_busy[index] = true;
+    } else if (index < p->slot_count) {
+        struct relay *r = p->slots[index].relay;
+        if (r == NULL || tag_of(TAG_RELAY, p->slots[index].generation, index) != tag)
+            return; /* it was another's */
+        if (event->events & EPOLLERR)
+            read_errors(p, r);
+        be_busy(p, r);
+    }
+}
+
+/* Listeners and relays take turns, each with a bounded share. */
+static void read_sockets(plane *p)
+{
+    for (u32 at = 0; at < p->listener_count; at++)
+        if (p->listener_busy[at])
+            p->listener_busy[at] = read_listener(p, p->listeners[at]);
+    read_busy(p);
+    flush(p);
+    p->arena.used = 0;
+}
+
+static bool has_work(plane *p, const struct command *waiting)
+{
+    bool any = p->busy != NULL || waiting != NULL;
+    for (u32 at = 0; at < p->listener_count; at++)
+        any |= p->listener_busy[at];
+    return any;
+}
+
+/* Sleep until something comes. Whoever adds a command or a stream's message
+ * looks at `asleep` after; we look for them after setting it. */
+static int wait_for_events(plane *p, struct epoll_event *events, bool work)
+{
+    int patience = work ? 0 : -1;
+    atomic_store(&p->asleep, true);
+    if (atomic_load(&p->commands) != NULL || !ring_is_empty(&p->streams))
+        patience = 0;
+    int got = epoll_wait(p->epoll_fd, events, EVENTS, patience);
+    atomic_store(&p->asleep, false);
+    return got;
+}
+
+static void turn(plane *p, struct command **waiting)
+{
+    struct epoll_event events[EVENTS];
+    /* A ticket that finds no room waits a moment, and nothing spins. */
+    if (*waiting != NULL)
+        usleep(500);
+    int got = wait_for_events(p, events, has_work(p, *waiting));
+    p->now = clock_ns(p);
+    run_commands(p, waiting);
+    for (int at = 0; at < got; at++)
+        handle_event(p, &events[at]);
+    read_streams(p);
+    read_sockets(p);
+    if (p->has_spoken)
+        tell_reactor(p);
+}
+
+static void close_everything(plane *p, struct command *waiting)
+{
+    for (struct command *c = waiting, *next; c != NULL; c = next) {
+        next = c->next;
+        if (c->kind == LISTEN || c->kind == OPEN)
+            close(c->fd);
+        free(c);
+    }
+    for (u32 at = 0; at < p->slot_count; at++)
+        if (p->slots[at].relay != NULL)
+            drop_relay(p, p->slots[at].relay);
+    for (u32 at = 0; at < p->listener_count; at++) {
+        close(p->listeners[at]->socket.fd);
+        free(p->listeners[at]);
+    }
+    p->listener_count = 0;
+}
+
+static void *data_thread(void *argument)
+{
+    plane *p = argument;
+    struct command *waiting = NULL;
+    p->now = clock_ns(p);
+    while (!p->stopping)
+        turn(p, &waiting);
+    close_everything(p, waiting);
+    return NULL;
+}
+
+/* ---- What Python calls ---- */
+
+static bool kernel_can_gso(void)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), value = 0;
+    socklen_t room = sizeof value;
+    bool can = fd >= 0 && getsockopt(fd, SOL_UDP, UDP_SEGMENT, &value, &room) == 0;
+    if (fd >= 0)
+        close(fd);
+    return can;
+}
+
+static bool plane_init(plane *p)
+{
+    u64 seeds[2];
+    p->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    p->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    p->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (getrandom(seeds, sizeof seeds, 0) != sizeof seeds)
+        return false;
+    p->outbox.seed = seeds[1];
+    p->can_gso = kernel_can_gso();
+    return p->wake_fd >= 0 && p->event_fd >= 0 && p->epoll_fd >= 0 &&
+           table_init(&p->table, seeds[0]) && arena_init(&p->arena) &&
+           ring_init(&p->controls, RING_CONTROLS) &&
+           ring_init(&p->frames, RING_FRAMES) &&
+           ring_init(&p->streams, RING_STREAMS) &&
+           watch(p, p->wake_fd, tag_of(TAG_WAKE, 0, 0));
+}
+
+plane *plane_new(int answer_bindings, double bindings_per_s, double burst)
+{
+    plane *p = aligned_alloc(64, (sizeof *p + 63) & ~(size_t)63);
+    if (p == NULL)
+        return NULL;
+    memset(p, 0, sizeof *p);
+    p->wake_fd = p->event_fd = p->epoll_fd = -1;
+    p->answer_bindings = answer_bindings;
+    p->budget.per_s = bindings_per_s;
+    p->budget.burst = burst;
+    for (int at = 0; at < BUDGET_ROWS; at++)
+        p->budget.tokens[at] = burst;
+    atomic_store(&p->reader_waits, true);
+    if (!plane_init(p)) {
+        plane_free(p);
+        return NULL;
+    }
+    return p;
+}
+
+static void free_table(struct table *t)
+{
+    for (size_t row = 0; t->rows != NULL && row <= t->mask; row++)
+        for (struct entry *e = t->rows[row], *next; e != NULL; e = next) {
+            next = e->next;
+            free(e->owner); /* local hosts and users: their entry is first */
+        }
+    free(t->rows);
+}
+
+void plane_free(plane *p)
+{
+    if (p == NULL || plane_stop(p) != 0)
+        return; /* a thread that does not end keeps its memory */
+    for (int at = 0; at < 3; at++) {
+        int fd = (int[]){p->wake_fd, p->event_fd, p->epoll_fd}[at];
+        if (fd >= 0)
+            close(fd);
+    }
+    if (p->arena.bytes != NULL)
+        munmap(p->arena.bytes, (size_t)BUFFERS * BUFFER_STRIDE);
+    free_table(&p->table);
+    free(p->controls.bytes);
+    free(p->frames.bytes);
+    free(p->streams.bytes);
+    free(p->slots);
+    free(p);
+}
+
+int plane_start(plane *p)
+{
+    sigset_t all, held;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &held);
+    int error = pthread_create(&p->thread, NULL, data_thread, p);
+    pthread_sigmask(SIG_SETMASK, &held, NULL);
+    if (error == 0) {
+        p->running = true;
+        pthread_setname_np(p->thread, "mosaic-relay");
+    }
+    return error;
+}
+
+static struct command *new_command(enum command_kind kind, u64 number, u32 size)
+{
+    struct command *c = calloc(1, sizeof *c + size);
+    if (c != NULL) {
+        c->kind = kind;
+        c->number = number;
+        c->size = size;
+    }
+    return c;
+}
+
+int plane_stop(plane *p)
+{
+    if (p->stuck)
+        return -1;
+    if (p->running) {
+        struct timespec until;
+        struct command *c = new_command(STOP, 0, 0);
+        if (c == NULL)
+            return -1;
+        push(p, c, c);
+        plane_wake(p);
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += STOP_WITHIN_S;
+        p->stuck = pthread_timedjoin_np(p->thread, NULL, &until) != 0;
+        if (p->stuck)
+            return -1;
+        p->running = false;
+    }
+    close_everything(p, take_commands(p));
+    return 0;
+}
+
+int plane_event_fd(plane *p)
+{
+    return p->event_fd;
+}
+
+void plane_wake(plane *p)
+{
+    const u64 one = 1;
+    if (atomic_exchange(&p->asleep, false))
+        (void)!write(p->wake_fd, &one, sizeof one);
+}
+
+static int take_from(struct ring *r, u8 *out, int size)
+{
+    int used = 0;
+    struct record *found;
+    size_t at = ring_begin(r);
+    while ((found = ring_next(r, &at)) != NULL && found->size <= (u32)(size - used)) {
+        memcpy(out + used, found, found->size);
+        used += (int)found->size;
+        at += found->size;
+    }
+    ring_release(r, at);
+    return used;
+}
+
+/* Frames come second, so that media never holds up who asks for something. */
+int plane_take(plane *p, unsigned char *out, int size)
+{
+    u64 many;
+    (void)!read(p->event_fd, &many, sizeof many);
+    int used = take_from(&p->controls, out, size / 2);
+    used += take_from(&p->frames, out + used, size - used);
+    if (used == 0) {
+        atomic_store(&p->reader_waits, true);
+        if (!ring_is_empty(&p->controls) || !ring_is_empty(&p->frames))
+            return plane_take(p, out, size);
+    }
+    return used;
+}
+
+int64_t plane_now(plane *p)
+{
+    return clock_ns(p);
+}
+
+void plane_turn_forward(plane *p, int64_t ns)
+{
+    atomic_fetch_add(&p->forward, ns);
+}
+
+int plane_counters(plane *p, uint64_t *out, int room)
+{
+    for (int at = 0; at < COUNTERS && at < room; at++)
+        out[at] = atomic_load_explicit(&p->counters[at], memory_order_relaxed);
+    return COUNTERS;
+}
+
+static struct address address_at(const unsigned char *bytes)
+{
+    struct address made;
+    memcpy(&made, bytes, sizeof made);
+    return made;
+}
+
+static int submit(plane *p, struct command *c)
+{
+    push(p, c, c);
+    return 0;
+}
+
+int plane_listen(plane *p, int fd, const unsigned char *bound, int wildcard)
+{
+    struct command *c = new_command(LISTEN, 0, 0);
+    if (c == NULL)
+        return -1;
+    c->fd = fd;
+    c->first = address_at(bound);
+    c->detail = wildcard != 0;
+    return submit(p, c);
+}
+
+int plane_local_host(plane *p, const unsigned char *host)
+{
+    struct command *c = new_command(LOCAL, 0, 0);
+    if (c == NULL)
+        return -1;
+    c->first = address_at(host);
+    return submit(p, c);
+}
+
+int plane_open(plane *p, uint64_t relay, int fd, const unsigned char *client,
+               const unsigned char *server, const unsigned char *relayed, int transport,
+               int64_t expires_at, double bytes_per_s, uint64_t user)
+{
+    struct command *c = new_command(OPEN, relay, 0);
+    if (c == NULL)
+        return -1;
+    c->fd = fd;
+    c->first = address_at(client);
+    c->second = address_at(server);
+    c->third = address_at(relayed);
+    c->detail = (unsigned)transport & 0xFFFF;
+    c->expires_at = expires_at;
+    c->bytes_per_s = bytes_per_s;
+    c->user = user;
+    return submit(p, c);
+}
+
+int plane_move(plane *p, uint64_t relay, const unsigned char *client,
+               const unsigned char *server, int transport)
+{
+    struct command *c = new_command(MOVE, relay, 0);
+    if (c == NULL)
+        return -1;
+    c->first = address_at(client);
+    c->second = address_at(server);
+    c->detail = (unsigned)transport & 0xFFFF;
+    return submit(p, c);
+}
+
+int plane_limit(plane *p, uint64_t relay, double bytes_per_s)
+{
+    struct command *c = new_command(LIMIT, relay, 0);
+    if (c == NULL)
+        return -1;
+    c->bytes_per_s = bytes_per_s;
+    return submit(p, c);
+}
+
+int plane_limit_user(plane *p, uint64_t user, double bytes_per_s)
+{
+    struct command *c = new_command(LIMIT_USER, user, 0);
+    if (c == NULL)
+        return -1;
+    c->bytes_per_s = bytes_per_s;
+    return submit(p, c);
+}
+
+int plane_extend(plane *p, uint64_t relay, int64_t expires_at)
+{
+    struct command *c = new_command(EXTEND, relay, 0);
+    if (c == NULL)
+        return -1;
+    c->expires_at = expires_at;
+    return submit(p, c);
+}
+
+int plane_permit(plane *p, uint64_t relay, const unsigned char *host,
+                 int64_t expires_at, int own_only)
+{
+    struct command *c = new_command(PERMIT, relay, 0);
+    if (c == NULL)
+        return -1;
+    c->first = address_at(host);
+    c->expires_at = expires_at;
+    c->detail = own_only != 0;
+    return submit(p, c);
+}
+
+int plane_bind(plane *p, uint64_t relay, int channel, const unsigned char *peer,
+               int64_t expires_at)
+{
+    struct command *c = new_command(BIND, relay, 0);
+    if (c == NULL)
+        return -1;
+    c->first = address_at(peer);
+    c->expires_at = expires_at;
+    c->detail = (unsigned)channel & 0xFFFF;
+    return submit(p, c);
+}
+
+int plane_close(plane *p, uint64_t relay)
+{
+    struct command *c = new_command(CLOSE, relay, 0);
+    return c == NULL ? -1 : submit(p, c);
+}
+
+int plane_send(plane *p, const unsigned char *client, const unsigned char *server,
+               const unsigned char *data, int size)
+{
+    struct command *c = new_command(SEND, 0, (u32)size);
+    if (c == NULL)
+        return -1;
+    c->first = address_at(client);
+    c->second = address_at(server);
+    memcpy(c->data, data, (size_t)size);
+    return submit(p, c);
+}
+
+int plane_settle(plane *p, uint64_t ticket)
+{
+    struct command *c = new_command(SETTLE, ticket, 0);
+    return c == NULL ? -1 : submit(p, c);
+}
+
+int plane_stream(plane *p, uint64_t relay, const unsigned char *data, int size)
+{
+    struct record *made = ring_reserve(&p->streams, (u32)size);
+    if (made == NULL)
+        return -1;
+    made->kind = RECORD_DATA;
+    made->number = relay;
+    memcpy((u8 *)(made + 1), data, (size_t)size);
+    ring_commit(&p->streams, made);
+    return 0;
+}

@@ -1,0 +1,54 @@
+/* What Python sees of the native plane. CFFI reads this file too, so it holds
+ * plain declarations only.
+ *
+ * Addresses are 20 bytes: the IP address in 16 (IPv4 in the first four, zeros
+ * after), the port and the family (4 or 6) as two native 16-bit numbers.
+ * Times are nanoseconds on the plane's clock (plane_now). Unless said, int
+ * functions return 0, or -1 when memory or room ran out. */
+typedef struct plane plane;
+
+plane *plane_new(int answer_bindings, double bindings_per_s, double burst);
+void plane_free(plane *p);
+
+/* 0 or an errno. The thread blocks every signal and calls nothing of Python. */
+int plane_start(plane *p);
+/* Joins the thread and closes every socket; -1 if it did not end in time. */
+int plane_stop(plane *p);
+
+/* Readable when plane_take has something. */
+int plane_event_fd(plane *p);
+/* Whole records (see native.py) into out; bytes used. */
+int plane_take(plane *p, unsigned char *out, int size);
+
+int64_t plane_now(plane *p);
+/* For tests: time that passes at once. */
+void plane_turn_forward(plane *p, int64_t ns);
+/* Copies the counters, in the order of plane.c; returns how many there are. */
+int plane_counters(plane *p, uint64_t *out, int room);
+
+/* Commands: they take effect in their order. The plane owns fd from then on. */
+int plane_listen(plane *p, int fd, const unsigned char *bound, int wildcard);
+int plane_local_host(plane *p, const unsigned char *host);
+int plane_open(plane *p, uint64_t relay, int fd, const unsigned char *client,
+               const unsigned char *server, const unsigned char *relayed, int transport,
+               int64_t expires_at, double bytes_per_s, uint64_t user);
+/* transport: 0 for UDP through a listener of the plane, others by number. */
+int plane_move(plane *p, uint64_t relay, const unsigned char *client,
+               const unsigned char *server, int transport);
+int plane_limit(plane *p, uint64_t relay, double bytes_per_s);
+int plane_limit_user(plane *p, uint64_t user, double bytes_per_s);
+int plane_extend(plane *p, uint64_t relay, int64_t expires_at);
+int plane_permit(plane *p, uint64_t relay, const unsigned char *host,
+                 int64_t expires_at, int own_only);
+int plane_bind(plane *p, uint64_t relay, int channel, const unsigned char *peer,
+               int64_t expires_at);
+int plane_close(plane *p, uint64_t relay);
+int plane_send(plane *p, const unsigned char *client, const unsigned char *server,
+               const unsigned char *data, int size);
+int plane_settle(plane *p, uint64_t ticket);
+/* Let the thread look at the commands, if it sleeps. */
+void plane_wake(plane *p);
+
+/* One ChannelData message or Send indication of a stream client (relay 0: it
+ * has no allocation). -1: no room, dropped and counted. */
+int plane_stream(plane *p, uint64_t relay, const unsigned char *data, int size);

@@ -1,0 +1,213 @@
+/* What the plane keeps: allocations with their permissions and channels,
+ * listeners, buffers, and what both threads share. */
+#ifndef MOSAIC_STATE_H
+#define MOSAIC_STATE_H
+
+#include "outbox.h"
+#include "plane_api.h"
+#include "ring.h"
+#include "table.h"
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    BUFFERS = 256,
+    HEADROOM = 64, /* for a Data indication's head */
+    DATAGRAM_BYTES = 65536,
+    /* Buffers begin in different cache sets. */
+    BUFFER_STRIDE = HEADROOM + DATAGRAM_BYTES + 128,
+    BATCH = 64,
+    ROUNDS = 4,
+    EVENTS = 256,
+    ERRORS_AT_ONCE = 16,
+    KEEP_DEAD = 64,
+    MAX_LISTENERS = 64,
+    BUDGET_ROWS = 4096,
+    RING_CONTROLS = 1 << 20,
+    RING_FRAMES = 4 << 20,
+    RING_STREAMS = 4 << 20,
+    STOP_WITHIN_S = 5,
+};
+_Static_assert((int)MAX_INDICATION_HEAD <= (int)HEADROOM, "a Data indication's head fits");
+_Static_assert(MAX_INDICATION_HEAD <= sizeof(struct record), "over a record too");
+
+/* The order of native.py's names. */
+enum counter {
+    FROM_CLIENTS,
+    FROM_CLIENTS_BYTES,
+    FROM_PEERS,
+    FROM_PEERS_BYTES,
+    HAIRPINS,
+    FROM_CLIENTS_NO_ROUTE,
+    FROM_PEERS_NO_ROUTE,
+    TO_CLIENTS_FAILED,
+    TO_PEERS_FAILED,
+    TO_PEERS_REFUSED,
+    OVER_LIMIT,
+    ICMP_TOLD,
+    NOT_STUN,
+    BINDINGS,
+    BINDINGS_OVER_BUDGET,
+    CONTROLS_DROPPED,
+    FRAMES_DROPPED,
+    COUNTERS
+};
+
+/* How fast an allocation or a user may be (as limit.py); no rate, no limit. */
+struct byte_limit {
+    double bytes_per_s, tokens;
+    i64 stamp;
+};
+
+struct user {
+    struct entry by_number;
+    struct byte_limit limit;
+};
+
+struct permission {
+    struct entry by_host;
+    struct permission *next;
+    i64 expires_at;
+    u32 channels; /* that stand on it */
+    bool own_only;
+};
+
+struct channel {
+    struct entry by_number, by_peer;
+    struct channel *next;
+    struct permission *permission;
+    struct address peer;
+    i64 expires_at;
+    u16 number;
+};
+
+struct listener {
+    struct udp_socket socket;
+    struct address bound;
+    bool wildcard;
+};
+
+/* One allocation on the data path. */
+struct relay {
+    struct udp_socket socket;
+    u64 number;
+    i64 expires_at;
+    struct address client, server, relayed;
+    struct listener *listener; /* towards a UDP client */
+    struct entry by_number, by_client, by_relayed;
+    struct permission *permissions;
+    struct channel *channels;
+    struct relay *next_busy;
+    struct relay *other; /* the client's relay of the other family */
+    struct byte_limit limit;
+    u64 user;
+    u64 indications;
+    u32 permission_count;
+    u32 slot;
+    u16 transport;
+    bool stream, busy;
+};
+
+/* What epoll knows of a relay: where, and which one of those that were there. */
+struct slot {
+    struct relay *relay;
+    u32 generation;
+    u32 next_free;
+};
+
+enum tag { TAG_RELAY = 0, TAG_LISTENER = 1, TAG_WAKE = 2 };
+
+enum command_kind {
+    LISTEN,
+    LOCAL,
+    OPEN,
+    EXTEND,
+    MOVE,
+    LIMIT,
+    PERMIT,
+    BIND,
+    CLOSE,
+    LIMIT_USER,
+    SEND,
+    SETTLE,
+    STOP
+};
+
+struct command {
+    struct command *next;
+    enum command_kind kind;
+    int fd;
+    u64 number;
+    i64 expires_at;
+    struct address first, second, third;
+    unsigned detail; /* wildcard, transport, own_only or channel */
+    double bytes_per_s;
+    u64 user;
+    u32 size;
+    u8 data[];
+};
+
+/* Where datagrams are read to, each with its own place. */
+struct arena {
+    u8 *bytes;
+    u32 used;
+    struct mmsghdr messages[BUFFERS];
+    struct iovec pieces[BUFFERS];
+    struct sockaddr_in6 names[BUFFERS];
+    _Alignas(struct cmsghdr) u8 control[BUFFERS][64];
+};
+
+/* How many answers strangers get, by /24 or /56 (as wire/turn/budget.py). */
+struct budget {
+    double per_s, burst;
+    double tokens[BUDGET_ROWS];
+    i64 stamps[BUDGET_ROWS];
+};
+
+struct plane {
+    /* Shared with the reactor's thread. */
+    _Alignas(64) _Atomic(struct command *) commands;
+    _Alignas(64) atomic_bool asleep;       /* the thread, or about to be */
+    _Alignas(64) atomic_bool reader_waits; /* the reactor wants the event */
+    _Atomic i64 forward;
+    _Atomic u64 counters[COUNTERS];
+    struct ring controls, frames, streams;
+    int wake_fd, event_fd;
+    bool running, stuck;
+    pthread_t thread;
+
+    /* The thread's own. */
+    _Alignas(64) bool stopping;
+    i64 now;
+    int epoll_fd;
+    struct table table;
+    struct listener *listeners[MAX_LISTENERS];
+    u32 listener_count;
+    bool listener_busy[MAX_LISTENERS];
+    struct slot *slots;
+    u32 slot_count, free_slot;
+    struct relay *busy;
+    u32 user_count;
+    bool can_gso, answer_bindings, has_spoken;
+    struct arena arena;
+    struct outbox outbox;
+    struct budget budget;
+    u8 answer[MAX_PACKETS][MAX_BINDING_ANSWER];
+};
+
+static void count(plane *p, enum counter which, u64 more)
+{
+    u64 held = atomic_load_explicit(&p->counters[which], memory_order_relaxed);
+    atomic_store_explicit(&p->counters[which], held + more, memory_order_relaxed);
+}
+
+static i64 clock_ns(plane *p)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (i64)t.tv_sec * 1000000000 + t.tv_nsec + atomic_load(&p->forward);
+}
+
+#endif

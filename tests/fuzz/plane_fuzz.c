@@ -1,0 +1,442 @@
+/* Fuzzing the packet path of the native plane, without threads or sockets.
+ *
+ * An input is a little program: datagrams of clients and peers (whole ones
+ * that are then bent, or plain noise), commands, time, and a kernel that
+ * refuses. Besides the sanitizers, the stand-in for the kernel is the judge:
+ * nothing leaves for a peer without a living permission, nothing for a
+ * stranger, and every UDP_SEGMENT message is legal.
+ *
+ * With clang it is a libFuzzer target; with gcc, fuzz_driver.c mutates. */
+#define PLANE_KERNEL
+#include "../../mosaic/relay/plane.c"
+
+enum { CLIENTS = 4, PEERS = 6, RELAY_FD = 1000000, LISTENER_FD = 2000000, HELD = 512 };
+
+static plane *the_plane;
+static struct address clients[CLIENTS], peers[PEERS], server;
+static u64 relay_numbers[CLIENTS], other_numbers[CLIENTS], last_number, datagrams, sent_packets;
+static int next_fd, mood;
+static u64 number_of_fd[1 << 16];
+static void *held[HELD];
+static int held_count;
+
+static void judge(bool right, const char *rule)
+{
+    if (!right) {
+        fprintf(stderr, "broken rule: %s\n", rule);
+        abort();
+    }
+}
+
+/* ---- The stand-in for the kernel ---- */
+
+static void judge_segments(const struct msghdr *h)
+{
+    size_t total = 0, first = h->msg_iov[0].iov_len;
+    for (size_t at = 0; at < h->msg_iovlen; at++) {
+        const volatile u8 *bytes = h->msg_iov[at].iov_base;
+        size_t size = h->msg_iov[at].iov_len;
+        for (size_t n = 0; n < size; n += 7)
+            (void)bytes[n];
+        if (size > 0)
+            (void)bytes[size - 1];
+        total += size;
+        if (h->msg_iovlen > 1) {
+            bool last = at == h->msg_iovlen - 1;
+            judge(size > 0 && size <= first && (last || size == first), "equal sizes");
+        }
+    }
+    /* One that is too long for UDP is refused by the kernel, and counted. */
+    judge(h->msg_iovlen == 1 || (h->msg_iovlen <= 64 && total <= 65507), "legal run");
+}
+
+static void judge_peer(int fd, const struct address *to)
+{
+    plane *p = the_plane;
+    struct relay *r = relay_by_number(p, number_of_fd[fd - RELAY_FD]);
+    judge(r != NULL && r->socket.fd == fd, "a living relay");
+    struct permission *allowed = permission_for(p, r, to);
+    judge(allowed != NULL && !allowed->own_only, "a permission");
+    judge(r->expires_at > p->now, "a living allocation");
+}
+
+static int kernel_takes(int fd, struct mmsghdr *messages, unsigned count)
+{
+    static unsigned turn;
+    for (unsigned at = 0; at < count; at++) {
+        struct msghdr *h = &messages[at].msg_hdr;
+        struct address to = from_sockaddr(h->msg_name);
+        bool known = false;
+        judge_segments(h);
+        sent_packets += h->msg_iovlen;
+        for (int n = 0; n < CLIENTS; n++)
+            known |= same_address(&to, &clients[n]);
+        if (fd >= LISTENER_FD)
+            judge(known, "a client");
+        else
+            judge_peer(fd, &to);
+    }
+    turn++;
+    if (mood == 0 || turn % 3 != 0)
+        return mood == 5 && count > 1 ? (int)count / 2 : (int)count;
+    errno = (int[]){0, EIO, EINVAL, EAGAIN, ECONNREFUSED, EMSGSIZE, EINTR, EPERM}[mood];
+    return -1;
+}
+
+/* ---- The world of an input ---- */
+
+static struct address address_v4(unsigned last, unsigned port)
+{
+    struct address made = {.ip = {198, 51, 100, (u8)last}, .port = (u16)port, .family = 4};
+    return made;
+}
+
+static struct address address_v6(unsigned last, unsigned port)
+{
+    struct address made = {.ip = {0x20, 1, 13, 184}, .port = (u16)port, .family = 6};
+    made.ip[15] = (u8)last;
+    return made;
+}
+
+static const unsigned char *raw(const struct address *a)
+{
+    return (const unsigned char *)a;
+}
+
+static struct address relayed_of(int client)
+{
+    return address_v4(200, 50000u + (unsigned)client);
+}
+
+static void run(void)
+{
+    struct command *waiting = NULL;
+    run_commands(the_plane, &waiting);
+    for (struct command *next; waiting != NULL; waiting = next) {
+        next = waiting->next; /* tickets that found no room */
+        free(waiting);
+    }
+}
+
+static void open_one(int client, bool stream, i64 lifetime)
+{
+    struct address relayed = relayed_of(client);
+    plane_close(the_plane, relay_numbers[client]);
+    relay_numbers[client] = ++last_number;
+    next_fd = (next_fd + 1) & 0xFFFF;
+    number_of_fd[next_fd] = last_number;
+    plane_open(the_plane, last_number, RELAY_FD + next_fd, raw(&clients[client]),
+               raw(&server), raw(&relayed), stream, the_plane->now + lifetime,
+               client == 2 ? 100000 : 0, client == 1 ? 7 : 0);
+    run();
+}
+
+/* A second relay of a client, as for the other family. */
+static void open_other(int client)
+{
+    struct address relayed = address_v4(201, 50000u + (unsigned)client);
+    struct address host = host_of(&peers[3]);
+    plane_close(the_plane, other_numbers[client]);
+    other_numbers[client] = ++last_number;
+    next_fd = (next_fd + 1) & 0xFFFF;
+    number_of_fd[next_fd] = last_number;
+    plane_open(the_plane, last_number, RELAY_FD + next_fd, raw(&clients[client]),
+               raw(&server), raw(&relayed), 0, the_plane->now + 600 * (i64)1000000000,
+               0, 7);
+    plane_permit(the_plane, last_number, raw(&host),
+                 the_plane->now + 300 * (i64)1000000000, 0);
+    plane_bind(the_plane, last_number, 0x4006, raw(&peers[3]),
+               the_plane->now + 600 * (i64)1000000000);
+    run();
+}
+
+static void make_world(void)
+{
+    the_plane = plane_new(1, 1000, 4000);
+    server = address_v4(1, 3478);
+    for (int at = 0; at < CLIENTS; at++)
+        clients[at] = address_v4(10u + (unsigned)at, 40000);
+    for (int at = 0; at < PEERS; at++)
+        peers[at] = at == 4 ? address_v6(9, 5000) : address_v4(20u + (unsigned)at / 2, 5000u + (unsigned)at);
+    peers[5] = relayed_of(1);
+    plane_listen(the_plane, LISTENER_FD, raw(&server), 1);
+    the_plane->now = clock_ns(the_plane);
+    run();
+}
+
+/* One listener stays; epoll refuses its number, so it is put in by hand. */
+static void add_world_listener(void)
+{
+    static struct listener l;
+    l.socket = (struct udp_socket){.fd = LISTENER_FD, .gso = true, .shared = true};
+    l.bound = server;
+    memset(l.bound.ip, 0, sizeof l.bound.ip);
+    l.wildcard = true;
+    the_plane->listeners[0] = &l;
+    the_plane->listener_count = 1;
+}
+
+static void begin(void)
+{
+    if (the_plane == NULL)
+        make_world();
+    add_world_listener();
+    mood = 0;
+    the_plane->listeners[0]->socket.gso = true;
+    for (int at = 0; at < CLIENTS; at++) {
+        plane_close(the_plane, other_numbers[at]);
+        open_one(at, at == 3, 600 * (i64)1000000000);
+        for (int n = 0; n < PEERS; n++) {
+            struct address host = host_of(&peers[n]);
+            plane_permit(the_plane, relay_numbers[at], raw(&host),
+                         the_plane->now + 300 * (i64)1000000000, n == 5);
+        }
+        plane_bind(the_plane, relay_numbers[at], 0x4000 + at, raw(&peers[at]),
+                   the_plane->now + 600 * (i64)1000000000);
+    }
+    run();
+}
+
+static void let_go(void)
+{
+    flush(the_plane);
+    while (held_count > 0)
+        free(held[--held_count]);
+}
+
+/* ---- An input's steps ---- */
+
+struct input {
+    const u8 *at, *end;
+};
+
+static unsigned next(struct input *in)
+{
+    return in->at < in->end ? *in->at++ : 0;
+}
+
+static unsigned next16(struct input *in)
+{
+    unsigned high = next(in);
+    return high << 8 | next(in);
+}
+
+/* A datagram in memory of its own, with the room around that the plane has. */
+static u8 *datagram(const u8 *bytes, u32 size)
+{
+    if (held_count == HELD)
+        let_go();
+    u8 *made = malloc(HEADROOM + size + 3);
+    memset(made, 0xAA, HEADROOM);
+    memcpy(made + HEADROOM, bytes, size);
+    held[held_count++] = made;
+    datagrams++;
+    return made + HEADROOM;
+}
+
+static u32 put_attribute(u8 *out, u16 code, const void *value, u32 size)
+{
+    put16(out, code);
+    put16(out + 2, size);
+    memcpy(out + 4, value, size);
+    memset(out + 4 + size, 0, padded(size) - size);
+    return 4 + padded(size);
+}
+
+/* A message that is right, for its attributes to be bent. */
+static u32 put_message(struct input *in, unsigned kind, u8 *out)
+{
+    static const u8 noise[1500] = {1, 2, 3};
+    u32 size = STUN_HEADER, length = next16(in) % 1300;
+    unsigned detail = next(in);
+    if (kind == 0) {
+        put16(out, 0x4000 + detail % 8);
+        put16(out + 2, length);
+        memcpy(out + 4, noise, length);
+        return 4 + length + (detail & 8 ? 3 : 0);
+    }
+    put16(out, kind == 1 ? SEND_INDICATION : detail & 1 ? 0x0003 : BINDING_REQUEST);
+    put32(out + 4, MAGIC_COOKIE);
+    memset(out + 8, (int)detail, 12);
+    if (kind == 1) {
+        size += put_xor_address(out + size, ATTR_XOR_PEER_ADDRESS,
+                                &peers[detail % PEERS], out + 8);
+        if (detail & 16)
+            size += put_attribute(out + size, ATTR_DONT_FRAGMENT, noise, 0);
+        if (detail & 32)
+            size += put_attribute(out + size, 0x0006, noise, 9);
+        size += put_attribute(out + size, ATTR_DATA, noise, length);
+    }
+    if (detail & 64)
+        size += put_attribute(out + size, 0x8022, noise, length % 40);
+    put16(out + 2, size - STUN_HEADER + (detail & 128 ? 8 : 0));
+    if (detail & 128) {
+        u8 crc[4];
+        put32(crc, crc32_of(out, size) ^ FINGERPRINT_XOR);
+        size += put_attribute(out + size, ATTR_FINGERPRINT, crc, 4);
+    }
+    return size;
+}
+
+static u32 make_bytes(struct input *in, u8 *out)
+{
+    unsigned kind = next(in) % 4;
+    u32 size = 0;
+    if (kind == 3) {
+        size = next(in);
+        for (u32 at = 0; at < size; at++)
+            out[at] = (u8)next(in);
+        return size;
+    }
+    size = put_message(in, kind, out);
+    for (unsigned bends = next(in) % 4; bends > 0; bends--) {
+        unsigned at = next(in);
+        out[at % size] ^= (u8)next(in);
+    }
+    if (next(in) % 8 == 0)
+        size -= next(in) % size;
+    return size;
+}
+
+static void step_client(struct input *in)
+{
+    static u8 bytes[4096];
+    unsigned who = next(in) % CLIENTS, repeat = 1 + next(in) % 12;
+    u32 size = make_bytes(in, bytes);
+    for (; repeat > 0; repeat--) {
+        struct address l = server;
+        from_listener(the_plane, the_plane->listeners[0], datagram(bytes, size), size,
+                      &clients[who], &l);
+    }
+}
+
+static void step_peer(struct input *in)
+{
+    static const u8 bytes[66000];
+    unsigned who = next(in) % CLIENTS, which = next(in) % PEERS;
+    unsigned repeat = 1 + next(in) % 12;
+    u32 size = next(in) & 1 ? next16(in) % 65508 : next(in);
+    struct relay *r = relay_by_number(the_plane, relay_numbers[who]);
+    for (; r != NULL && repeat > 0; repeat--)
+        from_peer(the_plane, r, &peers[which], datagram(bytes, size), size, false);
+}
+
+static void step_stream(struct input *in)
+{
+    static u8 bytes[4096];
+    u32 size = make_bytes(in, bytes);
+    if (size >= 4) /* the splitter cuts whole messages */
+        plane_stream(the_plane, relay_numbers[next(in) % CLIENTS], bytes, (int)size);
+    datagrams++;
+    let_go();
+    read_streams(the_plane);
+}
+
+static void step_command(struct input *in)
+{
+    plane *p = the_plane;
+    unsigned kind = next(in) % 10, client = next(in) % CLIENTS;
+    struct address peer = peers[next(in) % PEERS], host = host_of(&peer);
+    i64 until = p->now + (i64)(next(in)) * 10000000000 - 100000000000;
+    let_go(); /* commands run on an empty outbox */
+    if (kind == 0)
+        plane_permit(p, relay_numbers[client], raw(&host), until, next(in) & 1);
+    else if (kind == 1)
+        plane_bind(p, relay_numbers[client], 0x4000 + (int)next(in) % 8, raw(&peer),
+                   until);
+    else if (kind == 2)
+        plane_extend(p, relay_numbers[client], until);
+    else if (kind == 3)
+        plane_close(p, relay_numbers[client]);
+    else if (kind == 4)
+        open_one((int)client, next(in) & 1, 600 * (i64)1000000000);
+    else if (kind == 5)
+        open_other((int)client);
+    else if (kind == 6)
+        plane_move(p, relay_numbers[client], raw(&clients[next(in) % CLIENTS]),
+                   raw(&server), next(in) % 3);
+    else if (kind == 7)
+        plane_limit(p, relay_numbers[client], next(in) * 1000.0);
+    else if (kind == 8)
+        plane_limit_user(p, next(in) % 3 * 7, next(in) % 4 * 50000.0);
+    else
+        plane_send(p, raw(&clients[client]), raw(&server), raw(&peer), 20);
+    run();
+}
+
+static void step_icmp(struct input *in)
+{
+    struct sock_extended_err e = {.ee_origin = (u8)(next(in) % 4)};
+    struct relay *r = relay_by_number(the_plane, relay_numbers[next(in) % CLIENTS]);
+    e.ee_type = (u8)next(in);
+    e.ee_code = (u8)next(in);
+    e.ee_info = next16(in);
+    if (r != NULL)
+        tell_icmp(the_plane, r, &peers[next(in) % PEERS], &e);
+}
+
+static void step_take(void)
+{
+    static unsigned char out[512 << 10];
+    int used = plane_take(the_plane, out, sizeof out);
+    for (int at = 0; at < used;) {
+        struct record found;
+        memcpy(&found, out + at, sizeof found);
+        judge(found.size >= sizeof found + found.length, "a whole record");
+        at += (int)found.size;
+    }
+}
+
+static void step_many_permissions(struct input *in)
+{
+    unsigned client = next(in) % CLIENTS, base = next(in);
+    let_go();
+    for (unsigned n = 0; n < 80; n++) {
+        struct address host = address_v4(base + n, 0);
+        host.ip[2] = 99;
+        plane_permit(the_plane, relay_numbers[client], raw(&host),
+                     the_plane->now + (i64)(n % 3) * 1000000000, 0);
+    }
+    run();
+}
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
+{
+    struct input in = {data, data + size};
+    begin();
+    for (int steps = 0; in.at < in.end && steps < 64; steps++) {
+        unsigned what = next(&in) % 16;
+        if (what < 6)
+            step_client(&in);
+        else if (what < 9)
+            step_peer(&in);
+        else if (what < 10)
+            step_stream(&in);
+        else if (what < 12)
+            step_command(&in);
+        else if (what == 12)
+            step_icmp(&in);
+        else if (what == 13) {
+            let_go(); /* a batch has one time */
+            the_plane->now += (i64)next(&in) * 5000000000;
+        } else if (what == 14)
+            mood = (int)next(&in) % 8;
+        else if (next(&in) & 1)
+            step_many_permissions(&in);
+        else
+            step_take();
+    }
+    let_go();
+    step_take();
+    return 0;
+}
+
+void fuzz_counts(unsigned long long *in, unsigned long long *out);
+
+void fuzz_counts(unsigned long long *in, unsigned long long *out)
+{
+    *in = datagrams;
+    *out = sent_packets;
+}
