@@ -14,6 +14,7 @@ from mosaic.wire.stun.message import Class, Message, Method, parse
 from mosaic.wire.turn import attributes as turn
 from mosaic.wire.turn.events import ClosePeer, ConnectPeer, JoinPeer
 from mosaic.wire.turn.limits import Limits
+from mosaic.wire.turn.peers import parse_networks
 from tests.support.udp import (
     CLIENT,
     PEER,
@@ -258,6 +259,17 @@ class BindTests(Case):
         self.assertEqual(self.server.tcp[-1], ClosePeer(self.number))
         self.assertEqual(len(self.core._connections), 0)
         self.assertEqual(self.client.five_tuple.server, SERVER)
+
+    def test_denied_peer_is_hung_up_on(self) -> None:
+        """When an operator denies its network, joined or not."""
+        self.bind(self.number)
+        self.connect(Address("9.9.9.9", 1))
+        self.server.policy.deny_networks(parse_networks(["9.9.9.0/24"]))
+        events = self.core.enforce_policy(self.server.now)
+        (answer,) = self.server.perform(events)
+        self.assertEqual(code_of(parse(answer)), 447)
+        self.assertIn(ClosePeer(self.number), self.server.tcp)
+        self.assertEqual(len(self.core._connections), 0)
 
     @given(lists(tuples(sampled_from("ctfbxe"), numbers(1, 6)), max_size=20))
     @settings(max_examples=60, deadline=None)

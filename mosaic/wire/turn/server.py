@@ -255,7 +255,7 @@ class TurnServer:
 
     def enforce_policy(self, now: float) -> list[Event]:
         """End what the peer policy, which has changed, no longer allows."""
-        return self._table.enforce_policy(now)
+        return [*self._table.enforce_policy(now), *self._connections.enforce_policy()]
 
     def allocations(self) -> Iterator[Allocation]:
         """Those that stand, for reading."""

@@ -22,6 +22,7 @@ from mosaic.wire.turn.refusals import (
     ConnectionAlreadyExists,
     ConnectionFailed,
     InsufficientCapacity,
+    Refusal,
     WrongCredentials,
 )
 from mosaic.wire.turn.request import Request
@@ -151,6 +152,16 @@ class Connections:
         """The peer's connection, or the client's to it, has gone."""
         self._forget(number)
 
+    def enforce_policy(self) -> list[Event]:
+        """Close connections to peers that may no longer be reached."""
+        gone = []
+        for held in self._held.values():
+            try:
+                self._table.check_peer(held.allocation, held.peer)
+            except Refusal:
+                gone.append(held.number)
+        return self._hang_up(gone)
+
     def relays_closed(self, relays: set[int]) -> list[Event]:
         """Allocations have ended, and their connections with them."""
         gone = [
@@ -158,18 +169,23 @@ class Connections:
             for held in self._held.values()
             if held.allocation.relay in relays
         ]
-        for number in gone:
-            self._forget(number)
-        return [ClosePeer(number) for number in gone]
+        return self._hang_up(gone)
+
+    def _hang_up(self, numbers: list[int]) -> list[Event]:
+        """Close at once; one that is under way has failed (447)."""
+        events: list[Event] = []
+        for number in numbers:
+            events += [*self.failed(number), ClosePeer(number)]
+        return events
 
     def expire(self, now: float) -> list[Event]:
         """Close what was not joined, or did not even connect, in time."""
-        events: list[Event] = []
-        for connection in list(self._waiting.values()):
+        over = []
+        for connection in self._waiting.values():
             if connection.ends_at is None or connection.ends_at > now:
                 break
-            events += [*self.failed(connection.number), ClosePeer(connection.number)]
-        return events
+            over.append(connection.number)
+        return self._hang_up(over)
 
     def next_deadline(self) -> float | None:
         """When `expire` has something to do: all wait equally long."""
