@@ -41,8 +41,11 @@ def password_of(secret: bytes, username: str, digest: Hash = "sha1") -> str:
 
 
 def owner_of(username: str) -> str:
-    """The participant or account that a username was minted for."""
-    return username.partition(":")[2]
+    """The participant or account that a username was minted for.
+
+    What follows a slash only tells one of its calls from another.
+    """
+    return username.partition(":")[2].partition("/")[0]
 
 
 def expiry_of(username: str) -> int | None:

@@ -171,6 +171,8 @@ class MosaicSite(Site):
 
     requestFactory = BoundedRequest
 
+    noisy = False
+
     def __init__(
         self,
         root: IResource,

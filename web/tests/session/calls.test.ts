@@ -324,10 +324,12 @@ describe("the way through the network", () => {
 
   it("has fresh credentials before the old ones end", async () => {
     const ada = await joined("ada");
+    await joined("bob");
     await pass(3600 * 1000 * 0.76);
     const fetched = ada.around.requests.filter(
       ({ path }) => path === "/turn-credentials",
     );
+    // Once for the call with Bob, and once again.
     expect(fetched).toHaveLength(2);
   });
 });

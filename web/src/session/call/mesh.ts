@@ -23,27 +23,65 @@ const CREDENTIALS_PATIENCE_MS = 3_000;
 const RETURN_MS = 5_000;
 const STATS_MS = 2_000;
 
+/**
+ * The credentials of one call: a relay counts allocations for each credential,
+ * so that each call has its own. The call waits for them, but not for ever.
+ */
+class Preparation {
+  over = false;
+  readonly #ice: IceServers;
+  readonly #patience: ReturnType<typeof setTimeout>;
+  #backlog: (() => void)[] = [];
+
+  constructor(options: MeshOptions, serversChanged: () => void) {
+    this.#ice = new IceServers(
+      () => options.fetchCredentials(),
+      options.relay,
+      serversChanged,
+    );
+    this.#patience = setTimeout(() => this.#end(), CREDENTIALS_PATIENCE_MS);
+    void this.#ice.ready().then(() => this.#end());
+  }
+
+  /** The servers known by now. */
+  get servers(): RTCIceServer[] {
+    return this.#ice.servers;
+  }
+
+  /** Do it afterwards. */
+  afterwards(work: () => void): void {
+    this.#backlog.push(work);
+  }
+
+  /** The call is over. */
+  stop(): void {
+    clearTimeout(this.#patience);
+    this.#backlog = [];
+    this.#ice.stop();
+  }
+
+  #end(): void {
+    if (this.over) return;
+    this.over = true;
+    clearTimeout(this.#patience);
+    const backlog = this.#backlog;
+    this.#backlog = [];
+    for (const work of backlog) work();
+  }
+}
+
 /** All calls of this page. */
 export class CallMesh {
   readonly #options: MeshOptions;
-  readonly #ice: IceServers;
   readonly #calls = new Map<string, PeerCall>();
+  readonly #preparations = new Map<string, Preparation>();
   readonly #departed = new Map<string, ReturnType<typeof setTimeout>>();
-  #backlog: (() => void)[] | null = [];
   #stats: ReturnType<typeof setInterval> | undefined;
-  #patience: ReturnType<typeof setTimeout> | undefined;
   #myId: string | null = null;
   #list: readonly RemoteMedia[] | null = null;
 
   constructor(options: MeshOptions) {
     this.#options = options;
-    this.#ice = new IceServers(
-      () => options.fetchCredentials(),
-      options.relay,
-      () => {
-        for (const call of this.#calls.values()) call.serversChanged();
-      },
-    );
   }
 
   /** The people with whom we are, whether media flow or not. */
@@ -73,9 +111,7 @@ export class CallMesh {
       if (!this.#departed.has(call.personId)) call.resume();
     }
     for (const id of others) this.joined(id);
-    this.#whenReady(() => {
-      for (const call of this.#calls.values()) call.greet();
-    });
+    for (const id of others) this.#whenReady(id, (call) => call.greet());
   }
 
   /** Signalling is away. */
@@ -91,7 +127,7 @@ export class CallMesh {
       this.#departed.delete(personId);
       this.#calls.get(personId)?.resume();
     }
-    this.#whenReady(() => this.#call(personId)?.publish());
+    this.#whenReady(personId, (call) => call.publish());
     this.#changed();
   }
 
@@ -109,16 +145,16 @@ export class CallMesh {
   receive(from: string, data: unknown): void {
     const signal = readCallSignal(data);
     if (signal === null || from === this.#myId) return;
-    this.#whenReady(() => this.#call(from)?.receive(signal));
+    this.#whenReady(from, (call) => call.receive(signal));
   }
 
   /** Our streams changed. */
   publish(): void {
-    this.#whenReady(() => {
-      for (const call of this.#calls.values()) {
-        if (!this.#departed.has(call.personId)) call.publish();
-      }
-    });
+    for (const id of this.#calls.keys()) {
+      this.#whenReady(id, (call) => {
+        if (!this.#departed.has(id)) call.publish();
+      });
+    }
   }
 
   /** The network changed under us. */
@@ -129,22 +165,11 @@ export class CallMesh {
   /** Hang up everywhere. */
   close(): void {
     clearInterval(this.#stats);
-    clearTimeout(this.#patience);
-    this.#ice.stop();
     for (const id of [...this.#calls.keys()]) this.#end(id);
-    this.#backlog = [];
     this.#myId = null;
   }
 
   #begin(): void {
-    const open = () => {
-      clearTimeout(this.#patience);
-      const backlog = this.#backlog ?? [];
-      this.#backlog = null;
-      for (const work of backlog) work();
-    };
-    this.#patience = setTimeout(open, CREDENTIALS_PATIENCE_MS);
-    void this.#ice.ready().then(open);
     this.#stats = setInterval(() => {
       for (const call of this.#calls.values()) {
         // A connection that closes meanwhile has no statistics.
@@ -153,31 +178,39 @@ export class CallMesh {
     }, STATS_MS);
   }
 
-  /** Calls wait for the first credentials, in order. */
-  #whenReady(work: () => void): void {
-    if (this.#backlog === null) work();
-    else this.#backlog.push(work);
+  /** What a call does waits for its credentials, in order. */
+  #whenReady(personId: string, work: (call: PeerCall) => void): void {
+    const call = this.#call(personId);
+    if (call === null) return;
+    const preparation = this.#preparations.get(personId);
+    if (preparation === undefined || preparation.over) work(call);
+    else preparation.afterwards(() => work(call));
   }
 
   #call(personId: string): PeerCall | null {
     if (this.#myId === null) return null;
     let call = this.#calls.get(personId);
     if (call === undefined) {
-      call = new PeerCall(this.#myId, personId, this.#host());
-      this.#calls.set(personId, call);
+      const made = new PeerCall(this.#myId, personId, this.#host(personId));
+      call = made;
+      this.#calls.set(personId, made);
+      this.#preparations.set(
+        personId,
+        new Preparation(this.#options, () => made.serversChanged()),
+      );
       this.#changed();
     }
     return call;
   }
 
-  #host(): CallHost {
+  #host(personId: string): CallHost {
     const options = this.#options;
     return {
       instance: options.instance,
       forceRelay: options.relay !== null,
       createConnection: (configuration) =>
         options.createConnection(configuration),
-      servers: () => this.#ice.servers,
+      servers: () => this.#preparations.get(personId)?.servers ?? [],
       send: (personId, signal) => options.send(personId, signal),
       local: () => options.local(),
       changed: () => this.#changed(),
@@ -187,6 +220,8 @@ export class CallMesh {
   #end(personId: string): void {
     clearTimeout(this.#departed.get(personId));
     this.#departed.delete(personId);
+    this.#preparations.get(personId)?.stop();
+    this.#preparations.delete(personId);
     this.#calls.get(personId)?.close();
     this.#calls.delete(personId);
     this.#changed();

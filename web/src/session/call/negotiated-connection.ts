@@ -61,6 +61,7 @@ export class NegotiatedConnection {
     return (
       this.#host.polite &&
       !this.stable &&
+      !this.#settingAnswer &&
       this.#pc.remoteDescription === null
     );
   }
