@@ -77,7 +77,7 @@ def open_on_random_port(
     first, last = ports
     size = last - first + 1
     start = secrets.randbelow(size)
-    guesses = [first + secrets.randbelow(size) for _ in range(_RANDOM_TRIES)]
+    guesses = (first + secrets.randbelow(size) for _ in range(_RANDOM_TRIES))
     sweep = (first + (start + step) % size for step in range(min(size, _SWEEP)))
     rested = (p for p in chain(guesses, sweep) if not quarantine.rests(p))
     for port in chain(rested, _last_resort(quarantine)):
