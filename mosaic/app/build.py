@@ -19,6 +19,7 @@ from mosaic.app.addresses import Addresses
 from mosaic.app.banner import banner
 from mosaic.app.chores import DAY_S, HOUR_S, Chores
 from mosaic.app.clock import use_monotonic_clock
+from mosaic.app.control import ControlSocket
 from mosaic.app.credentials import CredentialDesk
 from mosaic.app.firstrun import Welcome, prepare
 from mosaic.app.house import House, Readiness
@@ -42,7 +43,8 @@ from mosaic.services.drcp.service import DrcpService
 from mosaic.services.rest.health import NotReady
 from mosaic.services.rest.origin import origin_allowed
 from mosaic.services.rest.root import build_rest
-from mosaic.services.turn.service import RELOADABLE, TurnService
+from mosaic.services.turn.service import TurnService
+from mosaic.services.turn.tuning import RELOADABLE
 from mosaic.services.xmpp.service import XmppService
 from mosaic.store.sql import SqlStore
 from mosaic.tls.authority import ensure_certificates
@@ -120,6 +122,9 @@ class _Builder:
             credentials=self.turn_secrets,
             names=self.turn_secrets,
             udp=settings.endpoints.turn_udp,
+            dtls=settings.endpoints.turn_dtls,
+            dtls_context=lambda: self.context.for_datagrams(),
+            drain_s=settings.drain_s,
         )
         revoke_with_the_door(
             self.bus, secrets=self.turn_secrets, relay=self.turn, now=time.time
@@ -212,6 +217,9 @@ class _Builder:
             raise RuntimeError(f"{self.state} is in use by a running Mosaic")
         # The lock lives as long as the process: no stage lets go of it.
         self.lock = lock
+        control = ControlSocket(
+            self.reactor, self.state, {"turn.sessions": self._turn_sessions}
+        )
         house.add_stage("store", self._open_store, self._close_store)
         house.add_stage("first run", self._first_run, _nothing)
         house.add_service_stage("turn", self.turn)
@@ -220,8 +228,12 @@ class _Builder:
         house.add_stage("ports", self.listeners.start, self.listeners.stop)
         house.add_stage("addresses", self._note_addresses, _nothing)
         house.add_service_stage("chores", self._chores())
+        house.add_stage("control", control.start, control.stop)
         self._install_signals(house)
         return house
+
+    def _turn_sessions(self, request: Mapping[str, Any]) -> Any:
+        return {"sessions": self.turn.sessions()}
 
     def _chores(self) -> Chores:
         chores = Chores(self.reactor)
@@ -239,7 +251,9 @@ class _Builder:
                 ensure_certificates(self.state, self.settings.public_host, time.time())
             except CertificateError as error:
                 return [error]
-        return self.certificates.reload()
+        errors = self.certificates.reload()
+        self.turn.certificates_changed()
+        return errors
 
     def _reload_turn_keys(self) -> list[Exception]:
         try:

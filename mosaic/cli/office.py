@@ -99,7 +99,11 @@ def open_office(settings: Settings) -> Iterator[Office]:
                 server_key=server_key,
                 run_in_thread=_at_once,
                 credentials=CredentialDesk(
-                    TurnSecrets(turn_keys, ttl_s=settings.turn.credential_ttl_s)
+                    TurnSecrets(
+                        turn_keys,
+                        ttl_s=settings.turn.credential_ttl_s,
+                        digest=settings.turn.credential_hash,
+                    )
                 ),
                 credential_ttl_s=settings.turn.credential_ttl_s,
                 turn_urls=addresses.turn_urls,

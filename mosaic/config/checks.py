@@ -85,6 +85,7 @@ def _check_turn(settings: Settings) -> None:
     _check_networks("turn.allow_peers", settings.turn.allow_peers)
     _check_networks("turn.deny_peers", settings.turn.deny_peers)
     parse_ip_port("turn.alternate_server", settings.turn.alternate_server)
+    _check_nat_discovery(settings.turn.nat_discovery)
     for key, version in (("relay_address_v4", 4), ("relay_address_v6", 6)):
         text = getattr(settings.turn, key)
         if text and not (
@@ -103,6 +104,22 @@ def _check_networks(key: str, networks: tuple[str, ...]) -> None:
                 f"{cidr!r} is not a network in CIDR notation ({error}); "
                 "for example 10.20.0.0/16",
             ) from error
+
+
+def _check_nat_discovery(texts: tuple[str, ...]) -> None:
+    """Pairs of one family that differ in host and in port."""
+    key = "turn.nat_discovery"
+    found = [parse_ip_port(key, text) for text in texts]
+    for at in range(0, len(found), 2):
+        pair = [ip_port for ip_port in found[at : at + 2] if ip_port is not None]
+        versions = {ipaddress.ip_address(host).version for host, _ in pair}
+        hosts, ports = {host for host, _ in pair}, {port for _, port in pair}
+        if (len(pair), len(versions), len(hosts), len(ports)) != (2, 1, 2, 2):
+            raise ConfigError(
+                key,
+                f"{list(texts[at : at + 2])} must be two addresses of one family that "
+                "differ in host and in port",
+            )
 
 
 def parse_ip_port(key: str, text: str) -> tuple[str, int] | None:

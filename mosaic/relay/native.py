@@ -32,7 +32,7 @@ from mosaic.relay.sockets import (
     open_udp,
     tell_destination,
 )
-from mosaic.wire.stun.address import Address, FiveTuple, pack_host, unpack_host
+from mosaic.wire.stun.address import Address, FiveTuple, unpack_host
 from mosaic.wire.turn.forwarding import SEND_TYPE
 
 _ADDRESS = struct.Struct("=16sHH")
@@ -68,7 +68,10 @@ COUNTERS = (
 
 @lru_cache(maxsize=4096)
 def _packed(host: str, port: int) -> bytes:
-    return _ADDRESS.pack(pack_host(host), port, 6 if ":" in host else 4)
+    if ":" in host:
+        packed = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
+        return _ADDRESS.pack(packed, port, 6)
+    return _ADDRESS.pack(socket.inet_aton(host), port, 4)
 
 
 def _unpacked(data: bytes) -> Address:

@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from mosaic.relay.interface import HostUnavailable, NoRelayPort
 from mosaic.relay.quarantine import Quarantine
-from mosaic.wire.stun.address import Address, unpack_host
+from mosaic.wire.stun.address import Address, pack_host, unpack_host
 
 LISTENER_BUFFER_BYTES = 4 << 20
 RELAY_BUFFER_BYTES = 256 << 10
@@ -77,7 +77,7 @@ def open_on_random_port(
     first, last = ports
     size = last - first + 1
     start = secrets.randbelow(size)
-    guesses = [first + secrets.randbelow(size) for _ in range(_RANDOM_TRIES)]
+    guesses = (first + secrets.randbelow(size) for _ in range(_RANDOM_TRIES))
     sweep = (first + (start + step) % size for step in range(min(size, _SWEEP)))
     rested = (p for p in chain(guesses, sweep) if not quarantine.rests(p))
     for port in chain(rested, _last_resort(quarantine)):
@@ -225,26 +225,37 @@ class WildcardSocket(ListenerSocket):
         return held if held is not None else self._note(info)
 
     def _note(self, info: bytes) -> Address:
-        """Remember an address of this machine, and how to send from it."""
+        """Remember an address of this machine that a client has reached."""
         if len(self._reached) >= 1024:
             self._reached.clear()
-            self._sources.clear()
+        # in_pktinfo: interface, the local address, the header's address
+        host = unpack_host(info[:16] if self._v6 else info[4:8])
         if self._v6:
-            host = unpack_host(info[:16])
-            source = (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, info)
-        else:
-            # in_pktinfo: interface, the local address, the header's address
-            host = unpack_host(info[4:8])
-            packed = struct.pack("=i4s4s", 0, info[4:8], bytes(4))
-            source = (socket.IPPROTO_IP, _IP_PKTINFO, packed)
-        self._sources[host] = [source]
+            # what came over a scoped address must leave by its interface
+            self._sources[host] = [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, info)]
         self._reached[info] = Address(host, self.address.port)
         return self._reached[info]
 
+    def _source(self, host: str) -> list[tuple[int, int, bytes]]:
+        """How to send from an address of this machine."""
+        held = self._sources.get(host)
+        if held is not None:
+            return held
+        if len(self._sources) >= 1024:
+            self._sources.clear()
+        packed = pack_host(host)
+        if self._v6:
+            source = (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, packed + bytes(4))
+        else:
+            info = struct.pack("=i4s4s", 0, packed, bytes(4))
+            source = (socket.IPPROTO_IP, _IP_PKTINFO, info)
+        self._sources[host] = [source]
+        return self._sources[host]
+
     def reply(self, data: bytes, to: Address, server: Address) -> bool:
-        """Answer from the address that was reached."""
+        """Answer from the address that was reached, or that is named."""
         with suppress(OSError):
-            self._sock.sendmsg([data], self._sources.get(server.host, ()), 0, to)
+            self._sock.sendmsg([data], self._source(server.host), 0, to)
             return True
         return False
 

@@ -31,6 +31,7 @@ SUITES_TLS13 = b"TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 # Numbers from OpenSSL's ssl.h that pyOpenSSL does not name.
 _OP_PRIORITIZE_CHACHA = 1 << 21
 _OP_NO_RENEGOTIATION = 1 << 30
+_DTLS1_2 = 0xFEFD
 
 _OPTIONS = (
     SSL.OP_NO_COMPRESSION
@@ -53,22 +54,35 @@ def select_alpn(_connection: object, offered: Iterable[bytes]) -> Any:
     return SSL.NO_OVERLAPPING_PROTOCOLS
 
 
-def make_context(certificates: Iterable[ServerCertificate]) -> SSL.Context:
+def select_turn(_connection: object, offered: Iterable[bytes]) -> Any:
+    """`stun.turn` if the client offers it (RFC 7443), else no ALPN."""
+    return b"stun.turn" if b"stun.turn" in offered else SSL.NO_OVERLAPPING_PROTOCOLS
+
+
+def make_context(
+    certificates: Iterable[ServerCertificate], *, datagrams: bool = False
+) -> SSL.Context:
     """Build the context that serves these certificates.
+
+    datagrams: DTLS 1.2, for TURN alone (RFC 7350).
 
     Raises CertificateError if OpenSSL refuses one of them.
     """
     # Any: pyOpenSSL's published stubs are older than the calls used here.
-    context: Any = SSL.Context(SSL.TLS_METHOD)
-    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    method = SSL.DTLS_SERVER_METHOD if datagrams else SSL.TLS_METHOD
+    context: Any = SSL.Context(method)
+    context.set_min_proto_version(_DTLS1_2 if datagrams else SSL.TLS1_2_VERSION)
     context.set_options(_OPTIONS)
+    if datagrams:
+        # There is no socket below to ask for its MTU.
+        context.set_options(SSL.OP_NO_QUERY_MTU)
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)
     context.set_cipher_list(SUITES_TLS12)
     context.set_tls13_ciphersuites(SUITES_TLS13)
     # Sessions live in tickets that the clients keep: no memory of them here.
     context.set_session_id(b"mosaic")
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-    context.set_alpn_select_callback(select_alpn)
+    context.set_alpn_select_callback(select_turn if datagrams else select_alpn)
     for certificate in certificates:
         try:
             # Unlike add_extra_chain_cert it keeps one chain per certificate.
@@ -101,6 +115,7 @@ class ServerContext:
         """Read the folder. Raises CertificateError."""
         self.folder = folder
         self.certificates: tuple[ServerCertificate, ...] = ()
+        self._datagrams: SSL.Context | None = None
         self._context = self._read()
 
     @property
@@ -119,11 +134,18 @@ class ServerContext:
         """Start one connection with the present certificates."""
         return SSL.Connection(self._context, None)
 
+    def for_datagrams(self) -> SSL.Context:
+        """The context of DTLS with the present certificates."""
+        if self._datagrams is None:
+            self._datagrams = make_context(self.certificates, datagrams=True)
+        return self._datagrams
+
     def _read(self) -> SSL.Context:
         """Load and check everything before anything is changed."""
         certificates = tuple(load_certificates(self.folder))
         context = make_context(certificates)
         self.certificates = certificates
+        self._datagrams = None
         return context
 
 

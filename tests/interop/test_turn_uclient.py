@@ -13,7 +13,7 @@ from tests.interop.turn_process import ServerProcess
 
 UCLIENT = "turnutils_uclient"
 PEER = "turnutils_peer"
-FLAGS = {"udp": [], "udp6": ["-x"], "tcp": ["-t"], "tls": ["-t", "-S"]}
+FLAGS = {"udp": [], "udp6": ["-x"], "tcp": ["-t"], "tls": ["-t", "-S"], "dtls": ["-S"]}
 
 
 def free_udp_port() -> int:
@@ -162,6 +162,18 @@ class UclientTests(TestCase):
         messages must not meet in one record: one session, 200 ms apart.
         """
         self.run_uclient("tls", "-m", "1", "-z", "200")
+
+    def test_dtls(self) -> None:
+        """One record is one message, however many there are."""
+        self.run_uclient("dtls")
+
+    def test_dtls_send(self) -> None:
+        """With indications."""
+        self.run_uclient("dtls", "-s")
+
+    def test_dtls_between_clients(self) -> None:
+        """Behind DTLS at both ends."""
+        self.run_uclient("dtls", "-y")
 
     def test_tls_between_clients(self) -> None:
         """Behind TLS at both ends."""

@@ -1,5 +1,6 @@
 """A TURN server of ours in a process of its own, for interop tests.
 
+Arguments: networks that peers may be in, --nat=ADDRESS:PORT twice for RFC 5780.
 Prints one JSON line with its ports and credentials, then serves until its
 standard input closes. Everything is on loopback, every port is picked free.
 """
@@ -9,7 +10,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from tempfile import NamedTemporaryFile
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from twisted.internet import reactor as installed
@@ -20,6 +22,7 @@ from twisted.python.failure import Failure
 from mosaic.auth.turn_credentials import TurnSecrets
 from mosaic.config.settings import Turn
 from mosaic.services.turn.service import TurnService
+from mosaic.tls.context import ServerContext
 from mosaic.wire.turn.limits import Limits
 from tests.support.certificate import self_signed_pem
 
@@ -37,7 +40,9 @@ class UntilClosed(Protocol):
 def main() -> None:
     """Open, tell, serve, close."""
     secrets = TurnSecrets([b"interop"], ttl_s=600)
-    settings = Turn(allow_peers=tuple(sys.argv[1:]), mobility=True)
+    nat = [word[6:] for word in sys.argv[1:] if word.startswith("--nat=")]
+    allow = [word for word in sys.argv[1:] if not word.startswith("--")]
+    settings = Turn(allow_peers=tuple(allow), mobility=True, nat_discovery=tuple(nat))
     service = TurnService(
         reactor,
         settings,
@@ -45,13 +50,21 @@ def main() -> None:
         names=secrets,
         # turnutils_uclient of Debian picks its channels as RFC 5766 did
         limits=Limits(channels=range(0x4000, 0x8000), per_credential=1000),
-        udp=("udp:0:interface=127.0.0.1", "udp:0:interface=\\:\\:1"),
+        udp=(
+            "udp:0:interface=127.0.0.1",
+            "udp:0:interface=\\:\\:1",
+            "udp:0:interface=127.0.0.1:proxy=v2",
+        ),
+        dtls=("dtls:0:interface=127.0.0.1",),
+        dtls_context=lambda: dtls_context,
     )
+    with TemporaryDirectory() as folder:
+        pem = Path(folder) / "localhost.pem"
+        pem.write_text(self_signed_pem())
+        (Path(folder) / "localhost.key").write_text(pem.read_text())
+        context = ssl.DefaultOpenSSLContextFactory(str(pem), str(pem))
+        dtls_context = ServerContext(Path(folder)).for_datagrams()
     service.startService()
-    with NamedTemporaryFile("w", suffix=".pem") as pem:
-        pem.write(self_signed_pem())
-        pem.flush()
-        context = ssl.DefaultOpenSSLContextFactory(pem.name, pem.name)
     tcp = reactor.listenTCP(0, service.stream_factory("tcp"), interface="127.0.0.1")
     tls = reactor.listenSSL(
         0, service.stream_factory("tls"), context, interface="127.0.0.1"
@@ -60,6 +73,8 @@ def main() -> None:
     told = {
         "udp": service.udp_addresses[0].port,
         "udp6": service.udp_addresses[1].port,
+        "proxied": service.udp_addresses[2].port,
+        "dtls": service.dtls_addresses[0].port,
         "tcp": tcp.getHost().port,
         "tls": tls.getHost().port,
         "username": minted.username,

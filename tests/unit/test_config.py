@@ -108,7 +108,15 @@ class RefusalTests(SynchronousTestCase):
             ("[auth]\ntries = 0", "auth.tries"),
             ("[store]\ncommit_window_s = 5.0", "store.commit_window_s"),
             ("public_host = 'https://x'", "public_host"),
+            ("[turn]\ndeny_peers = ['x']", "turn.deny_peers"),
+            ("[turn]\ncredential_hash = 'md5'", "turn.credential_hash"),
+            ("[turn]\nbytes_per_s_user = -1.0", "turn.bytes_per_s_user"),
+            ("[turn]\nalternate_server = 'b.example:1'", "turn.alternate_server"),
+            ("[turn]\nalternate_server = '::1:3478'", "turn.alternate_server"),
+            ("[turn]\nalternate_server = '192.0.2.1:0'", "turn.alternate_server"),
             ("[endpoints]\nturn_udp = ['tcp:1']", "endpoints.turn_udp"),
+            ("[endpoints]\nturn_dtls = ['udp:1']", "endpoints.turn_dtls"),
+            ("[endpoints]\nturn_tcp = ['dtls:1']", "endpoints.turn_tcp"),
             ("[endpoints]\nrest = ['8443']", "endpoints.rest"),
         ):
             self.assert_one_line(self.refuse(text), f"{key}:")

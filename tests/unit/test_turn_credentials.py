@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+
 from hypothesis import given, settings
 from hypothesis.strategies import floats, text
 from twisted.trial.unittest import SynchronousTestCase
@@ -31,6 +35,28 @@ class TurnSecretTests(SynchronousTestCase):
                 secrets.check(minted.username, minted.password, NOW + later), passes
             )
         self.assertFalse(secrets.check(minted.username, "wrong", NOW))
+
+    def test_both_hashes_check(self) -> None:
+        """HMAC-SHA256 beside the common form, whichever is minted."""
+        secrets = TurnSecrets([b"north"], ttl_s=60, digest="sha256")
+        minted = secrets.mint("p-1", 1000.0)
+        by_hand = hmac.new(b"north", b"1060:p-1", hashlib.sha256).digest()
+        self.assertEqual(minted.password, base64.b64encode(by_hand).decode())
+        self.assertTrue(secrets.check("1060:p-1", minted.password, 1000.0))
+        secrets.mint_with("sha1")
+        common = secrets.mint("p-1", 1000.0).password
+        self.assertEqual(common, "VDOP52uEX750plPA1JCWdFDDCYI=")
+        self.assertTrue(secrets.check("1060:p-1", common, 1000.0))
+
+    def test_secrets_change_while_it_runs(self) -> None:
+        """What an old secret minted dies with it."""
+        secrets = TurnSecrets([b"old"], ttl_s=100)
+        old = secrets.mint("p", NOW)
+        secrets.replace([b"new", b"old"])
+        self.assertTrue(secrets.check(old.username, old.password, NOW))
+        secrets.replace([b"new"])
+        self.assertFalse(secrets.check(old.username, old.password, NOW))
+        self.assertRaises(ValueError, secrets.replace, [])
 
     def test_old_secrets_still_check(self) -> None:
         """Rotation: the first mints, all verify, one taken out does not."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from mosaic.wire.stun.address import canonical
+from mosaic.wire.stun.address import Address, canonical
 
 WILDCARD_V4 = "0.0.0.0"  # noqa: S104 - a relay listens everywhere by default
 WILDCARD_V6 = "::"
@@ -15,21 +15,27 @@ WILDCARD_V6 = "::"
 
 @dataclass(frozen=True, slots=True)
 class UdpEndpoint:
-    """`udp:PORT[:interface=ADDRESS]`. host None: every address, both families."""
+    """`udp:PORT[:interface=ADDRESS][:proxy=v2]`, or `dtls:` without `proxy`.
+
+    host None: every address, both families. proxied: each datagram comes with
+    a header of the PROXY protocol.
+    """
 
     port: int
     host: str | None = None
+    proxied: bool = False
 
 
-def parse_udp_endpoint(text: str) -> UdpEndpoint:
+def parse_udp_endpoint(text: str, kind: str = "udp") -> UdpEndpoint:
     """Read an endpoint string; colons in an address are written `\\:`.
 
-    Raises ValueError that names the string.
+    kind: "udp" or "dtls". Raises ValueError that names the string.
     """
     fields = [
         field.replace("\0", ":") for field in text.replace("\\:", "\0").split(":")
     ]
     port = host = None
+    proxied = False
     for at, field in enumerate(fields[1:]):
         name, equals, value = field.partition("=")
         if not equals and at == 0:
@@ -38,11 +44,13 @@ def parse_udp_endpoint(text: str) -> UdpEndpoint:
             port = int(value)
         elif name == "interface":
             host = _host(value, text)
+        elif kind == "udp" and (name, value) == ("proxy", "v2"):
+            proxied = True
         else:
             raise ValueError(f"{text!r}: what is {field!r}?")
-    if fields[0] != "udp" or port is None:
-        raise ValueError(f"{text!r} is not udp:PORT[:interface=ADDRESS]")
-    return UdpEndpoint(port, host)
+    if fields[0] != kind or port is None:
+        raise ValueError(f"{text!r} is not {kind}:PORT[:interface=ADDRESS]")
+    return UdpEndpoint(port, host, proxied)
 
 
 def _host(value: str, text: str) -> str:
@@ -50,6 +58,15 @@ def _host(value: str, text: str) -> str:
         return canonical(value.strip("[]"))
     except ValueError as error:
         raise ValueError(f"{text!r}: {value!r} is no IP address") from error
+
+
+def discovery_pairs(texts: Iterable[str]) -> list[tuple[Address, Address]]:
+    """`turn.nat_discovery`, two by two; the configuration has been checked."""
+    found = []
+    for text in texts:
+        host, _, port = text.rpartition(":")
+        found.append(Address(canonical(host.strip("[]")), int(port)))
+    return list(zip(found[::2], found[1::2], strict=True))
 
 
 def has_ipv6() -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from typing import Protocol as Interface
 
 from msgspec import structs
+from OpenSSL import SSL
 from twisted.application import service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
@@ -28,10 +29,20 @@ from mosaic.relay.interface import (
     RelayError,
     RelayPlane,
 )
-from mosaic.services.turn.listen import RelayHosts, all_hosts, parse_udp_endpoint
+from mosaic.services.turn.drain import Drain
+from mosaic.services.turn.dtls import DtlsDoor, DtlsSession
+from mosaic.services.turn.listen import RelayHosts, discovery_pairs
+from mosaic.services.turn.ports import Ports
 from mosaic.services.turn.stream import TurnStream, TurnStreamFactory
+from mosaic.services.turn.tuning import (
+    address_text,
+    draining,
+    with_extensions,
+    with_quotas,
+)
 from mosaic.services.turn.users import Users
 from mosaic.wire.stun.address import Address, FiveTuple
+from mosaic.wire.stun.discovery import Discovery
 from mosaic.wire.turn.counters import Counters
 from mosaic.wire.turn.events import (
     Answer,
@@ -50,42 +61,6 @@ from mosaic.wire.turn.server import TurnServer
 _log = Logger()
 DEFAULT_REALM = "mosaic"
 IDLE_STREAM_S = 120.0
-
-
-RELOADABLE = (
-    "allow_peers",
-    "deny_peers",
-    "allocations_per_credential",
-    "allocations_per_address",
-    "allocations_total",
-    "bytes_per_s_allocation",
-    "bytes_per_s_user",
-    "alternate_server",
-)
-"""Settings that `TurnService.change` takes."""
-
-
-def _with_quotas(limits: Limits, quotas: bool, settings: Turn) -> Limits:
-    if not quotas:
-        return limits
-    return replace(
-        limits,
-        per_credential=settings.allocations_per_credential,
-        per_address=settings.allocations_per_address,
-        total=settings.allocations_total,
-    )
-
-
-def _with_extensions(limits: Limits, plane: RelayPlane, settings: Turn) -> Limits:
-    """What the plane can do, and of that what the operator wants."""
-    abilities: frozenset[str] = getattr(plane, "abilities", frozenset())
-    return replace(
-        limits,
-        dual="dual" in abilities,
-        port_pairs="reserve" in abilities,
-        dont_fragment="df" in abilities,
-        mobility=settings.mobility and "move" in abilities,
-    )
 
 
 class Passwords(Interface):
@@ -113,6 +88,8 @@ class TurnCounters:
     streams: int = 0
     streams_timed_out: int = 0
     streams_broken: int = 0
+    dtls_refused: int = 0
+    dtls_failed: int = 0
     stream_frames_dropped: int = 0
 
 
@@ -122,7 +99,9 @@ class TurnService(service.Service):
     realm: at most 12 bytes, "" for the default; users never see it.
     credentials: asked with the wall clock, since its expiry is of that clock.
     names: asked for USERHASH; without it the feature is not offered.
-    udp: endpoint strings of the datagram listeners.
+    udp, dtls: endpoint strings of the datagram listeners.
+    dtls_context: the present context of DTLS, where `dtls` is not empty.
+    drain_s: how long a stop waits for allocations to end.
     clock: the core's and the plane's, never backwards.
 
     Raises ValueError for a realm too long or a setting that is no address.
@@ -139,6 +118,9 @@ class TurnService(service.Service):
         credentials: Passwords,
         names: UserNames | None = None,
         udp: tuple[str, ...] = (),
+        dtls: tuple[str, ...] = (),
+        dtls_context: Callable[[], SSL.Context] | None = None,
+        drain_s: float = 0.0,
         plane: RelayPlane | None = None,
         limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -147,12 +129,18 @@ class TurnService(service.Service):
         self._reactor = reactor
         self._settings = settings
         self._udp = udp
+        self._dtls = dtls
+        self._dtls_context = dtls_context
+        self._drain_s = drain_s
+        self._draining: Drain | None = None
         self._clock = clock
         self._plane = plane or choose_plane(
             IReactorFDSet(reactor),
             ports=settings.relay_ports,
             clock=clock,
             quarantine_s=settings.port_quarantine_s,
+            # RFC 5780 has more to say in them, which only the core knows.
+            answer_bindings=not settings.nat_discovery,
         )
         self._users = Users()
         self._hosts = RelayHosts(settings.relay_address_v4, settings.relay_address_v6)
@@ -160,11 +148,10 @@ class TurnService(service.Service):
             parse_networks(settings.allow_peers), parse_networks(settings.deny_peers)
         )
         self._counters = TurnCounters()
+        self._discovery = Discovery(discovery_pairs(settings.nat_discovery))
         realm = realm or DEFAULT_REALM
-        self._limits = _with_extensions(
-            _with_quotas(limits or Limits(), limits is None, settings),
-            self._plane,
-            settings,
+        self._limits = with_extensions(
+            limits or with_quotas(Limits(), settings), self._plane, settings
         )
         self._core = TurnServer(
             realm=realm,
@@ -178,12 +165,19 @@ class TurnService(service.Service):
             nonce_key=secrets.token_bytes(32),
             limits=self._limits,
             counters=self._counters.core,
+            discovery=self._discovery,
         )
-        self._streams: set[TurnStream] = set()
+        self._streams: set[TurnStream | DtlsSession] = set()
         self._stopped: Deferred[None] | None = None
         self._wake: IDelayedCall | None = None
         self._opened = False
-        self.udp_addresses: list[Address] = []
+        self._ports = Ports(
+            self._plane,
+            self._policy,
+            lambda: IReactorFDSet(reactor),
+            self,
+            self._make_dtls_door,
+        )
 
     @property
     def counters(self) -> TurnCounters:
@@ -215,8 +209,30 @@ class TurnService(service.Service):
                 for user in self._users.numbers():
                     self._plane.limit_user(user, value)
             case _:
-                self._limits = _with_quotas(self._limits, True, settings)
-                self._core.set_limits(self._limits)
+                self._limits = with_quotas(self._limits, settings)
+                self._set_limits()
+
+    def _set_limits(self) -> None:
+        drains = self._draining is not None
+        limits = draining(self._limits, self._settings) if drains else self._limits
+        self._core.set_limits(limits)
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """What is open now, for an operator's eyes; see `mosaic turn sessions`."""
+        now = self._clock()
+        return [
+            {
+                "user": owner_of(held.username) or held.username,
+                "transport": held.five_tuple.transport,
+                "client": address_text(held.five_tuple.client),
+                "relayed": address_text(held.relayed),
+                "permissions": sum(ends > now for _, ends in held.permissions()),
+                "channels": len(held.channels()),
+                "expires_in_s": round(held.expires_at - now),
+            }
+            for held in self._core.allocations()
+            if held.relayed is not None
+        ]
 
     def privilegedStartService(self) -> None:
         """Open the listeners while low ports may still be bound."""
@@ -232,6 +248,8 @@ class TurnService(service.Service):
             self._opened = True
             self._plane.start(self._control)
             self.listen_udp(self._udp)
+            self._ports.listen_dtls(self._dtls)
+            self._ports.listen_for_discovery(self._discovery.addresses())
 
     def listen_udp(self, endpoints: Iterable[str]) -> list[Address]:
         """Open UDP listeners from strings such as `udp:3478:interface=127.0.0.1`.
@@ -239,31 +257,60 @@ class TurnService(service.Service):
         Without an interface both families are opened on one port. Returns what
         was bound; raises ValueError for a bad string, OSError for a taken port.
         """
-        bound: list[Address] = []
-        for text in endpoints:
-            endpoint = parse_udp_endpoint(text)
-            port = endpoint.port
-            for host in all_hosts(endpoint):
-                address = self._plane.listen(host, port)
-                port = address.port
-                self._policy.listening_on(address)
-                bound.append(address)
-                _log.info(
-                    "TURN listens on UDP {host} port {port}", host=host, port=port
-                )
-        self.udp_addresses += bound
-        return bound
+        return self._ports.listen_udp(endpoints)
+
+    @property
+    def udp_addresses(self) -> list[Address]:
+        """What listens on UDP."""
+        return self._ports.udp
+
+    @property
+    def dtls_addresses(self) -> list[Address]:
+        """What listens on DTLS."""
+        return self._ports.dtls
+
+    def _make_dtls_door(self) -> DtlsDoor:
+        if self._dtls_context is None:
+            raise ValueError("DTLS needs a certificate")
+        return DtlsDoor(
+            self,
+            self._reactor,
+            self._dtls_context,
+            handshake_s=self._settings.first_message_timeout_s,
+            idle_s=IDLE_STREAM_S,
+            per_address=self._settings.allocations_per_address,
+        )
+
+    def certificates_changed(self) -> None:
+        """DTLS clients who come from now on see the new certificates."""
+        self._ports.certificates_changed()
 
     def stopService(self) -> Deferred[None]:
-        """Close sockets and connections; fires when the last one has gone."""
+        """Drain, then close sockets and connections; fires when all have gone.
+
+        While it drains new clients are sent to `turn.alternate_server`, or
+        refused with 508 where there is none, and allocations live on, until
+        the last has ended or `drain_s` is over.
+        """
         super().stopService()  # type: ignore[no-untyped-call] # Twisted's
+        standing = len(self._core)
+        if not standing or not self._drain_s:
+            return self._close()
+        _log.info("TURN drains {count} allocations", count=standing)
+        self._draining = Drain(self._reactor, self._drain_s)
+        self._set_limits()
+        return self._draining.over.addCallback(lambda _: self._close())
+
+    def _close(self) -> Deferred[None]:
+        self._draining = None
+        self._set_limits()
         self._opened = False
         if self._wake is not None:
             self._wake.cancel()
             self._wake = None
         self._perform(self._core.drop(lambda username: True))
+        self._ports.close()
         self._plane.stop()
-        self.udp_addresses = []
         self._stopped = Deferred()
         stopped = self._stopped
         for stream in list(self._streams):
@@ -297,22 +344,34 @@ class TurnService(service.Service):
 
     # Streams
 
-    def stream_opened(self, stream: TurnStream, five_tuple: FiveTuple) -> None:
+    def attach(self, five_tuple: FiveTuple, sink: Callable[[bytes], None]) -> None:
+        """A client behind a balancer has been heard."""
+        self._plane.attach_stream(five_tuple, sink)
+
+    def detach(self, five_tuple: FiveTuple) -> None:
+        """The way back to it is forgotten."""
+        self._plane.detach_stream(five_tuple)
+
+    def stream_opened(
+        self, stream: TurnStream | DtlsSession, five_tuple: FiveTuple
+    ) -> None:
         """A client has connected."""
         if not self._opened:
             stream.abort()
         self._streams.add(stream)
-        self.counters.streams += 1
+        self._counters.streams += 1
         self._plane.attach_stream(five_tuple, stream.send)
 
     def stream_received(self, five_tuple: FiveTuple, message: bytes) -> None:
         """One whole message of a client."""
         self._plane.stream_received(five_tuple, message)
 
-    def stream_closed(self, stream: TurnStream, five_tuple: FiveTuple) -> None:
+    def stream_closed(
+        self, stream: TurnStream | DtlsSession, five_tuple: FiveTuple
+    ) -> None:
         """It has gone, and its allocation with it."""
         self._streams.discard(stream)
-        self.counters.streams -= 1
+        self._counters.streams -= 1
         self._plane.detach_stream(five_tuple)
         self._perform(self._core.client_lost(five_tuple))
         self._fire_when_empty()
@@ -346,7 +405,9 @@ class TurnService(service.Service):
                     plane.close(relay)
                     self._forget_user(self._users.closed(relay))
                     _log.debug("allocation {relay} ended", relay=relay)
-        self.counters.allocations = len(self._core)
+        self._counters.allocations = len(self._core)
+        if self._draining is not None:
+            self._draining.remaining(len(self._core))
         self._schedule()
 
     def _open_relay(self, wanted: OpenRelay) -> None:

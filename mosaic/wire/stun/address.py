@@ -32,7 +32,8 @@ class Address(NamedTuple):
 class FiveTuple(NamedTuple):
     """Who speaks to which of our addresses, and over what.
 
-    transport: "udp", "tcp" or "tls".
+    transport: "udp", "tcp", "tls", "dtls", or "udp-proxy" for datagrams that
+    a load balancer passes on.
     """
 
     transport: str

@@ -87,7 +87,7 @@ class Route:
         self.five_tuple = five_tuple
         self.relayed = relayed
         self.expires_at = expires_at
-        self.stream = five_tuple.transport != "udp"
+        self.stream = five_tuple.transport in ("tcp", "tls")
         self._indications = 0
         self._permissions: dict[str, Permission] = {}
         self._channels: dict[int, Channel] = {}

@@ -13,6 +13,7 @@ from typing import Any
 from mosaic.wire.stun import attributes as stun
 from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.stun.attributes import Attribute, ErrorCode
+from mosaic.wire.stun.discovery import BadDiscovery, Discovery
 from mosaic.wire.stun.errors import MalformedAttribute, MalformedMessage
 from mosaic.wire.stun.message import (
     Class,
@@ -34,13 +35,14 @@ from mosaic.wire.turn.refusals import BadRequest, Refusal, UnknownAttribute
 from mosaic.wire.turn.request import Request
 from mosaic.wire.turn.requests import Allocations
 
-_SPOOFABLE = "udp"
+_SPOOFABLE = ("udp", "udp-proxy")
 
 
 class TurnServer:
     """One server: all transports of a process feed the same one.
 
     realm: 1-12 bytes (see `nonce`). passwords_for: long-term passwords.
+    discovery: our addresses for RFC 5780; without it mapping alone is told.
     username_of: who a USERHASH stands for (RFC 8489 section 9.2).
     nonce_key: 32 random bytes. Raises ValueError for a realm too long.
     """
@@ -55,6 +57,7 @@ class TurnServer:
         nonce_key: bytes,
         limits: Limits | None = None,
         counters: Counters | None = None,
+        discovery: Discovery | None = None,
     ) -> None:
         limits = limits or Limits()
         self.counters = counters or Counters()
@@ -68,6 +71,7 @@ class TurnServer:
             per_s=limits.stranger_answers_per_s, burst=limits.stranger_burst
         )
         self._table = Allocations(policy, limits, self.counters, nonce_key)
+        self._discovery = discovery or Discovery()
         self._methods: dict[int, Callable[[Request], list[Event]]] = {
             Method.ALLOCATE: self._table.allocate,
             Method.REFRESH: self._table.refresh,
@@ -120,26 +124,33 @@ class TurnServer:
     def _binding(
         self, message: Message, five_tuple: FiveTuple, now: float
     ) -> list[Event]:
-        """Tell a client where we see it (RFC 8489 section 12). Needs no password."""
-        if message.unknown_required(stun.UNDERSTOOD):
-            return self._answer_stranger(message, UnknownAttribute(), five_tuple, now)
+        """Tell a client where we see it (RFC 8489 section 12), and what it asks
+        of its NAT (RFC 5780). Needs no password."""
+        unknown = message.unknown_required(self._discovery.understood(five_tuple))
+        try:
+            if unknown:
+                raise UnknownAttribute(*unknown)
+            reply = self._discovery.reply(message, five_tuple)
+        except (MalformedAttribute, BadDiscovery):
+            return self._answer_stranger(message, BadRequest(), five_tuple, now)
+        except UnknownAttribute as refusal:
+            return self._answer_stranger(message, refusal, five_tuple, now)
         if not self._within_budget(five_tuple, now):
             return []
         self.counters.bindings += 1
-        client = Address(five_tuple.client.host, five_tuple.client.port)
-        # Over IPv6 this is 44 bytes for a bare request of 20: the one answer
-        # that is more than twice, and 1.4 times with the IP and UDP headers.
+        # Over IPv6 this is 44 bytes for a bare request of 20: more than twice,
+        # and 1.4 times with the IP and UDP headers. See also `discovery`.
         data = encode(
             message.method,
             Class.SUCCESS,
             message.transaction,
-            [(stun.XOR_MAPPED_ADDRESS, client)],
+            reply.attributes,
             fingerprint=message.fingerprint,
         )
-        return [Answer(five_tuple, data)]
+        return [Answer(reply.five_tuple, data)]
 
     def _within_budget(self, five_tuple: FiveTuple, now: float) -> bool:
-        if five_tuple.transport != _SPOOFABLE:
+        if five_tuple.transport not in _SPOOFABLE:
             return True
         if self._budget.take(five_tuple.client.host, now):
             return True
@@ -158,9 +169,8 @@ class TurnServer:
                 for offer in (True, False)
             ]
         elif refusal.code == 420:
-            unknown = message.unknown_required(stun.UNDERSTOOD)
-            follows = [[(stun.UNKNOWN_ATTRIBUTES, unknown)]]
-        spoofable = five_tuple.transport == _SPOOFABLE
+            follows = [refusal.attributes()]
+        spoofable = five_tuple.transport in _SPOOFABLE
         for attributes in follows:
             data = encode(
                 message.method,
