@@ -23,6 +23,7 @@ from twisted.logger import Logger
 from mosaic.auth.turn_credentials import owner_of
 from mosaic.config.settings import Turn
 from mosaic.relay.choose import choose_plane
+from mosaic.relay.descriptors import make_room
 from mosaic.relay.interface import (
     HostUnavailable,
     PlaneCounters,
@@ -246,6 +247,14 @@ class TurnService(service.Service):
     def _open(self) -> None:
         if not self._opened:
             self._opened = True
+            room, wanted = make_room(self._limits.total), self._limits.total
+            if room < wanted:
+                _log.warn(
+                    "the descriptor limit leaves room for {room} allocations of"
+                    " {wanted}",
+                    room=room,
+                    wanted=wanted,
+                )
             self._plane.start(self._control)
             self.listen_udp(self._udp)
             self._ports.listen_dtls(self._dtls)
