@@ -170,6 +170,7 @@ static void be_at(plane *p, struct relay *r, const struct command *c)
     r->server = c->second;
     r->transport = (u16)c->detail;
     r->stream = c->detail != 0;
+    r->padded = c->detail & 0x8000;
     r->listener = r->stream ? NULL : listener_for(p, &r->server);
     meet(p, r);
 }
