@@ -32,8 +32,8 @@ def choose_plane(
     """The fastest plane that this installation has.
 
     ports: first and last relay port. clock: seconds, never backwards.
-    quarantine_s: how long a freed port rests. answer_bindings: whether the
-    plane may answer plain Bindings itself, with the mapped address alone.
+    quarantine_s: how long a freed port rests. answer_bindings: a plane that can
+    may answer plain Binding requests itself.
     """
     if is_native():
         from mosaic.relay.native import NativePlane

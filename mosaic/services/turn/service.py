@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
-from typing import Protocol as Interface
 
 from msgspec import structs
 from OpenSSL import SSL
@@ -23,6 +22,7 @@ from twisted.logger import Logger
 from mosaic.auth.turn_credentials import owner_of
 from mosaic.config.settings import Turn
 from mosaic.relay.choose import choose_plane
+from mosaic.relay.descriptors import make_room
 from mosaic.relay.interface import (
     HostUnavailable,
     PlaneCounters,
@@ -32,6 +32,7 @@ from mosaic.relay.interface import (
 from mosaic.services.turn.drain import Drain
 from mosaic.services.turn.dtls import DtlsDoor, DtlsSession
 from mosaic.services.turn.listen import RelayHosts, discovery_pairs
+from mosaic.services.turn.people import Passwords, UserNames
 from mosaic.services.turn.ports import Ports
 from mosaic.services.turn.stream import TurnStream, TurnStreamFactory
 from mosaic.services.turn.tcpside import TcpSide
@@ -65,20 +66,6 @@ from mosaic.wire.turn.server import TurnServer
 _log = Logger()
 DEFAULT_REALM = "mosaic"
 IDLE_STREAM_S = 120.0
-
-
-class Passwords(Interface):
-    """Whoever knows the passwords of TURN usernames."""
-
-    def passwords_for(self, username: str, now: float) -> Sequence[str]:
-        """Every password that it may have, or none. now: seconds since 1970."""
-
-
-class UserNames(Interface):
-    """Whoever knows which username a USERHASH stands for."""
-
-    def username_of(self, digest: bytes, realm: str) -> str | None:
-        """The username, or None."""
 
 
 @dataclass(slots=True)
@@ -143,6 +130,7 @@ class TurnService(service.Service):
             ports=settings.relay_ports,
             clock=clock,
             quarantine_s=settings.port_quarantine_s,
+            # RFC 5780 has more to say in them, which only the core knows.
             answer_bindings=not settings.nat_discovery,
         )
         self._users = Users()
@@ -259,6 +247,14 @@ class TurnService(service.Service):
     def _open(self) -> None:
         if not self._opened:
             self._opened = True
+            room, wanted = make_room(self._limits.total), self._limits.total
+            if room < wanted:
+                _log.warn(
+                    "the descriptor limit leaves room for {room} allocations of"
+                    " {wanted}",
+                    room=room,
+                    wanted=wanted,
+                )
             self._plane.start(self._control)
             self.listen_udp(self._udp)
             self._ports.listen_dtls(self._dtls)
@@ -373,7 +369,7 @@ class TurnService(service.Service):
         if not self._opened:
             stream.abort()
         self._streams.add(stream)
-        self.counters.streams += 1
+        self._counters.streams += 1
         self._plane.attach_stream(five_tuple, stream.send)
 
     def stream_received(self, five_tuple: FiveTuple, message: bytes) -> None:
@@ -385,7 +381,7 @@ class TurnService(service.Service):
     ) -> None:
         """It has gone, and its allocation with it."""
         self._streams.discard(stream)
-        self.counters.streams -= 1
+        self._counters.streams -= 1
         self._plane.detach_stream(five_tuple)
         self._perform(self._core.client_lost(five_tuple))
         self._fire_when_empty()
@@ -395,10 +391,8 @@ class TurnService(service.Service):
         return not self._core.has_allocation(five_tuple)
 
     def _stream_of(self, five_tuple: FiveTuple) -> TurnStream | None:
-        for stream in self._streams:
-            if isinstance(stream, TurnStream) and stream.five_tuple == five_tuple:
-                return stream
-        return None
+        streams = (s for s in self._streams if isinstance(s, TurnStream))
+        return next((s for s in streams if s.five_tuple == five_tuple), None)
 
     # The core's events
 
@@ -428,7 +422,7 @@ class TurnService(service.Service):
                     self._tcp.close(relay)
                     self._forget_user(self._users.closed(relay))
                     _log.debug("allocation {relay} ended", relay=relay)
-        self.counters.allocations = len(self._core)
+        self._counters.allocations = len(self._core)
         if self._draining is not None:
             self._draining.remaining(len(self._core))
         self._schedule()

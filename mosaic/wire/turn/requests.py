@@ -22,6 +22,7 @@ from mosaic.wire.turn.events import (
     OpenRelay,
     Permit,
 )
+from mosaic.wire.turn.forwarding import STREAMS
 from mosaic.wire.turn.limits import Limits
 from mosaic.wire.turn.peers import PeerPolicy
 from mosaic.wire.turn.quotas import Quotas
@@ -41,7 +42,6 @@ from mosaic.wire.turn.reservations import Reservation, Reservations
 from mosaic.wire.turn.tickets import Tickets
 from mosaic.wire.turn.wanted import Wanted, granted_lifetime, read_allocate
 
-STREAMS = ("tcp", "tls")
 PERMISSION_S = 300.0
 CHANNEL_S = 600.0
 

@@ -16,6 +16,7 @@ from mosaic.wire.stun.message import Class, Method, encode
 from mosaic.wire.turn import attributes as turn
 from mosaic.wire.turn.allocation import Allocation
 from mosaic.wire.turn.events import Answer, ClosePeer, ConnectPeer, Event, JoinPeer
+from mosaic.wire.turn.forwarding import STREAMS
 from mosaic.wire.turn.refusals import (
     AllocationMismatch,
     BadRequest,
@@ -26,7 +27,7 @@ from mosaic.wire.turn.refusals import (
     WrongCredentials,
 )
 from mosaic.wire.turn.request import Request
-from mosaic.wire.turn.requests import STREAMS, Allocations
+from mosaic.wire.turn.requests import Allocations
 
 CONNECT_S = 30.0
 """RFC 6062 section 5.2: at least this long for a peer to take a connection."""
