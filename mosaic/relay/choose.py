@@ -27,16 +27,22 @@ def choose_plane(
     ports: tuple[int, int],
     clock: Callable[[], float],
     quarantine_s: float = QUARANTINE_S,
+    answer_bindings: bool = True,
 ) -> RelayPlane:
     """The fastest plane that this installation has.
 
     ports: first and last relay port. clock: seconds, never backwards.
-    quarantine_s: how long a freed port rests.
+    quarantine_s: how long a freed port rests. answer_bindings: a plane that can
+    may answer plain Binding requests itself.
     """
     if is_native():
         from mosaic.relay.native import NativePlane
 
-        make: Callable[..., RelayPlane] = NativePlane
-    else:
-        make = PurePlane
-    return make(reactor, ports=ports, clock=clock, quarantine_s=quarantine_s)
+        return NativePlane(
+            reactor,
+            ports=ports,
+            clock=clock,
+            quarantine_s=quarantine_s,
+            answer_bindings=answer_bindings,
+        )
+    return PurePlane(reactor, ports=ports, clock=clock, quarantine_s=quarantine_s)

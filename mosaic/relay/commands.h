@@ -170,6 +170,7 @@ static void be_at(plane *p, struct relay *r, const struct command *c)
     r->server = c->second;
     r->transport = (u16)c->detail;
     r->stream = c->detail != 0;
+    r->padded = c->detail & 0x8000;
     r->listener = r->stream ? NULL : listener_for(p, &r->server);
     meet(p, r);
 }
@@ -309,7 +310,6 @@ static void send_answer(plane *p, struct command *c)
         return;
     }
     queue_to_client(p, l, &c->first, &c->second, c->data, c->size);
-    flush(p); /* before the command's memory goes */
 }
 
 /* A ticket must not get lost: it waits for room. */
@@ -391,16 +391,21 @@ static struct command *take_commands(plane *p)
 
 static void run_commands(plane *p, struct command **waiting)
 {
-    struct command **end = waiting;
+    struct command **end = waiting, *done = NULL;
     while (*end != NULL)
         end = &(*end)->next;
     *end = take_commands(p);
-    while (*waiting != NULL) {
+    while (*waiting != NULL && run_command(p, *waiting)) {
         struct command *c = *waiting;
-        if (!run_command(p, c))
-            return;
         *waiting = c->next;
-        free(c);
+        c->next = done;
+        done = c;
+    }
+    /* Answers are sent from their commands' memory. */
+    flush(p);
+    for (struct command *next; done != NULL; done = next) {
+        next = done->next;
+        free(done);
     }
 }
 

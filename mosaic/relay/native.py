@@ -32,8 +32,8 @@ from mosaic.relay.sockets import (
     open_udp,
     tell_destination,
 )
-from mosaic.wire.stun.address import Address, FiveTuple, pack_host, unpack_host
-from mosaic.wire.turn.forwarding import SEND_TYPE
+from mosaic.wire.stun.address import Address, FiveTuple, unpack_host
+from mosaic.wire.turn.forwarding import SEND_TYPE, STREAMS
 
 _ADDRESS = struct.Struct("=16sHH")
 # size, kind, number, client, server, length of what follows, unused
@@ -42,6 +42,7 @@ _CONTROL, _FRAME, _SETTLED = 1, 2, 3
 _TAKE_BYTES = 512 << 10
 _TAKES = 4
 _NO_RELAY = (0,)
+_PADDED = 0x8000
 _EVENT = (1).to_bytes(8, "little")
 _NS = 1_000_000_000
 COUNTERS = (
@@ -68,7 +69,10 @@ COUNTERS = (
 
 @lru_cache(maxsize=4096)
 def _packed(host: str, port: int) -> bytes:
-    return _ADDRESS.pack(pack_host(host), port, 6 if ":" in host else 4)
+    if ":" in host:
+        packed = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
+        return _ADDRESS.pack(packed, port, 6)
+    return _ADDRESS.pack(socket.inet_aton(host), port, 4)
 
 
 def _unpacked(data: bytes) -> Address:
@@ -337,7 +341,9 @@ class NativePlane:
 
     def _transport(self, five_tuple: FiveTuple) -> int:
         """The thread's number for a transport."""
-        return self._transports.setdefault(five_tuple.transport, len(self._transports))
+        name = five_tuple.transport
+        number = self._transports.setdefault(name, len(self._transports))
+        return number | _PADDED if name in STREAMS else number
 
     def _place(self, relay: int, five_tuple: FiveTuple) -> None:
         """Frames of this relay go to that stream, and the stream's to it."""

@@ -26,9 +26,16 @@ enum {
 /* A test stands in for the kernel. */
 static int kernel_takes(int fd, struct mmsghdr *messages, unsigned count);
 #else
-/* How many of the messages it took, or -1. */
+/* How many of the messages it took, or -1. One plain packet, as voice is, has
+ * the shortest way into the kernel. */
 static int kernel_takes(int fd, struct mmsghdr *messages, unsigned count)
 {
+    const struct msghdr *h = &messages->msg_hdr;
+    if (count == 1 && h->msg_iovlen == 1 && h->msg_controllen == 0)
+        return sendto(fd, h->msg_iov->iov_base, h->msg_iov->iov_len,
+                      MSG_DONTWAIT | MSG_NOSIGNAL, h->msg_name, h->msg_namelen) < 0
+                   ? -1
+                   : 1;
     return sendmmsg(fd, messages, count, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 #endif

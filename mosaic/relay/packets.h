@@ -118,7 +118,7 @@ static bool is_too_fast(plane *p, struct relay *r, u32 size)
 
 /* ChannelData where the peer has a channel (RFC 8656 section 12.7), else a
  * Data indication (11.3). The head goes into the bytes before the payload; a
- * stream client's frame is padded with zeros. */
+ * TCP or TLS client's frame is padded with zeros. */
 static void to_client(plane *p, struct relay *r, const struct channel *c,
                       const struct address *peer, u8 *payload, u32 size)
 {
@@ -126,8 +126,8 @@ static void to_client(plane *p, struct relay *r, const struct channel *c,
     if (c != NULL) {
         put16(payload - 4, c->number);
         put16(payload - 2, size);
-        total = CHANNEL_HEADER + (r->stream ? padded(size) : size);
-        if (r->stream)
+        total = CHANNEL_HEADER + (r->padded ? padded(size) : size);
+        if (r->padded)
             memset(payload + size, 0, padded(size) - size);
     } else {
         head = put_data_indication(payload, size, peer, r->number, ++r->indications);

@@ -32,7 +32,8 @@ int plane_local_host(plane *p, const unsigned char *host);
 int plane_open(plane *p, uint64_t relay, int fd, const unsigned char *client,
                const unsigned char *server, const unsigned char *relayed, int transport,
                int64_t expires_at, double bytes_per_s, uint64_t user);
-/* transport: 0 for UDP through a listener of the plane, others by number. */
+/* transport: 0 for UDP through a listener of the plane, others by number below
+ * 0x4000; with 0x8000 if its frames are padded (TCP and TLS). */
 int plane_move(plane *p, uint64_t relay, const unsigned char *client,
                const unsigned char *server, int transport);
 int plane_limit(plane *p, uint64_t relay, double bytes_per_s);

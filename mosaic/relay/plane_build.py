@@ -52,7 +52,9 @@ def build(
     with TemporaryDirectory() as scratch:
         ffi = make_ffi(FOLDER, compile_args=compile_args, link_args=link_args)
         built = Path(ffi.compile(tmpdir=scratch))
-        return Path(shutil.copy(built, target / built.name))
+        fresh = shutil.copy(built, target / f"{built.name}.new")
+        # Never into a file that a running process has mapped.
+        return Path(fresh).replace(target / built.name)
 
 
 ffi = make_ffi()

@@ -107,7 +107,7 @@ struct relay {
     u32 permission_count;
     u32 slot;
     u16 transport;
-    bool stream, busy;
+    bool stream, padded, busy;
 };
 
 /* What epoll knows of a relay: where, and which one of those that were there. */

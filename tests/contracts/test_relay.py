@@ -296,6 +296,19 @@ class PlaneContract(PlaneFixture):
         self.plane.send(five_tuple, b"late")
         self.settle(lambda: self.plane.counters.to_clients_failed == 1)
 
+    def test_frames_of_other_doors_are_not_padded(self) -> None:
+        """DTLS and balancers carry datagrams (RFC 8656 section 12.5)."""
+        got: list[bytes] = []
+        five_tuple = FiveTuple("dtls", Address(self.host, 9), Address(self.host, 10))
+        self.plane.attach_stream(five_tuple, got.append)
+        relay, relayed = self.open(five_tuple)
+        peer = self.endpoint()
+        self.plane.permit(relay, self.host, self.now + 300, own_only=False)
+        self.plane.bind(relay, 0x4000, address_of(peer), self.now + 600)
+        peer.sendto(b"five!", relayed)
+        self.settle(lambda: bool(got))
+        self.same(got, [encode_channel_data(0x4000, b"five!", stream=False)])
+
     # Order and end
 
     def test_settled_comes_after_the_commands(self) -> None:

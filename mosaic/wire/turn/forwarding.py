@@ -27,6 +27,8 @@ SEND_TYPE = message_type(Method.SEND, Class.INDICATION).to_bytes(2, "big")
 _DATA_TYPE = message_type(Method.DATA, Class.INDICATION).to_bytes(2, "big")
 _COOKIE = MAGIC_COOKIE.to_bytes(4, "big")
 _KEEP_DEAD = 64
+STREAMS = ("tcp", "tls")
+"""Transports whose frames are padded (RFC 8656 section 12.5)."""
 _ICMP_V4 = (3, 11)
 """Destination unreachable (with "fragmentation needed") and time exceeded."""
 _ICMP_V6 = (1, 2, 3)
@@ -87,7 +89,7 @@ class Route:
         self.five_tuple = five_tuple
         self.relayed = relayed
         self.expires_at = expires_at
-        self.stream = five_tuple.transport != "udp"
+        self.stream = five_tuple.transport in STREAMS
         self._indications = 0
         self._permissions: dict[str, Permission] = {}
         self._channels: dict[int, Channel] = {}
@@ -96,7 +98,7 @@ class Route:
     def move(self, five_tuple: FiveTuple) -> None:
         """The client is elsewhere now (RFC 8016)."""
         self.five_tuple = five_tuple
-        self.stream = five_tuple.transport != "udp"
+        self.stream = five_tuple.transport in STREAMS
 
     def permit(self, host: str, expires_at: float, own_only: bool, now: float) -> None:
         """Install or refresh a permission. Channels share it."""
