@@ -166,6 +166,8 @@ class HandshakeTests(DoorCase):
         self.assertEqual(self.owner.got, [b"\0\1\0\0binding", b"\x40\0\0\1x"])
         self.owner.open[client.five_tuple].send(b"answer")
         self.assertEqual(client.receive(), b"answer")
+        self.owner.open[client.five_tuple].send(b"\x40\0\0\1x\0\0\0")
+        self.assertEqual(client.receive(), b"\x40\0\0\1x")
 
     def test_first_answer_is_a_cookie_without_memory(self) -> None:
         """And no longer than the question (RFC 6347 section 4.2.1)."""

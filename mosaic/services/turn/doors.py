@@ -23,6 +23,7 @@ from mosaic.services.turn.dtls import DtlsDoor
 from mosaic.services.turn.listen import WILDCARD_V4, WILDCARD_V6
 from mosaic.wire.proxy import ProxyHeaderError, parse_proxied
 from mosaic.wire.stun.address import Address, FiveTuple
+from mosaic.wire.turn.channel import without_padding
 
 MAX_PATHS = 4096
 """Clients without an allocation whose way back through a balancer is kept."""
@@ -134,7 +135,7 @@ class ProxiedPort:
     def _reply(self, to: FiveTuple, data: bytes) -> None:
         balancer = self._paths.get(to)
         if balancer is not None:
-            self._socket.reply(data, balancer, to.server)
+            self._socket.reply(without_padding(data), balancer, to.server)
 
     def close(self) -> None:
         """Close the socket and forget everybody."""

@@ -19,6 +19,7 @@ from OpenSSL import SSL
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from mosaic.wire.stun.address import FiveTuple
+from mosaic.wire.turn.channel import without_padding
 from mosaic.wire.turn.quotas import quota_host
 
 MTU_BYTES = 1200
@@ -306,7 +307,7 @@ class DtlsSession:
         """One record, one datagram; what is too long for a record is dropped."""
         if not self._ended:
             with suppress(SSL.Error):
-                self._connection.send(frame)
+                self._connection.send(without_padding(frame))
             _flush(self._connection, self._reply)
 
     def abort(self) -> None:

@@ -25,6 +25,13 @@ def encode_channel_data(channel: int, payload: bytes, *, stream: bool) -> bytes:
     return head + payload + (bytes(-len(payload) % 4) if stream else b"")
 
 
+def without_padding(frame: bytes) -> bytes:
+    """A frame that was made for a stream, for a client of datagrams."""
+    if len(frame) < 4 or frame[0] >> 6 != 1:
+        return frame
+    return frame[: 4 + (frame[2] << 8 | frame[3])]
+
+
 def decode_channel_data(data: bytes | memoryview) -> tuple[int, memoryview] | None:
     """Channel (0x4000-0x7FFF) and payload, or None for what is not ChannelData.
 
