@@ -66,6 +66,7 @@ class Turn(Section, frozen=True):
     port_quarantine_s: float = 30.0
     alternate_server: str = ""
     mobility: bool = False
+    tcp_relay: bool = False
     nat_discovery: tuple[str, ...] = ()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from typing import Any
+from unittest import SkipTest
 
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
@@ -12,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from mosaic.relay.interface import NoRelayPort
 from mosaic.relay.pure import PurePlane
 from mosaic.relay.relaysocket import RelaySocket
+from mosaic.services.turn.listen import has_ipv6
 from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.stun.message import Class, Method, encode, parse
 from mosaic.wire.turn import attributes as turn
@@ -27,11 +29,40 @@ from tests.support.plane_case import (
 from tests.support.udp import Rows, send_indication
 
 
-class AbilityContract(PlaneFixture):
+def need_ipv6() -> None:
+    """Skip on a machine without it."""
+    if not has_ipv6():
+        raise SkipTest("this machine has no IPv6")
+
+
+class IcmpContract(PlaneFixture):
+    """ICMP errors, for each family."""
+
+    unreachable = Icmp(3, 3)
+
+    def test_icmp_error_is_told_to_the_client(self) -> None:
+        """Port unreachable, and the next datagram to another peer arrives."""
+        sock, relay, relayed = self.client()
+        peer, gone = self.endpoint(), self.endpoint()
+        nobody = address_of(gone)
+        gone.close()
+        self.plane.permit(relay, self.host, self.now + 300, own_only=False)
+        sock.sendto(send_indication(nobody, b"anybody?"), self.server)
+        message = parse(self.receive(sock)[0])
+        self.same(message.first(turn.XOR_PEER_ADDRESS), nobody)
+        icmp: Icmp | None = message.first(turn.ICMP)
+        self.same(icmp, self.unreachable)
+        sock.sendto(send_indication(nobody, b"nobody"), self.server)
+        sock.sendto(send_indication(address_of(peer), b"x"), self.server)
+        self.same(self.receive(peer), (b"x", relayed))
+
+
+class AbilityContract(IcmpContract):
     """One test or more for each ability."""
 
     def six(self) -> socket.socket:
         """A peer on IPv6."""
+        need_ipv6()
         made = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
         made.bind(("::1", 0))
         made.setblocking(False)
@@ -51,6 +82,7 @@ class AbilityContract(PlaneFixture):
         """What it sends goes out by the relay that knows the peer."""
         sock, four, relayed = self.client()
         five_tuple = FiveTuple("udp", address_of(sock), self.server)
+        need_ipv6()
         six, relayed6 = self.open(five_tuple, bind="::1", advertise="::1")
         peer, peer6 = self.endpoint(), self.six()
         self.plane.permit(four, self.host, self.now + 300, own_only=False)
@@ -120,22 +152,6 @@ class AbilityContract(PlaneFixture):
             sock.sendto(data, self.server)
             self.same(self.receive(peer), (b"x", relayed))
 
-    def test_icmp_error_is_told_to_the_client(self) -> None:
-        """Port unreachable, and the next datagram to another peer arrives."""
-        sock, relay, relayed = self.client()
-        peer, gone = self.endpoint(), self.endpoint()
-        nobody = address_of(gone)
-        gone.close()
-        self.plane.permit(relay, self.host, self.now + 300, own_only=False)
-        sock.sendto(send_indication(nobody, b"anybody?"), self.server)
-        message = parse(self.receive(sock)[0])
-        self.same(message.first(turn.XOR_PEER_ADDRESS), nobody)
-        icmp: Icmp | None = message.first(turn.ICMP)
-        self.same(icmp, Icmp(3, 3))
-        sock.sendto(send_indication(nobody, b"nobody"), self.server)
-        sock.sendto(send_indication(address_of(peer), b"x"), self.server)
-        self.same(self.receive(peer), (b"x", relayed))
-
 
 class PureAbilityTests(AbilityContract, SynchronousTestCase):
     """The pure-Python plane."""
@@ -161,6 +177,32 @@ class NativeAbilityTests(AbilityContract, NativeCase):
         self.assertEqual(
             self.plane.abilities, {"dual", "reserve", "move", "df", "icmp"}
         )
+
+
+class PureIcmpV6Tests(IcmpContract, SynchronousTestCase):
+    """The pure-Python plane on IPv6."""
+
+    host = listen_host = "::1"
+    unreachable = Icmp(1, 4)
+
+    def setUp(self) -> None:
+        """Not on a machine without IPv6."""
+        need_ipv6()
+        super().setUp()
+
+    make = PureAbilityTests.make
+
+
+class NativeIcmpV6Tests(IcmpContract, NativeCase):
+    """The native plane on IPv6."""
+
+    host = listen_host = "::1"
+    unreachable = Icmp(1, 4)
+
+    def setUp(self) -> None:
+        """Not on a machine without IPv6."""
+        need_ipv6()
+        super().setUp()
 
 
 class RelaySocketTests(SynchronousTestCase):

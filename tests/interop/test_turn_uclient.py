@@ -53,7 +53,7 @@ class UclientTests(TestCase):
             "-u", told["username"], "-w", told["password"],
             "-p", str(told[transport]),
             *FLAGS[transport],
-            *flags, *([] if "-y" in flags else to_peer),
+            *flags, *([] if {"-y", "-T", "-P"} & set(flags) else to_peer),
             "::1" if transport == "udp6" else "127.0.0.1",
         ]  # fmt: skip
 
@@ -154,6 +154,26 @@ class UclientTests(TestCase):
     def test_tcp_between_clients(self) -> None:
         """Stream to stream, with indications."""
         self.run_uclient("tcp", "-y", "-s")
+
+    def test_tcp_allocations(self) -> None:
+        """-T: connections between relayed addresses (RFC 6062)."""
+        self.run_uclient("tcp", "-T")
+        self.run_uclient("tcp", "-T", "-x")
+
+    def test_tcp_allocations_behind_tls(self) -> None:
+        """-T: the control and data connections are TLS."""
+        self.run_uclient("tls", "-T", "-m", "1", "-z", "200")
+
+    def test_passive_tcp_allocations(self) -> None:
+        """-P: the peer connects. One side of each pair never sends in this
+        mode, and the tool counts that as lost: half, against Debian's own
+        server as well."""
+        done = subprocess.run(
+            self.command("tcp", "-P"), capture_output=True, timeout=60
+        )
+        said = done.stdout.decode(errors="replace")
+        self.assertEqual(done.returncode, 0, said[-2000:])
+        self.assertIn("Total lost packets 10 (50.000000%)", said)
 
     def test_tls(self) -> None:
         """The same behind TLS.

@@ -42,7 +42,12 @@ def main() -> None:
     secrets = TurnSecrets([b"interop"], ttl_s=600)
     nat = [word[6:] for word in sys.argv[1:] if word.startswith("--nat=")]
     allow = [word for word in sys.argv[1:] if not word.startswith("--")]
-    settings = Turn(allow_peers=tuple(allow), mobility=True, nat_discovery=tuple(nat))
+    settings = Turn(
+        allow_peers=tuple(allow),
+        mobility=True,
+        tcp_relay=True,
+        nat_discovery=tuple(nat),
+    )
     service = TurnService(
         reactor,
         settings,

@@ -26,9 +26,12 @@ from mosaic.wire.turn import attributes as turn
 from mosaic.wire.turn.events import (
     Answer,
     Bind,
+    ClosePeer,
     CloseRelay,
+    ConnectPeer,
     Event,
     Extend,
+    JoinPeer,
     Move,
     OpenRelay,
     Permit,
@@ -78,6 +81,7 @@ class MemoryTurn:
         self.ports = count(50000)
         self.reserved: dict[int, Address] = {}
         self.closed: list[int] = []
+        self.tcp: list[ConnectPeer | JoinPeer | ClosePeer] = []
 
     def _passwords_for(self, username: str, now: float) -> tuple[str, ...]:
         password = self.passwords.get(username)
@@ -108,6 +112,8 @@ class MemoryTurn:
                     self.routes[relay].bind(channel, peer, expires_at)
                 case Move(relay, five_tuple):
                     self.routes[relay].move(five_tuple)
+                case ConnectPeer() | JoinPeer() | ClosePeer():
+                    self.tcp.append(event)
                 case CloseRelay(relay):
                     self.reserved.pop(relay, None)
                     self.routes.pop(relay, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 from typing import Any
 
 from hypothesis import given, settings
@@ -182,6 +183,37 @@ class AlgorithmTests(SynchronousTestCase):
         client.server.now += 4000
         self.assertEqual(code_of(client.ask([*NAME, *BOTH], key=b"no")), 401)
         self.assertEqual(code_of(client.ask([*NAME, *BOTH])), 438)
+
+    def test_14_6_truncated_integrity_is_400(self) -> None:
+        """TURN does not allow it, right as the rest may be."""
+        client = Modern()
+        login: Rows = [(stun.REALM, REALM), (stun.NONCE, client.nonce)]
+        rows = [*UDP, *NAME, *BOTH, *login]
+        blank: Rows = [*rows, (stun.bytes_row(0x1C, "SHORT", "none"), bytes(16))]
+        data = encode(Method.ALLOCATE, Class.REQUEST, tid(), blank)
+        proof = hmac.digest(client.key, data[:-20], "sha256")[:16]
+        answer = client.send(data[:-16] + proof)
+        self.assertTrue(parse(data[:-16] + proof).verify(client.key))
+        self.assertEqual(code_of(answer), 400)
+
+    def test_14_6_sha256_counts_when_there_are_both(self) -> None:
+        """The stronger one is checked, and answered with."""
+        client = Modern()
+        login: Rows = [(stun.REALM, REALM), (stun.NONCE, client.nonce)]
+        weak: Rows = [(stun.MESSAGE_INTEGRITY, bytes(20))]
+        rows = [*UDP, *NAME, *BOTH, *login, *weak]
+        answer = client.send(
+            encode(
+                Method.ALLOCATE,
+                Class.REQUEST,
+                tid(),
+                rows,
+                key=client.key,
+                digest="sha256",
+            )
+        )
+        assert answer is not None
+        self.assertEqual((code_of(answer), answer.digest), (0, "sha256"))
 
 
 class AnonymityTests(SynchronousTestCase):

@@ -195,15 +195,22 @@ class StrangerTests(SynchronousTestCase):
         for data in (body, packet):
             MemoryTurn().receive(data, FiveTuple("udp", CLIENT, SERVER))
 
-    @given(sampled_from([3, 4, 8, 9]), binary(max_size=24), sampled_from(
-        [0x0C, 0x0D, 0x12, 0x13, 0x17, 0x18, 0x19, 0x22, 0x8000]
-    ))  # fmt: skip
-    @settings(max_examples=200, deadline=None)
+    @given(sampled_from([3, 4, 8, 9, 10, 11]), binary(max_size=24), sampled_from(
+        [0x0C, 0x0D, 0x12, 0x13, 0x17, 0x18, 0x19, 0x1A, 0x22, 0x2A, 0x8000,
+         0x8030, 0x8032]
+    ), sampled_from(["udp", "tcp"]))  # fmt: skip
+    @settings(max_examples=300, deadline=None)
     def test_any_value_with_good_credentials_is_safe(
-        self, method: int, value: bytes, code: int
+        self, method: int, value: bytes, code: int, transport: str
     ) -> None:
-        """The signed half of the core takes anything too."""
-        client = MemoryTurn().client()
-        client.allocate()
+        """The signed half of the core takes anything too, with every extension."""
+        limits = Limits(tcp_relay=True, mobility=True)
+        client = MemoryTurn(limits=limits).client(transport=transport)
+        tcp = 6 if transport == "tcp" else 17
+        client.ask(Method.ALLOCATE, [(turn.REQUESTED_TRANSPORT, tcp)])
         row = bytes_row(code, "ANY", "none")
-        client.ask(method, [(row, value), (turn.XOR_PEER_ADDRESS, PEER)])
+        rows: Rows = [(row, value), (turn.XOR_PEER_ADDRESS, PEER)]
+        client.send(client.signed(method, rows))
+        fresh = client.server.client(address=OTHER, transport=transport)
+        fresh.challenge()
+        fresh.send(fresh.signed(method, [*rows, (turn.REQUESTED_TRANSPORT, tcp)]))

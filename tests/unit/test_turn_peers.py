@@ -5,7 +5,9 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from mosaic.wire.stun.address import Address
+from mosaic.wire.stun.message import Method
 from mosaic.wire.turn import attributes as turn
+from mosaic.wire.turn.limits import Limits
 from mosaic.wire.turn.peers import PeerPolicy, parse_networks
 from tests.support.udp import OTHER_CLIENT, SERVER, MemoryTurn, code_of, send_indication
 
@@ -107,6 +109,21 @@ class NotationTests(SynchronousTestCase):
                 self.assertIsNone(
                     client.route.from_peer(peer, b"x", now, own=False), host
                 )
+
+    def test_refused_in_connect(self) -> None:
+        """RFC 6062: 403, and no connection is tried."""
+        for host in REFUSED:
+            family = 6 if ":" in host else 4
+            server = MemoryTurn(limits=Limits(tcp_relay=True))
+            client = server.client(transport="tcp")
+            rows = [(turn.REQUESTED_TRANSPORT, 6)]
+            client.ask(
+                Method.ALLOCATE, [*rows, (turn.REQUESTED_ADDRESS_FAMILY, family)]
+            )
+            peer = (turn.XOR_PEER_ADDRESS, Address(host, 80))
+            answer = client.ask(Method.CONNECT, [peer])
+            self.assertEqual(code_of(answer), 403, host)
+            self.assertEqual(server.tcp, [])
 
     def test_public_addresses_pass(self) -> None:
         """The rule must not swallow its neighbours."""

@@ -253,6 +253,43 @@ class AllocationTests(ServiceCase):
         self.assertIn(("close", 1), self.plane.commands)
         self.assertEqual(self.service.counters.allocations, 0)
 
+    def test_reserved_port_is_let_go_in_time(self) -> None:
+        """Its 30 seconds end long before the allocation that set the timer."""
+        stream, wire = self.connect()
+        self.allocate(stream, wire)
+        pair = [(turn.REQUESTED_TRANSPORT, 17), (turn.EVEN_PORT, 0x80)]
+        stream, wire = self.connect(host="198.51.100.8")
+        answer = self.ask(stream, wire, self.request(Method.ALLOCATE, pair, "x"))
+        nonce = answer.first(stun.NONCE) or ""
+        self.ask(stream, wire, self.request(Method.ALLOCATE, pair, nonce))
+        self.clock.advance(29)
+        self.assertNotIn(("close", 3), self.plane.commands)
+        self.clock.advance(1)
+        self.assertIn(("close", 3), self.plane.commands)
+
+    def test_move_reaches_the_plane(self) -> None:
+        """RFC 8016: before the answer."""
+        settings = Turn(mobility=True)
+        self.service = TurnService(
+            self.clock,
+            settings,
+            credentials=self.passwords,
+            plane=self.plane,
+            clock=self.clock.seconds,
+        )
+        self.service.startService()
+        rows = [(turn.REQUESTED_TRANSPORT, 17), (turn.MOBILITY_TICKET, b"")]
+        ticket, five_tuple = b"", None
+        for method, host in ((Method.ALLOCATE, "1"), (Method.REFRESH, "2")):
+            stream, wire = self.connect(host=f"198.51.100.{host}")
+            answer = self.ask(stream, wire, self.request(method, rows, "x"))
+            nonce = answer.first(stun.NONCE) or ""
+            answer = self.ask(stream, wire, self.request(method, rows, nonce))
+            self.assertEqual(code_of(answer), 0)
+            ticket = answer.first(turn.MOBILITY_TICKET) or b""
+            rows, five_tuple = [(turn.MOBILITY_TICKET, ticket)], stream.five_tuple
+        self.assertIn(("move", 1, five_tuple), self.plane.commands)
+
     def test_lost_connection_closes_the_relay(self) -> None:
         """At once."""
         stream, wire = self.connect()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
-from typing import Protocol as Interface
 
 from msgspec import structs
 from OpenSSL import SSL
@@ -33,8 +32,10 @@ from mosaic.relay.interface import (
 from mosaic.services.turn.drain import Drain
 from mosaic.services.turn.dtls import DtlsDoor, DtlsSession
 from mosaic.services.turn.listen import RelayHosts, discovery_pairs
+from mosaic.services.turn.people import Passwords, UserNames
 from mosaic.services.turn.ports import Ports
 from mosaic.services.turn.stream import TurnStream, TurnStreamFactory
+from mosaic.services.turn.tcpside import TcpSide
 from mosaic.services.turn.tuning import (
     address_text,
     draining,
@@ -48,9 +49,12 @@ from mosaic.wire.turn.counters import Counters
 from mosaic.wire.turn.events import (
     Answer,
     Bind,
+    ClosePeer,
     CloseRelay,
+    ConnectPeer,
     Event,
     Extend,
+    JoinPeer,
     Move,
     OpenRelay,
     Permit,
@@ -62,20 +66,6 @@ from mosaic.wire.turn.server import TurnServer
 _log = Logger()
 DEFAULT_REALM = "mosaic"
 IDLE_STREAM_S = 120.0
-
-
-class Passwords(Interface):
-    """Whoever knows the passwords of TURN usernames."""
-
-    def passwords_for(self, username: str, now: float) -> Sequence[str]:
-        """Every password that it may have, or none. now: seconds since 1970."""
-
-
-class UserNames(Interface):
-    """Whoever knows which username a USERHASH stands for."""
-
-    def username_of(self, digest: bytes, realm: str) -> str | None:
-        """The username, or None."""
 
 
 @dataclass(slots=True)
@@ -169,6 +159,16 @@ class TurnService(service.Service):
             discovery=self._discovery,
         )
         self._streams: set[TurnStream | DtlsSession] = set()
+        self._tcp = TcpSide(
+            reactor,
+            core=self._core,
+            plane=self._plane,
+            hosts=self._hosts,
+            ports=settings.relay_ports,
+            clock=clock,
+            perform=self._perform,
+            stream_of=self._stream_of,
+        )
         self._stopped: Deferred[None] | None = None
         self._wake: IDelayedCall | None = None
         self._opened = False
@@ -320,6 +320,7 @@ class TurnService(service.Service):
         self._perform(self._core.drop(lambda username: True))
         self._ports.close()
         self._plane.stop()
+        self._tcp.stop()
         self._stopped = Deferred()
         stopped = self._stopped
         for stream in list(self._streams):
@@ -389,6 +390,10 @@ class TurnService(service.Service):
         """Whether the client has no allocation."""
         return not self._core.has_allocation(five_tuple)
 
+    def _stream_of(self, five_tuple: FiveTuple) -> TurnStream | None:
+        streams = (s for s in self._streams if isinstance(s, TurnStream))
+        return next((s for s in streams if s.five_tuple == five_tuple), None)
+
     # The core's events
 
     def _control(self, data: bytes, five_tuple: FiveTuple) -> None:
@@ -401,7 +406,9 @@ class TurnService(service.Service):
                 case Answer(to, data):
                     plane.send(to, data)
                 case OpenRelay():
-                    self._open_relay(event)
+                    (self._tcp.open if event.tcp else self._open_relay)(event)
+                case ConnectPeer() | JoinPeer() | ClosePeer():
+                    self._tcp.perform(event)
                 case Extend(relay, expires_at):
                     plane.extend(relay, expires_at)
                 case Permit(relay, host, expires_at, own_only):
@@ -412,6 +419,7 @@ class TurnService(service.Service):
                     plane.move(relay, five_tuple)
                 case CloseRelay(relay):
                     plane.close(relay)
+                    self._tcp.close(relay)
                     self._forget_user(self._users.closed(relay))
                     _log.debug("allocation {relay} ended", relay=relay)
         self._counters.allocations = len(self._core)
@@ -477,9 +485,13 @@ class TurnService(service.Service):
     def _schedule(self) -> None:
         """Wake at the core's next deadline; a wake-up too early does no harm."""
         deadline = self._core.next_deadline()
-        if self._wake is not None or deadline is None or not self._opened:
+        if deadline is None or not self._opened:
             return
         delay = max(0.0, deadline - self._clock())
+        if self._wake is not None:
+            if self._wake.getTime() - self._reactor.seconds() > delay:
+                self._wake.reset(delay)
+            return
         self._wake = self._reactor.callLater(delay, self._expire)
 
     def _expire(self) -> None:

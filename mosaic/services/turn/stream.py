@@ -49,6 +49,18 @@ class StreamOwner(Interface):
         """Whether the client holds nothing here."""
 
 
+class Pipe(Interface):
+    """A connection to a peer that a stream is joined to."""
+
+    transport: IPushProducer
+
+    def write(self, data: bytes) -> None:
+        """Bytes of the client."""
+
+    def part(self) -> None:
+        """The client has gone."""
+
+
 @implementer(IPushProducer)
 class TurnStream(Protocol):
     """Cuts what arrives into messages and joins what leaves into few writes.
@@ -88,6 +100,7 @@ class TurnStream(Protocol):
         self._spoken_to = False
         self._spoke = False
         self._five_tuple: FiveTuple | None = None
+        self._peer: Pipe | None = None
 
     def connectionMade(self) -> None:
         """Know both ends, and start the clock for the first message."""
@@ -102,7 +115,11 @@ class TurnStream(Protocol):
         self._owner.stream_opened(self, self._five_tuple)
 
     def dataReceived(self, data: bytes) -> None:
-        """Whole messages go on; a stream that is no TURN is closed."""
+        """Whole messages go on; a stream that is no TURN is closed. One that
+        is joined to a peer carries bytes and nothing else."""
+        if self._peer is not None:
+            self._peer.write(data)
+            return
         try:
             messages = self._splitter.feed(data)
         except FramingLost:
@@ -179,6 +196,37 @@ class TurnStream(Protocol):
         """The connection is going; connectionLost follows."""
         self._paused = True
 
+    @property
+    def five_tuple(self) -> FiveTuple | None:
+        """Both ends, once it is connected."""
+        return self._five_tuple
+
+    def hold(self) -> None:
+        """Read nothing until it is joined to a peer."""
+        self.transport.pauseProducing()  # type: ignore[attr-defined] # of IPushProducer
+
+    def join(self, peer: Pipe) -> None:
+        """Give up framing: bytes go to the peer and come from it (RFC 6062)."""
+        self._cancel_watch()
+        self._paused = False
+        if self._flush is not None:
+            self._flush.cancel()
+        self._write()
+        self._peer = peer
+        self.transport.unregisterProducer()  # type: ignore[attr-defined] # of IConsumer
+        self.transport.registerProducer(peer.transport, True)  # type: ignore[attr-defined] # of IConsumer
+        early = self._splitter.rest()
+        if early:
+            peer.write(early)
+        self.transport.resumeProducing()  # type: ignore[attr-defined] # of IPushProducer
+
+    def part(self) -> None:
+        """The peer has gone: send what is left, and close."""
+        self._peer = None
+        self._open = False
+        self.transport.unregisterProducer()  # type: ignore[attr-defined] # of IConsumer
+        self.transport.loseConnection()
+
     def abort(self) -> None:
         """Close at once, without waiting for what is queued."""
         self._open = False
@@ -192,6 +240,9 @@ class TurnStream(Protocol):
             self._flush.cancel()
             self._flush = None
         self._queue.clear()
+        peer, self._peer = self._peer, None
+        if peer is not None:
+            peer.part()
         if self._five_tuple is not None:
             self._owner.stream_closed(self, self._five_tuple)
 

@@ -42,6 +42,7 @@ def with_extensions(limits: Limits, plane: RelayPlane, settings: Turn) -> Limits
         port_pairs="reserve" in abilities,
         dont_fragment="df" in abilities,
         mobility=settings.mobility and "move" in abilities,
+        tcp_relay=settings.tcp_relay,
     )
 
 

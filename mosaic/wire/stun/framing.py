@@ -41,6 +41,13 @@ class StreamSplitter:
         del pending[:at]
         return messages
 
+    def rest(self) -> bytes:
+        """What has come and is no whole message, for a stream that turns into
+        something else (RFC 6062). It is forgotten here."""
+        rest = bytes(self._pending)
+        self._pending.clear()
+        return rest
+
     def _measure(self, at: int, end: int) -> tuple[int, int]:
         """Length of the message at an offset, without and with its padding.
 

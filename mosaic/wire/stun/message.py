@@ -118,6 +118,15 @@ class Message:
             return "sha256"
         return "sha1" if self.sha1_at >= 0 else None
 
+    @property
+    def is_truncated(self) -> bool:
+        """Whether MESSAGE-INTEGRITY-SHA256 is not whole, which is only for
+        usages that say so (section 14.6); TURN does not."""
+        return any(
+            code == _INTEGRITY_SHA256 and len(value) < 32
+            for code, value in self.attributes
+        )
+
     def verify(self, key: bytes) -> bool:
         """Whether the strongest integrity attribute is made with this key."""
         if self.sha256_at >= 0:

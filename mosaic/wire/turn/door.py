@@ -92,6 +92,8 @@ class Door:
         nonce = message.first(stun.NONCE)
         if (username is None and digest is None) or realm is None or nonce is None:
             raise BadRequest
+        if message.is_truncated:
+            raise BadRequest
         make_key = self._algorithm(message, nonce)
         if username is None and digest is not None and self._username_of is not None:
             username = self._username_of(digest)

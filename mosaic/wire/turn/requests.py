@@ -22,6 +22,7 @@ from mosaic.wire.turn.events import (
     OpenRelay,
     Permit,
 )
+from mosaic.wire.turn.forwarding import STREAMS
 from mosaic.wire.turn.limits import Limits
 from mosaic.wire.turn.peers import PeerPolicy
 from mosaic.wire.turn.quotas import Quotas
@@ -41,7 +42,6 @@ from mosaic.wire.turn.reservations import Reservation, Reservations
 from mosaic.wire.turn.tickets import Tickets
 from mosaic.wire.turn.wanted import Wanted, granted_lifetime, read_allocate
 
-STREAMS = ("tcp", "tls")
 PERMISSION_S = 300.0
 CHANNEL_S = 600.0
 
@@ -67,6 +67,7 @@ class Allocations:
         self._opening: dict[int, tuple[Request, Allocation]] = {}
         self._reserving: dict[int, int] = {}
         self._relayed: set[Address] = set()
+        self._relayed_tcp: set[Address] = set()
         self._quotas = Quotas()
         self._deadlines: list[tuple[float, int, Allocation]] = []
 
@@ -187,7 +188,7 @@ class Allocations:
             return [CloseRelay(relay)]
         half = next(half for half in allocation.halves if half.relay == relay)
         half.relayed = relayed
-        self._relayed.add(relayed)
+        (self._relayed_tcp if allocation.tcp else self._relayed).add(relayed)
         self._policy.reached_at(relayed.host)
         self._policy.reached_at(allocation.five_tuple.server.host)
         reserve = self._reserving.pop(relay, 0)
@@ -260,7 +261,7 @@ class Allocations:
         moved: list[Event] = []
         if ticket and request.five_tuple not in self._by_tuple:
             moved = self._move(request, ticket)
-        allocation = self._of(request)
+        allocation = self.of(request)
         family = request.message.first(turn.REQUESTED_ADDRESS_FAMILY)
         if family is not None and allocation.half_for(family) is None:
             raise PeerFamilyMismatch("no relayed address has this family")
@@ -292,6 +293,7 @@ class Allocations:
         if half.relayed is None:
             return []
         self._relayed.discard(half.relayed)
+        self._relayed_tcp.discard(half.relayed)
         return [CloseRelay(half.relay)]
 
     def _move(self, request: Request, ticket: bytes) -> list[Event]:
@@ -318,7 +320,7 @@ class Allocations:
         self._tickets.used(allocation, ticket)
         return [Move(half.relay, after) for half in allocation.open_halves()]
 
-    def _of(self, request: Request) -> Allocation:
+    def of(self, request: Request) -> Allocation:
         """The caller's allocation; raises AllocationMismatch, WrongCredentials."""
         allocation = self._by_tuple.get(request.five_tuple)
         if allocation is None or allocation.opening:
@@ -333,11 +335,23 @@ class Allocations:
         """Whether a peer may be reached; raises PeerFamilyMismatch, Forbidden."""
         if allocation.half_for(peer.family) is None:
             raise PeerFamilyMismatch("no relayed address has this family")
-        if peer in self._relayed:
+        # a port number is another thing over the other protocol
+        if peer in (self._relayed_tcp if allocation.tcp else self._relayed):
             return
         why = self._policy.refusal(peer)
         if why is not None:
             raise Forbidden(why)
+
+    def lets_in(self, allocation: Allocation, peer: Address, now: float) -> bool:
+        """Whether a peer may connect to a TCP allocation (RFC 6062 section 5.3)."""
+        if not allocation.permits(peer.host, now) or allocation.expires_at <= now:
+            return False
+        return peer in self._relayed_tcp or not self._policy.own_only(peer.host)
+
+    @property
+    def limits(self) -> Limits:
+        """Those of this moment."""
+        return self._limits
 
     def _permit(self, allocation: Allocation, host: str, now: float) -> Permit:
         expires_at = now + PERMISSION_S
@@ -348,7 +362,7 @@ class Allocations:
 
     def create_permission(self, request: Request) -> list[Event]:
         """Let one or more peers' hosts send to the client (section 10.2)."""
-        allocation = self._of(request)
+        allocation = self.of(request)
         peers = request.message.every(turn.XOR_PEER_ADDRESS)
         if not peers:
             raise BadRequest("no XOR-PEER-ADDRESS")
@@ -362,7 +376,7 @@ class Allocations:
 
     def channel_bind(self, request: Request) -> list[Event]:
         """Bind a channel to a peer, and permit its host (section 12.2)."""
-        allocation = self._of(request)
+        allocation = self.of(request)
         if allocation.tcp:
             raise BadRequest("TCP allocations have connections, not channels")
         channel = request.message.first(turn.CHANNEL_NUMBER)

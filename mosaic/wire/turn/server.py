@@ -27,13 +27,14 @@ from mosaic.wire.turn.attributes import TURN_UNDERSTOOD
 from mosaic.wire.turn.budget import StrangerBudget
 from mosaic.wire.turn.counters import Counters
 from mosaic.wire.turn.door import Door, PasswordsFor, UsernameOf
-from mosaic.wire.turn.events import Answer, Event
+from mosaic.wire.turn.events import Answer, CloseRelay, Event
 from mosaic.wire.turn.limits import Limits
 from mosaic.wire.turn.nonce import Nonces
 from mosaic.wire.turn.peers import PeerPolicy
 from mosaic.wire.turn.refusals import BadRequest, Refusal, UnknownAttribute
 from mosaic.wire.turn.request import Request
 from mosaic.wire.turn.requests import Allocations
+from mosaic.wire.turn.tcp import Connections
 
 _SPOOFABLE = ("udp", "udp-proxy")
 
@@ -78,6 +79,10 @@ class TurnServer:
             Method.CREATE_PERMISSION: self._table.create_permission,
             Method.CHANNEL_BIND: self._table.channel_bind,
         }
+        self._connections = Connections(self._table, nonce_key)
+        if limits.tcp_relay:
+            self._methods[Method.CONNECT] = self._connections.connect
+            self._methods[Method.CONNECTION_BIND] = self._connections.connection_bind
 
     def datagram_received(
         self, data: bytes, five_tuple: FiveTuple, now: float
@@ -107,12 +112,12 @@ class TurnServer:
     def _perform(
         self, request: Request, method: Callable[[Request], list[Event]]
     ) -> list[Event]:
-        events = self._table.expire(request.now)
+        events = self.expire(request.now)
         try:
             unknown = request.message.unknown_required(TURN_UNDERSTOOD)
             if unknown:
                 raise UnknownAttribute(*unknown)
-            events += method(request)
+            events += self._with_connections(method(request))
         except MalformedAttribute as error:
             events.append(request.error(BadRequest(str(error))))
         except Refusal as refusal:
@@ -200,19 +205,49 @@ class TurnServer:
     def client_lost(self, five_tuple: FiveTuple) -> list[Event]:
         """A stream has closed: its allocation ends (RFC 8656 section 5), unless
         it has a ticket to move by (RFC 8016)."""
-        return self._table.client_lost(five_tuple)
+        return self._with_connections(self._table.client_lost(five_tuple))
 
     def drop(self, matches: Callable[[str], bool]) -> list[Event]:
         """End the allocations of usernames that match, at once."""
-        return self._table.drop(matches)
+        return self._with_connections(self._table.drop(matches))
 
     def expire(self, now: float) -> list[Event]:
         """End what has outlived its time."""
-        return self._table.expire(now)
+        events = self._with_connections(self._table.expire(now))
+        return [*events, *self._connections.expire(now)]
 
     def next_deadline(self) -> float | None:
         """When `expire` has something to do, on the clock of `now`."""
-        return self._table.next_deadline()
+        deadlines = self._table.next_deadline(), self._connections.next_deadline()
+        return min((at for at in deadlines if at is not None), default=None)
+
+    # Connections of TCP allocations (RFC 6062)
+
+    def _with_connections(self, events: list[Event]) -> list[Event]:
+        """What happens, and the end of connections whose relays it closes."""
+        if not len(self._connections):
+            return events
+        closed = {event.relay for event in events if isinstance(event, CloseRelay)}
+        return [*events, *self._connections.relays_closed(closed)]
+
+    def peer_connected(self, connection: int, now: float) -> list[Event]:
+        """A peer has taken what `ConnectPeer` asked for."""
+        return self._connections.connected(connection, now)
+
+    def peer_failed(self, connection: int) -> list[Event]:
+        """It has not."""
+        return self._connections.failed(connection)
+
+    def peer_arrived(
+        self, relay: int, peer: Address, now: float
+    ) -> tuple[int, list[Event]]:
+        """A peer has connected to a relayed address: the connection's number,
+        or 0 if it must be closed, and what else is to be done."""
+        return self._connections.arrived(relay, peer, now)
+
+    def peer_closed(self, connection: int) -> None:
+        """A peer's connection, or the client's that is joined to it, has gone."""
+        self._connections.closed(connection)
 
     def set_limits(self, limits: Limits) -> None:
         """Other limits for what comes; what stands is kept."""
@@ -220,7 +255,7 @@ class TurnServer:
 
     def enforce_policy(self, now: float) -> list[Event]:
         """End what the peer policy, which has changed, no longer allows."""
-        return self._table.enforce_policy(now)
+        return [*self._table.enforce_policy(now), *self._connections.enforce_policy()]
 
     def allocations(self) -> Iterator[Allocation]:
         """Those that stand, for reading."""

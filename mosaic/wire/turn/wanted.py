@@ -67,7 +67,7 @@ def read_allocate(message: Message, limits: Limits, *, stream: bool) -> Wanted:
     ticket = message.first(turn.MOBILITY_TICKET)
     if ticket:
         raise BadRequest("a new allocation has no ticket yet")
-    if ticket is not None and not limits.mobility:
+    if ticket is not None and (tcp or not limits.mobility):
         raise MobilityForbidden("allocations do not move here")
     return Wanted(
         families,
