@@ -19,6 +19,7 @@ from mosaic.wire.stun.errors import MalformedMessage
 
 T = TypeVar("T")
 HEADER_BYTES = 20
+FINGERPRINT_BYTES = 8
 _COOKIE = MAGIC_COOKIE.to_bytes(4, "big")
 _INTEGRITY = rows.MESSAGE_INTEGRITY.code
 _INTEGRITY_SHA256 = rows.MESSAGE_INTEGRITY_SHA256.code

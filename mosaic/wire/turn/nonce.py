@@ -1,6 +1,6 @@
 """Nonces that need no memory (RFC 8489 section 9.2.4), short ones and long ones.
 
-A nonce is the minute it was made in and an HMAC of that, of the client's
+A nonce is the minute it was made in and a keyed hash of that, of the client's
 transport address and of what was offered with it. Both kinds carry the same
 proof; a long one begins with the nonce cookie and the security features
 (section 9.2), so that nobody between us and a client can take the offer of
@@ -22,6 +22,8 @@ key of a machine-made random password, which is no way in.
 from __future__ import annotations
 
 import base64
+import binascii
+import hashlib
 import hmac
 
 from mosaic.wire.stun.address import Address
@@ -86,8 +88,9 @@ class Nonces:
         stamp = slot.to_bytes(2, "big")
         bits = features.to_bytes(3, "big")
         bound = b"%s%s%d %s" % (stamp, bits, client.port, client.host.encode())
-        proof = hmac.digest(self._key, bound, "sha256")[: self._proof_bytes]
-        text = base64.b64encode(stamp + proof).decode()
+        # BLAKE2 keyed is a MAC by itself (RFC 7693), in half the time of HMAC
+        proof = hashlib.blake2b(bound, key=self._key, digest_size=self._proof_bytes)
+        text = binascii.b2a_base64(stamp + proof.digest(), newline=False).decode()
         if not features:
             return text
         return NONCE_COOKIE + base64.b64encode(bits).decode() + text
