@@ -227,8 +227,10 @@ class Allocations:
                 return [request.error(refusal)]
             return [request.error(InsufficientCapacity("no relay port is free"))]
         self._counters.allocations_made += 1
-        self._live_until(allocation, now + allocation.lifetime_s)
         answer = self._allocated(request, allocation)
+        if now == request.now:
+            return [answer]  # the plane has been told its end
+        self._live_until(allocation, now + allocation.lifetime_s)
         return [*self._extend(allocation), answer]
 
     def _extend(self, allocation: Allocation) -> list[Event]:
