@@ -28,6 +28,8 @@ _FINGERPRINT_XOR = 0x5354554E
 _LAST = frozenset((_INTEGRITY, _INTEGRITY_SHA256, _FINGERPRINT))
 Digest = Literal["sha1", "sha256"]
 _HEADER = Struct(">HHI12s")
+_INTEGRITIES = {"sha1": (_INTEGRITY, 20), "sha256": (_INTEGRITY_SHA256, 32)}
+_LONGEST = 0xFFFF - 44  # integrity and fingerprint come after
 _ATTRIBUTE = Struct(">HH")
 _TYPE = Struct(">H")
 _PADDING = (b"", bytes(3), bytes(2), bytes(1))
@@ -160,16 +162,19 @@ def parse(data: bytes) -> Message:
     The length field must cover the data exactly, and a fingerprint, if there is
     one, must be last and right.
     """
-    if not looks_like_stun(data):
+    end = len(data)
+    if end < HEADER_BYTES:
         raise MalformedMessage("no STUN header")
-    kind, size, _, transaction = _HEADER.unpack_from(data)
-    if size % 4 or len(data) != HEADER_BYTES + size:
-        raise MalformedMessage(f"length field {size}, message {len(data)}")
+    kind, size, cookie, transaction = _HEADER.unpack_from(data)
+    if kind >= 0x4000 or cookie != MAGIC_COOKIE:
+        raise MalformedMessage("no STUN header")
+    if size % 4 or end != HEADER_BYTES + size:
+        raise MalformedMessage(f"length field {size}, message {end}")
     found: list[tuple[int, bytes]] = []
     values: dict[int, bytes] = {}
     sha1_at = sha256_at = -1
     fingerprint = False
-    at, end = HEADER_BYTES, len(data)
+    at = HEADER_BYTES
     while at < end:
         code, length = _ATTRIBUTE.unpack_from(data, at)
         after = at + 4 + (length + 3 & ~3)
@@ -179,6 +184,8 @@ def parse(data: bytes) -> Message:
         if code not in _LAST:
             if sha1_at < 0 and sha256_at < 0:
                 found.append((code, value))
+                if code not in values:
+                    values[code] = value
         elif code == _FINGERPRINT:
             _check_fingerprint(data, at, value)
             fingerprint = True
@@ -187,14 +194,14 @@ def parse(data: bytes) -> Message:
                 raise MalformedMessage("MESSAGE-INTEGRITY-SHA256 of a wrong length")
             sha256_at = at
             found.append((code, value))
+            values[code] = value
         elif code == _INTEGRITY and sha1_at < 0 and sha256_at < 0:
             if length != 20:
                 raise MalformedMessage("MESSAGE-INTEGRITY of a wrong length")
             sha1_at = at
             found.append((code, value))
+            values[code] = value
         at = after
-    for code, value in found:
-        values.setdefault(code, value)
     method, cls = split_type(kind)
     return Message(
         method,
@@ -234,32 +241,24 @@ def encode(
     parts: list[bytes] = []
     for row, value in attributes:
         packed = row.pack(value, transaction)
-        parts += _framed(row.code, packed)
+        length = len(packed)
+        if length > _LONGEST:
+            raise ValueError(f"{row.name} of {length} bytes")
+        parts += (_ATTRIBUTE.pack(row.code, length), packed, _PADDING[length & 3])
     body = b"".join(parts)
-    head = _TYPE.pack(message_type(method, cls))
-    tail = _COOKIE + transaction
-    if key is not None:
-        size = 32 if digest == "sha256" else 20
-        code = _INTEGRITY_SHA256 if digest == "sha256" else _INTEGRITY
-        covered = b"".join((head, _length(len(body) + 4 + size), tail, body))
-        proof = hmac.digest(key, covered, digest)
-        body = b"".join((body, *_framed(code, proof)))
-    if fingerprint:
-        covered = b"".join((head, _length(len(body) + 8), tail, body))
-        crc = zlib.crc32(covered) ^ _FINGERPRINT_XOR
-        body = b"".join((body, *_framed(_FINGERPRINT, crc.to_bytes(4, "big"))))
-    return b"".join((head, _length(len(body)), tail, body))
-
-
-def _framed(code: int, value: bytes) -> tuple[bytes, bytes, bytes]:
-    """An attribute in the parts of which it is made: header, value, padding."""
-    size = len(value)
-    if size > 0xFFFF:
-        raise ValueError(f"attribute {code:#06x} is longer than 65535 bytes")
-    return _ATTRIBUTE.pack(code, size), value, _PADDING[size & 3]
-
-
-def _length(size: int) -> bytes:
-    if size > 0xFFFF:
+    size = len(body)
+    if size > _LONGEST:
         raise ValueError(f"a message of {size} bytes")
-    return _TYPE.pack(size)
+    kind = message_type(method, cls)
+    if key is not None:
+        code, length = _INTEGRITIES[digest]
+        size += 4 + length
+        covered = _HEADER.pack(kind, size, MAGIC_COOKIE, transaction) + body
+        proof = hmac.digest(key, covered, digest)
+        body += _ATTRIBUTE.pack(code, length) + proof
+    if fingerprint:
+        size += FINGERPRINT_BYTES
+        covered = _HEADER.pack(kind, size, MAGIC_COOKIE, transaction) + body
+        crc = zlib.crc32(covered) ^ _FINGERPRINT_XOR
+        return covered + _ATTRIBUTE.pack(_FINGERPRINT, 4) + crc.to_bytes(4, "big")
+    return _HEADER.pack(kind, size, MAGIC_COOKIE, transaction) + body

@@ -470,7 +470,8 @@ class Allocations:
 
     def expire(self, now: float) -> list[Event]:
         """End what has outlived its time."""
-        events = self._let_go(self._reservations.expire(now))
+        over = self._reservations.expire(now)
+        events = self._let_go(over) if over else []
         while self._deadlines and self._deadlines[0][0] <= now:
             queued_at, _, allocation = heapq.heappop(self._deadlines)
             if allocation.queued_at != queued_at:

@@ -213,13 +213,18 @@ class TurnServer:
 
     def expire(self, now: float) -> list[Event]:
         """End what has outlived its time."""
-        events = self._with_connections(self._table.expire(now))
-        return [*events, *self._connections.expire(now)]
+        events = self._table.expire(now)
+        if not len(self._connections):
+            return events
+        return [*self._with_connections(events), *self._connections.expire(now)]
 
     def next_deadline(self) -> float | None:
         """When `expire` has something to do, on the clock of `now`."""
-        deadlines = self._table.next_deadline(), self._connections.next_deadline()
-        return min((at for at in deadlines if at is not None), default=None)
+        ours = self._table.next_deadline()
+        theirs = self._connections.next_deadline() if len(self._connections) else None
+        if ours is None or theirs is None:
+            return theirs if ours is None else ours
+        return min(ours, theirs)
 
     # Connections of TCP allocations (RFC 6062)
 
