@@ -9,7 +9,10 @@ from mosaic.auth.turn_credentials import LEEWAY_S, TurnSecrets
 from mosaic.wire.stun import address, credentials
 from mosaic.wire.stun.address import Address
 from mosaic.wire.stun.credentials import long_term_key, long_term_key_sha256
+from mosaic.wire.stun.message import Method
+from mosaic.wire.turn import attributes as turn
 from mosaic.wire.turn import nonce
+from mosaic.wire.turn.events import Answer, Extend, OpenRelay
 from mosaic.wire.turn.nonce import Nonces
 from tests.support.udp import MemoryTurn, code_of
 
@@ -118,3 +121,24 @@ class NonceTests(SynchronousTestCase):
         for port in range(2 * nonce.KEPT):
             nonces.make(Address("198.51.100.7", port), 0.0)
         self.assertEqual(nonces._text.cache_info().currsize, nonce.KEPT)
+
+
+class OpeningTests(SynchronousTestCase):
+    """What the plane has been told once it is not told again."""
+
+    def test_relay_that_took_no_time_needs_no_new_end(self) -> None:
+        """One that took a while is lengthened by it."""
+        for took, expected in ((0.0, [Answer]), (2.0, [Extend, Answer])):
+            server = MemoryTurn()
+            client = server.client()
+            client.challenge()
+            rows = [(turn.REQUESTED_TRANSPORT, 17)]
+            data = client.signed(Method.ALLOCATE, rows)
+            core, now = server.core, server.now
+            (opening,) = core.datagram_received(data, client.five_tuple, now)
+            assert isinstance(opening, OpenRelay)
+            relayed = Address("198.18.0.1", 50000)
+            events = core.relay_opened(opening.relay, relayed, now + took)
+            self.assertEqual([type(event) for event in events], expected)
+            (held,) = core.allocations()
+            self.assertEqual(held.expires_at, now + took + 600)
