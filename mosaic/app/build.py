@@ -125,6 +125,7 @@ class _Builder:
             dtls=settings.endpoints.turn_dtls,
             dtls_context=lambda: self.context.for_datagrams(),
             drain_s=settings.drain_s,
+            verbose=settings.log_level == "debug",
         )
         revoke_with_the_door(
             self.bus, secrets=self.turn_secrets, relay=self.turn, now=time.time
@@ -320,7 +321,7 @@ class _Builder:
             self.settings,
             read=lambda: settings_from_flags(self.options),
             appliers={
-                "log_level": self.log.set_level,
+                "log_level": self._set_log_level,
                 "turn.credential_hash": self.turn_secrets.mint_with,
                 **{
                     f"turn.{name}": partial(self.turn.change, name)
@@ -336,6 +337,10 @@ class _Builder:
             raise NotReady(reason)
         if self.context.expires.timestamp() < time.time():
             raise NotReady("the certificate has expired")
+
+    def _set_log_level(self, level: str) -> None:
+        self.log.set_level(level)
+        self.turn.verbose = level == "debug"
 
     def _origin_allowed(self, origin: str | None, host: str) -> bool:
         return origin_allowed(origin, host, self.settings.http.allowed_origins)

@@ -23,6 +23,9 @@ LEEWAY_S = 60.0
 """Wall clocks differ; a credential lives this much longer than it says."""
 
 
+KEPT = 1024
+"""For how many usernames the passwords are remembered."""
+
 FORMS: tuple[Hash, ...] = ("sha1", "sha256")
 
 
@@ -79,6 +82,7 @@ class TurnSecrets:
         if not secrets or not all(secrets):
             raise ValueError("TURN credentials need a secret")
         self._secrets = tuple(secrets)
+        self._passwords: dict[str, tuple[str, ...]] = {}
 
     def mint_with(self, digest: Hash) -> None:
         """Mint the other form from now on."""
@@ -106,11 +110,19 @@ class TurnSecrets:
             return ()
         if expires_at <= self._revoked.get(owner_of(username), -1.0):
             return ()
-        return tuple(
-            password_of(secret, username, digest)
-            for secret in self._secrets
-            for digest in FORMS
-        )
+        # Whether it may pass is asked every time, what it passes with is not:
+        # that depends on the secrets alone, and `replace` forgets it.
+        held = self._passwords.get(username)
+        if held is None:
+            held = tuple(
+                password_of(secret, username, digest)
+                for secret in self._secrets
+                for digest in FORMS
+            )
+            while len(self._passwords) >= KEPT:
+                del self._passwords[next(iter(self._passwords))]
+            self._passwords[username] = held
+        return held
 
     def username_of(self, digest: bytes, realm: str) -> str | None:
         """Whose USERHASH this is, if it was minted here; None for others."""

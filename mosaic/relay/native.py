@@ -335,6 +335,8 @@ class NativePlane:
 
     def _know(self, hosts: set[str]) -> None:
         """Tell the thread which addresses are this machine's."""
+        if hosts <= self._local:
+            return
         for host in hosts - self._local:
             self._local.add(host)
             self._command(lib.plane_local_host(self._plane, _packed(host, 0)))

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from errno import EADDRINUSE, EADDRNOTAVAIL, EMFILE, ENFILE
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
@@ -30,6 +30,7 @@ _ROUNDS = 64
 _RANDOM_TRIES = 32
 _SWEEP = 1024
 _SO_RCVBUFFORCE = 33
+_DATAGRAMS = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
 _IP_PKTINFO: int = getattr(socket, "IP_PKTINFO", 8)
 _ANCILLARY_BYTES = socket.CMSG_SPACE(20)
 
@@ -43,12 +44,11 @@ def open_udp(host: str, port: int, buffer_bytes: int) -> socket.socket:
     No SO_REUSEADDR: two processes must not share a port silently.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_DGRAM)
+    made = socket.socket(family, _DATAGRAMS)
     try:
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         _set_receive_buffer(made, buffer_bytes)
-        made.setblocking(False)
         made.bind((host, port))
     except OSError:
         made.close()
@@ -59,9 +59,11 @@ def open_udp(host: str, port: int, buffer_bytes: int) -> socket.socket:
 def _set_receive_buffer(sock: socket.socket, size_bytes: int) -> None:
     """Past the system's limit where we may, else up to it."""
     for option in (_SO_RCVBUFFORCE, socket.SO_RCVBUF):
-        with suppress(OSError):
+        try:
             sock.setsockopt(socket.SOL_SOCKET, option, size_bytes)
             return
+        except OSError:
+            continue
 
 
 def open_on_random_port(
@@ -75,12 +77,7 @@ def open_on_random_port(
     Raises NoRelayPort or HostUnavailable.
     """
     first, last = ports
-    size = last - first + 1
-    start = secrets.randbelow(size)
-    guesses = (first + secrets.randbelow(size) for _ in range(_RANDOM_TRIES))
-    sweep = (first + (start + step) % size for step in range(min(size, _SWEEP)))
-    rested = (p for p in chain(guesses, sweep) if not quarantine.rests(p))
-    for port in chain(rested, _last_resort(quarantine)):
+    for port in _ports_to_try(first, last - first + 1, quarantine):
         if unfit(port) or not first <= port <= last:
             continue
         try:
@@ -105,8 +102,18 @@ def tell_destination(sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
 
 
-def _last_resort(quarantine: Quarantine) -> Iterator[int]:
-    """Asked for only when every other port has been tried."""
+def _ports_to_try(first: int, size: int, quarantine: Quarantine) -> Iterator[int]:
+    """Guesses, then a sweep, then those that rest. Each is drawn only when the
+    one before it would not do: as a rule the first one does."""
+    for _ in range(_RANDOM_TRIES):
+        port = first + secrets.randbelow(size)
+        if not quarantine.rests(port):
+            yield port
+    start = secrets.randbelow(size)
+    for step in range(min(size, _SWEEP)):
+        port = first + (start + step) % size
+        if not quarantine.rests(port):
+            yield port
     yield from islice(quarantine.longest_rested(), _SWEEP)
 
 

@@ -12,8 +12,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mosaic.services.turn import dtls
+from mosaic.services.turn.counters import TurnCounters
 from mosaic.services.turn.dtls import DtlsDoor, datagrams_of, is_client_hello
-from mosaic.services.turn.service import TurnCounters
 from mosaic.tls.context import ServerContext
 from mosaic.wire.stun.address import Address, FiveTuple
 from tests.support.certificate import self_signed_pem

@@ -379,4 +379,5 @@ class ExternalAddressTests(ServiceCase):
         answer, _ = self.allocate(*self.connect())
         relayed = answer.first(turn.XOR_RELAYED_ADDRESS)
         self.assertEqual(relayed, Address("203.0.113.9", 50001))
-        self.assertEqual(self.plane.commands[-2][2], "0.0.0.0")
+        opened = next(c for c in self.plane.commands if c[0] == "open")
+        self.assertEqual(opened[2], "0.0.0.0")

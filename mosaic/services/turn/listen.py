@@ -108,9 +108,9 @@ class RelayHosts:
         if configured is not None:
             wildcard = WILDCARD_V6 if family == 6 else WILDCARD_V4
             return (configured if _is_local(configured) else wildcard), configured
-        address = ip_address(reached.partition("%")[0])
-        if address.version == family:
+        if (6 if ":" in reached else 4) == family:
             return reached, reached
+        address = ip_address(reached.partition("%")[0])
         if address.is_loopback:
             host = "::1" if family == 6 else "127.0.0.1"
             return (host, host) if _is_local(host) else None

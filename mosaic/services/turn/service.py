@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec import structs
@@ -25,10 +24,10 @@ from mosaic.relay.choose import choose_plane
 from mosaic.relay.descriptors import make_room
 from mosaic.relay.interface import (
     HostUnavailable,
-    PlaneCounters,
     RelayError,
     RelayPlane,
 )
+from mosaic.services.turn.counters import TurnCounters
 from mosaic.services.turn.drain import Drain
 from mosaic.services.turn.dtls import DtlsDoor, DtlsSession
 from mosaic.services.turn.listen import RelayHosts, discovery_pairs
@@ -45,7 +44,6 @@ from mosaic.services.turn.tuning import (
 from mosaic.services.turn.users import Users
 from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.stun.discovery import Discovery
-from mosaic.wire.turn.counters import Counters
 from mosaic.wire.turn.events import (
     Answer,
     Bind,
@@ -68,22 +66,6 @@ DEFAULT_REALM = "mosaic"
 IDLE_STREAM_S = 120.0
 
 
-@dataclass(slots=True)
-class TurnCounters:
-    """Plain numbers for metrics. allocations and streams are of this moment,
-    all others only grow."""
-
-    core: Counters = field(default_factory=Counters)
-    plane: PlaneCounters = field(default_factory=PlaneCounters)
-    allocations: int = 0
-    streams: int = 0
-    streams_timed_out: int = 0
-    streams_broken: int = 0
-    dtls_refused: int = 0
-    dtls_failed: int = 0
-    stream_frames_dropped: int = 0
-
-
 class TurnService(service.Service):
     """Opens on start what the endpoint strings say, closes everything on stop.
 
@@ -94,6 +76,8 @@ class TurnService(service.Service):
     dtls_context: the present context of DTLS, where `dtls` is not empty.
     drain_s: how long a stop waits for allocations to end.
     clock: the core's and the plane's, never backwards.
+    verbose: log each allocation, at level debug. Twisted's logger takes as
+    long to drop an event as it takes to open a socket.
 
     Raises ValueError for a realm too long or a setting that is no address.
     """
@@ -116,7 +100,9 @@ class TurnService(service.Service):
         limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
+        verbose: bool = True,
     ) -> None:
+        self.verbose = verbose
         self._reactor = reactor
         self._settings = settings
         self._udp = udp
@@ -171,6 +157,7 @@ class TurnService(service.Service):
         )
         self._stopped: Deferred[None] | None = None
         self._wake: IDelayedCall | None = None
+        self._wakes_at = self._now = 0.0
         self._opened = False
         self._ports = Ports(
             self._plane,
@@ -397,9 +384,17 @@ class TurnService(service.Service):
     # The core's events
 
     def _control(self, data: bytes, five_tuple: FiveTuple) -> None:
-        self._perform(self._core.datagram_received(data, five_tuple, self._clock()))
+        self._now = now = self._clock()
+        self._perform(self._core.datagram_received(data, five_tuple, now))
 
     def _perform(self, events: list[Event]) -> None:
+        self._do(events)
+        self._counters.allocations = standing = len(self._core)
+        if self._draining is not None:
+            self._draining.remaining(standing)
+        self._schedule()
+
+    def _do(self, events: list[Event]) -> None:
         plane = self._plane
         for event in events:
             match event:
@@ -421,30 +416,27 @@ class TurnService(service.Service):
                     plane.close(relay)
                     self._tcp.close(relay)
                     self._forget_user(self._users.closed(relay))
-                    _log.debug("allocation {relay} ended", relay=relay)
-        self._counters.allocations = len(self._core)
-        if self._draining is not None:
-            self._draining.remaining(len(self._core))
-        self._schedule()
+                    if self.verbose:
+                        _log.debug("allocation {relay} ended", relay=relay)
 
     def _open_relay(self, wanted: OpenRelay) -> None:
         try:
             relayed = self._relay_socket(wanted)
         except HostUnavailable:
-            self._perform(self._core.relay_refused(wanted.relay, 440))
+            self._do(self._core.relay_refused(wanted.relay, 440))
         except RelayError as error:
             _log.warn("no relay socket: {error}", error=error)
-            self._perform(self._core.relay_refused(wanted.relay, 508))
+            self._do(self._core.relay_refused(wanted.relay, 508))
         else:
-            _log.debug(
-                "allocation {relay} made: {host} port {port} over {transport}",
-                relay=wanted.relay,
-                host=relayed.host,
-                port=relayed.port,
-                transport=wanted.five_tuple.transport,
-            )
-            now = self._clock()
-            self._perform(self._core.relay_opened(wanted.relay, relayed, now))
+            if self.verbose:
+                _log.debug(
+                    "allocation {relay} made: {host} port {port} over {transport}",
+                    relay=wanted.relay,
+                    host=relayed.host,
+                    port=relayed.port,
+                    transport=wanted.five_tuple.transport,
+                )
+            self._do(self._core.relay_opened(wanted.relay, relayed, self._now))
 
     def _relay_socket(self, wanted: OpenRelay) -> Address:
         """Open it; raises RelayError."""
@@ -457,9 +449,11 @@ class TurnService(service.Service):
         user, new = self._users.number(owner)
         if new and self._settings.bytes_per_s_user:
             self._plane.limit_user(user, self._settings.bytes_per_s_user)
-        # planes without this ability are never asked for it
-        wants = {"reserve": wanted.reserve, "claims": wanted.claims}
-        held = {name: number for name, number in wants.items() if number}
+        held: dict[str, int] = {}  # planes without this ability are never asked for it
+        if wanted.reserve:
+            held["reserve"] = wanted.reserve
+        if wanted.claims:
+            held["claims"] = wanted.claims
         try:
             relayed = self._plane.open_relay(
                 wanted.relay,
@@ -487,12 +481,14 @@ class TurnService(service.Service):
         deadline = self._core.next_deadline()
         if deadline is None or not self._opened:
             return
+        if self._wake is not None and deadline >= self._wakes_at:
+            return
+        self._wakes_at = deadline
         delay = max(0.0, deadline - self._clock())
         if self._wake is not None:
-            if self._wake.getTime() - self._reactor.seconds() > delay:
-                self._wake.reset(delay)
-            return
-        self._wake = self._reactor.callLater(delay, self._expire)
+            self._wake.reset(delay)
+        else:
+            self._wake = self._reactor.callLater(delay, self._expire)
 
     def _expire(self) -> None:
         self._wake = None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from struct import Struct
 from typing import NamedTuple
 
 from mosaic.wire.stun.errors import MalformedAttribute
 
 MAGIC_COOKIE = 0x2112A442
 _COOKIE = MAGIC_COOKIE.to_bytes(4, "big")
+_XOR_V4 = Struct(">xBHI")
 _MAPPED = b"\0" * 10 + b"\xff\xff"
 FAMILY_CODES = {4: 1, 6: 2}
 FAMILIES = {1: 4, 2: 6}
@@ -41,6 +44,7 @@ class FiveTuple(NamedTuple):
     server: Address
 
 
+@lru_cache(maxsize=4096)
 def pack_host(host: str) -> bytes:
     """The 4 or 16 bytes of an address; a scope such as %eth0 is left out."""
     if ":" in host:
@@ -90,11 +94,14 @@ def pack_plain(address: Address) -> bytes:
 
 def pack_xor(address: Address, transaction: bytes) -> bytes:
     """The value of an XOR-…-ADDRESS attribute (RFC 8489 section 14.2)."""
+    packed = pack_host(address.host)
     port = address.port ^ (MAGIC_COOKIE >> 16)
+    if len(packed) == 4:
+        return _XOR_V4.pack(1, port, int.from_bytes(packed, "big") ^ MAGIC_COOKIE)
     return (
         bytes((0, FAMILY_CODES[address.family]))
         + port.to_bytes(2, "big")
-        + _mask(pack_host(address.host), transaction)
+        + _mask(packed, transaction)
     )
 
 

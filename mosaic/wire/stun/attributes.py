@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import msgspec
+
 from mosaic.wire.stun.address import (
     Address,
     pack_plain,
@@ -38,8 +40,7 @@ class Attribute(Generic[T]):
         return self.code < 0x8000
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorCode:
+class ErrorCode(msgspec.Struct, frozen=True):
     """The value of ERROR-CODE: 300-699 and a reason for people."""
 
     code: int

@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+from functools import lru_cache
+
+KEPT = 1024
+"""How many keys are remembered: what makes them is all that they depend on,
+so one that is remembered is never wrong, only perhaps never asked for again."""
 
 
 def opaque_string(text: str) -> str:
@@ -32,6 +37,7 @@ def _joined(username: str, realm: str, password: str) -> bytes:
     return f"{username}:{opaque_string(realm)}:{opaque_string(password)}".encode()
 
 
+@lru_cache(maxsize=KEPT)
 def long_term_key(username: str, realm: str, password: str) -> bytes:
     """The key with password algorithm MD5 (section 18.5.1.1), and RFC 5389's.
 
@@ -42,6 +48,7 @@ def long_term_key(username: str, realm: str, password: str) -> bytes:
     return hashlib.md5(text, usedforsecurity=False).digest()
 
 
+@lru_cache(maxsize=KEPT)
 def long_term_key_sha256(username: str, realm: str, password: str) -> bytes:
     """The key with password algorithm SHA-256 (section 18.5.1.2)."""
     return hashlib.sha256(_joined(username, realm, password)).digest()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hmac
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
+from struct import Struct
 from typing import Any, Literal, TypeVar
+
+import msgspec
 
 from mosaic.wire.stun import attributes as rows
 from mosaic.wire.stun.address import MAGIC_COOKIE
@@ -16,12 +19,20 @@ from mosaic.wire.stun.errors import MalformedMessage
 
 T = TypeVar("T")
 HEADER_BYTES = 20
+FINGERPRINT_BYTES = 8
 _COOKIE = MAGIC_COOKIE.to_bytes(4, "big")
 _INTEGRITY = rows.MESSAGE_INTEGRITY.code
 _INTEGRITY_SHA256 = rows.MESSAGE_INTEGRITY_SHA256.code
 _FINGERPRINT = rows.FINGERPRINT.code
 _FINGERPRINT_XOR = 0x5354554E
+_LAST = frozenset((_INTEGRITY, _INTEGRITY_SHA256, _FINGERPRINT))
 Digest = Literal["sha1", "sha256"]
+_HEADER = Struct(">HHI12s")
+_INTEGRITIES = {"sha1": (_INTEGRITY, 20), "sha256": (_INTEGRITY_SHA256, 32)}
+_LONGEST = 0xFFFF - 44  # integrity and fingerprint come after
+_ATTRIBUTE = Struct(">HH")
+_TYPE = Struct(">H")
+_PADDING = (b"", bytes(3), bytes(2), bytes(1))
 
 
 class Class(IntEnum):
@@ -48,6 +59,7 @@ class Method(IntEnum):
     CONNECTION_ATTEMPT = 0x00C
 
 
+@lru_cache(maxsize=256)
 def message_type(method: int, cls: int) -> int:
     """Weave the class bits into the method (section 5, figure 3)."""
     return (
@@ -59,6 +71,7 @@ def message_type(method: int, cls: int) -> int:
     )
 
 
+@lru_cache(maxsize=256)
 def split_type(kind: int) -> tuple[int, Class]:
     """Method and class of a message type."""
     method = (kind & 0x3E00) >> 2 | (kind & 0xE0) >> 1 | kind & 0xF
@@ -70,12 +83,12 @@ def looks_like_stun(data: bytes) -> bool:
     return len(data) >= HEADER_BYTES and data[0] < 0x40 and data[4:8] == _COOKIE
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """A parsed message. Attribute values stay raw until they are asked for.
 
     attributes: (code, value) in order; those after MESSAGE-INTEGRITY that the
     integrity does not cover are left out (section 14.5).
+    values: the first value of each code among them.
     raw: the whole message. *_at: offset of that attribute, -1 if absent.
     """
 
@@ -83,6 +96,7 @@ class Message:
     cls: Class
     transaction: bytes
     attributes: tuple[tuple[int, bytes], ...]
+    values: dict[int, bytes]
     raw: bytes
     sha1_at: int = -1
     sha256_at: int = -1
@@ -93,10 +107,8 @@ class Message:
 
         Raises MalformedAttribute if it is there and broken.
         """
-        for code, value in self.attributes:
-            if code == row.code:
-                return row.unpack(value, self.transaction)
-        return None
+        value = self.values.get(row.code)
+        return None if value is None else row.unpack(value, self.transaction)
 
     def every(self, row: Attribute[T]) -> list[T]:
         """All values of an attribute that may repeat; raises as `first` does."""
@@ -108,8 +120,9 @@ class Message:
 
     def unknown_required(self, understood: frozenset[int]) -> tuple[int, ...]:
         """Comprehension-required codes that are not understood, each once."""
-        codes = dict.fromkeys(code for code, _ in self.attributes if code < 0x8000)
-        return tuple(code for code in codes if code not in understood)
+        return tuple(
+            [code for code in self.values if code < 0x8000 and code not in understood]
+        )
 
     @property
     def digest(self) -> Digest | None:
@@ -122,19 +135,16 @@ class Message:
     def is_truncated(self) -> bool:
         """Whether MESSAGE-INTEGRITY-SHA256 is not whole, which is only for
         usages that say so (section 14.6); TURN does not."""
-        return any(
-            code == _INTEGRITY_SHA256 and len(value) < 32
-            for code, value in self.attributes
-        )
+        return len(self.values.get(_INTEGRITY_SHA256, bytes(32))) < 32
 
     def verify(self, key: bytes) -> bool:
         """Whether the strongest integrity attribute is made with this key."""
         if self.sha256_at >= 0:
-            sent = next(v for c, v in self.attributes if c == _INTEGRITY_SHA256)
+            sent = self.values[_INTEGRITY_SHA256]
             made = _integrity(self.raw, self.sha256_at, len(sent), key, "sha256")
             return hmac.compare_digest(sent, made[: len(sent)])
         if self.sha1_at >= 0:
-            sent = next(v for c, v in self.attributes if c == _INTEGRITY)
+            sent = self.values[_INTEGRITY]
             made = _integrity(self.raw, self.sha1_at, 20, key, "sha1")
             return hmac.compare_digest(sent, made)
         return False
@@ -142,7 +152,7 @@ class Message:
 
 def _integrity(raw: bytes, at: int, size: int, key: bytes, digest: Digest) -> bytes:
     """HMAC over all before `at`, the length field as if the message ended there."""
-    length = (at - HEADER_BYTES + 4 + size).to_bytes(2, "big")
+    length = _TYPE.pack(at - HEADER_BYTES + 4 + size)
     return hmac.digest(key, raw[:2] + length + raw[4:at], digest)
 
 
@@ -152,23 +162,31 @@ def parse(data: bytes) -> Message:
     The length field must cover the data exactly, and a fingerprint, if there is
     one, must be last and right.
     """
-    if not looks_like_stun(data):
+    end = len(data)
+    if end < HEADER_BYTES:
         raise MalformedMessage("no STUN header")
-    size = int.from_bytes(data[2:4], "big")
-    if size % 4 or len(data) != HEADER_BYTES + size:
-        raise MalformedMessage(f"length field {size}, message {len(data)}")
+    kind, size, cookie, transaction = _HEADER.unpack_from(data)
+    if kind >= 0x4000 or cookie != MAGIC_COOKIE:
+        raise MalformedMessage("no STUN header")
+    if size % 4 or end != HEADER_BYTES + size:
+        raise MalformedMessage(f"length field {size}, message {end}")
     found: list[tuple[int, bytes]] = []
+    values: dict[int, bytes] = {}
     sha1_at = sha256_at = -1
     fingerprint = False
-    at, end = HEADER_BYTES, len(data)
+    at = HEADER_BYTES
     while at < end:
-        code = int.from_bytes(data[at : at + 2], "big")
-        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        code, length = _ATTRIBUTE.unpack_from(data, at)
         after = at + 4 + (length + 3 & ~3)
         if after > end:
             raise MalformedMessage(f"attribute {code:#06x} at {at} runs over the end")
         value = data[at + 4 : at + 4 + length]
-        if code == _FINGERPRINT:
+        if code not in _LAST:
+            if sha1_at < 0 and sha256_at < 0:
+                found.append((code, value))
+                if code not in values:
+                    values[code] = value
+        elif code == _FINGERPRINT:
             _check_fingerprint(data, at, value)
             fingerprint = True
         elif code == _INTEGRITY_SHA256 and sha256_at < 0:
@@ -176,20 +194,21 @@ def parse(data: bytes) -> Message:
                 raise MalformedMessage("MESSAGE-INTEGRITY-SHA256 of a wrong length")
             sha256_at = at
             found.append((code, value))
+            values[code] = value
         elif code == _INTEGRITY and sha1_at < 0 and sha256_at < 0:
             if length != 20:
                 raise MalformedMessage("MESSAGE-INTEGRITY of a wrong length")
             sha1_at = at
             found.append((code, value))
-        elif sha1_at < 0 and sha256_at < 0:
-            found.append((code, value))
+            values[code] = value
         at = after
-    method, cls = split_type(int.from_bytes(data[:2], "big"))
+    method, cls = split_type(kind)
     return Message(
         method,
         cls,
-        bytes(data[8:20]),
+        transaction,
         tuple(found),
+        values,
         bytes(data),
         sha1_at,
         sha256_at,
@@ -219,23 +238,27 @@ def encode(
     transaction: 12 bytes. key: with one, integrity of `digest` is added; then
     the fingerprint if wanted. Raises ValueError if a value does not fit.
     """
-    body = bytearray()
+    parts: list[bytes] = []
     for row, value in attributes:
-        _append(body, row.code, row.pack(value, transaction))
-    head = message_type(method, cls).to_bytes(2, "big")
-    tail = _COOKIE + transaction
+        packed = row.pack(value, transaction)
+        length = len(packed)
+        if length > _LONGEST:
+            raise ValueError(f"{row.name} of {length} bytes")
+        parts += (_ATTRIBUTE.pack(row.code, length), packed, _PADDING[length & 3])
+    body = b"".join(parts)
+    size = len(body)
+    if size > _LONGEST:
+        raise ValueError(f"a message of {size} bytes")
+    kind = message_type(method, cls)
     if key is not None:
-        size = 32 if digest == "sha256" else 20
-        code = _INTEGRITY_SHA256 if digest == "sha256" else _INTEGRITY
-        length = (len(body) + 4 + size).to_bytes(2, "big")
-        _append(body, code, hmac.digest(key, head + length + tail + body, digest))
+        code, length = _INTEGRITIES[digest]
+        size += 4 + length
+        covered = _HEADER.pack(kind, size, MAGIC_COOKIE, transaction) + body
+        proof = hmac.digest(key, covered, digest)
+        body += _ATTRIBUTE.pack(code, length) + proof
     if fingerprint:
-        length = (len(body) + 8).to_bytes(2, "big")
-        crc = zlib.crc32(head + length + tail + body) ^ _FINGERPRINT_XOR
-        _append(body, _FINGERPRINT, crc.to_bytes(4, "big"))
-    return head + len(body).to_bytes(2, "big") + tail + bytes(body)
-
-
-def _append(body: bytearray, code: int, value: bytes) -> None:
-    body += code.to_bytes(2, "big") + len(value).to_bytes(2, "big") + value
-    body += bytes(-len(value) % 4)
+        size += FINGERPRINT_BYTES
+        covered = _HEADER.pack(kind, size, MAGIC_COOKIE, transaction) + body
+        crc = zlib.crc32(covered) ^ _FINGERPRINT_XOR
+        return covered + _ATTRIBUTE.pack(_FINGERPRINT, 4) + crc.to_bytes(4, "big")
+    return _HEADER.pack(kind, size, MAGIC_COOKIE, transaction) + body

@@ -11,10 +11,10 @@ from typing import Any
 
 from mosaic.wire.stun import attributes as stun
 from mosaic.wire.stun.address import Address, FiveTuple
-from mosaic.wire.stun.attributes import MD5, SHA256, Attribute
+from mosaic.wire.stun.attributes import MD5, SHA256, Attribute, ErrorCode
 from mosaic.wire.stun.credentials import long_term_key, long_term_key_sha256
 from mosaic.wire.stun.errors import MalformedAttribute
-from mosaic.wire.stun.message import Message
+from mosaic.wire.stun.message import Class, Message, Method, encode
 from mosaic.wire.turn.nonce import (
     ANONYMITY_BIT,
     PASSWORD_ALGORITHMS_BIT,
@@ -40,6 +40,7 @@ _Attributes = list[tuple[Attribute[Any], Any]]
 class Door:
     """Challenges strangers and knows who has answered one.
 
+    offer_bytes: how long a challenge with the offer is, without fingerprint.
     username_of: without it the anonymity feature is not offered, and a
     USERHASH is nobody's.
     """
@@ -59,6 +60,18 @@ class Door:
         self._features = PASSWORD_ALGORITHMS_BIT
         if username_of is not None:
             self._features |= ANONYMITY_BIT
+        nobody = Address("", 0)
+        self.offer_bytes = len(
+            encode(
+                Method.ALLOCATE,
+                Class.ERROR,
+                bytes(12),
+                [
+                    (stun.ERROR_CODE, ErrorCode(401)),
+                    *self.challenge(nobody, 0.0, offer=True),
+                ],
+            )
+        )
 
     def challenge(self, client: Address, now: float, *, offer: bool) -> _Attributes:
         """What follows ERROR-CODE in a 401 or 438, with or without the offer."""

@@ -6,21 +6,19 @@ in order, and an `Answer` after them leaves only when the plane has taken them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from mosaic.wire.stun.address import Address, FiveTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """Bytes for a client, over the five-tuple that it used."""
 
     to: FiveTuple
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class OpenRelay:
+class OpenRelay(msgspec.Struct, frozen=True):
     """Open a relay socket of a family (4 or 6), then call `relay_opened` or
     `relay_refused` with its number. Numbers are never used again.
 
@@ -41,16 +39,14 @@ class OpenRelay:
     tcp: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Extend:
+class Extend(msgspec.Struct, frozen=True):
     """The allocation lives until then."""
 
     relay: int
     expires_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
+class Permit(msgspec.Struct, frozen=True):
     """Let a host's datagrams pass until then (RFC 8656 section 9).
 
     own_only: the host is ours, and only its relayed addresses are meant.
@@ -62,8 +58,7 @@ class Permit:
     own_only: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Bind:
+class Bind(msgspec.Struct, frozen=True):
     """Bind a channel to a peer until then (RFC 8656 section 12)."""
 
     relay: int
@@ -72,23 +67,20 @@ class Bind:
     expires_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(msgspec.Struct, frozen=True):
     """The client is reached over another five-tuple from now on (RFC 8016)."""
 
     relay: int
     five_tuple: FiveTuple
 
 
-@dataclass(frozen=True, slots=True)
-class CloseRelay:
+class CloseRelay(msgspec.Struct, frozen=True):
     """The allocation, or the port that was held, is gone."""
 
     relay: int
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectPeer:
+class ConnectPeer(msgspec.Struct, frozen=True):
     """Connect to a peer from the relayed address (RFC 6062 section 5.2), then
     call `peer_connected` or `peer_failed` with the connection's number."""
 
@@ -97,8 +89,7 @@ class ConnectPeer:
     peer: Address
 
 
-@dataclass(frozen=True, slots=True)
-class JoinPeer:
+class JoinPeer(msgspec.Struct, frozen=True):
     """The client's stream over this five-tuple and the peer's connection are
     one from now on: after the answers before it, bytes and nothing else."""
 
@@ -106,8 +97,7 @@ class JoinPeer:
     five_tuple: FiveTuple
 
 
-@dataclass(frozen=True, slots=True)
-class ClosePeer:
+class ClosePeer(msgspec.Struct, frozen=True):
     """Close a connection to a peer, and the client's stream if it is joined."""
 
     connection: int

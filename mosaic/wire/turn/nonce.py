@@ -1,6 +1,6 @@
 """Nonces that need no memory (RFC 8489 section 9.2.4), short ones and long ones.
 
-A nonce is the minute it was made in and an HMAC of that, of the client's
+A nonce is the minute it was made in and a keyed hash of that, of the client's
 transport address and of what was offered with it. Both kinds carry the same
 proof; a long one begins with the nonce cookie and the security features
 (section 9.2), so that nobody between us and a client can take the offer of
@@ -22,7 +22,10 @@ key of a machine-made random password, which is no way in.
 from __future__ import annotations
 
 import base64
+import binascii
+import hashlib
 import hmac
+from functools import lru_cache
 
 from mosaic.wire.stun.address import Address
 
@@ -30,6 +33,8 @@ MAX_REALM_BYTES = 12
 NONCE_COOKIE = "obMatJos2"
 PASSWORD_ALGORITHMS_BIT = 1 << 23
 ANONYMITY_BIT = 1 << 22
+KEPT = 512
+"""How many of the last nonces are kept at hand; none has to be."""
 _SLOT_S = 64.0
 _SLOTS = 1 << 16
 
@@ -62,6 +67,8 @@ class Nonces:
         self._key = key
         self._proof_bytes = 7 if size <= 8 else 4
         self._slots = max(1, int(lifetime_s / _SLOT_S))
+        # who answers a challenge does so at once: it need not be made again
+        self._text = lru_cache(maxsize=KEPT)(self._made)
 
     def make(self, client: Address, now: float, features: int = 0) -> str:
         """A nonce for this client: 8 or 12 characters, 13 more with features.
@@ -73,21 +80,26 @@ class Nonces:
     def fresh(self, nonce: str, client: Address, now: float) -> bool:
         """Whether we made it for this client, and not too long ago."""
         features = features_of(nonce)
+        sent = nonce.encode()
+        this = int(now / _SLOT_S) % _SLOTS
+        if hmac.compare_digest(self._text(this, client, features).encode(), sent):
+            return True
         proof = nonce[len(NONCE_COOKIE) + 4 :] if features else nonce
         try:
             slot = int.from_bytes(base64.b64decode(proof, validate=True)[:2], "big")
         except ValueError:
             return False
-        age = (int(now / _SLOT_S) - slot) % _SLOTS
+        age = (this - slot) % _SLOTS
         made = self._text(slot, client, features)
-        return hmac.compare_digest(made.encode(), nonce.encode()) and age <= self._slots
+        return hmac.compare_digest(made.encode(), sent) and age <= self._slots
 
-    def _text(self, slot: int, client: Address, features: int) -> str:
+    def _made(self, slot: int, client: Address, features: int) -> str:
         stamp = slot.to_bytes(2, "big")
         bits = features.to_bytes(3, "big")
         bound = b"%s%s%d %s" % (stamp, bits, client.port, client.host.encode())
-        proof = hmac.digest(self._key, bound, "sha256")[: self._proof_bytes]
-        text = base64.b64encode(stamp + proof).decode()
+        # BLAKE2 keyed is a MAC by itself (RFC 7693), in half the time of HMAC
+        proof = hashlib.blake2b(bound, key=self._key, digest_size=self._proof_bytes)
+        text = binascii.b2a_base64(stamp + proof.digest(), newline=False).decode()
         if not features:
             return text
         return NONCE_COOKIE + base64.b64encode(bits).decode() + text

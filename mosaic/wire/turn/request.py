@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from mosaic.wire.stun import attributes as stun
 from mosaic.wire.stun.address import FiveTuple
@@ -14,8 +15,7 @@ from mosaic.wire.turn.events import Answer
 from mosaic.wire.turn.refusals import Refusal
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """A request whose integrity holds, and the key that signs the answer."""
 
     message: Message

@@ -227,8 +227,10 @@ class Allocations:
                 return [request.error(refusal)]
             return [request.error(InsufficientCapacity("no relay port is free"))]
         self._counters.allocations_made += 1
-        self._live_until(allocation, now + allocation.lifetime_s)
         answer = self._allocated(request, allocation)
+        if now == request.now:
+            return [answer]  # the plane has been told its end
+        self._live_until(allocation, now + allocation.lifetime_s)
         return [*self._extend(allocation), answer]
 
     def _extend(self, allocation: Allocation) -> list[Event]:
@@ -468,7 +470,8 @@ class Allocations:
 
     def expire(self, now: float) -> list[Event]:
         """End what has outlived its time."""
-        events = self._let_go(self._reservations.expire(now))
+        over = self._reservations.expire(now)
+        events = self._let_go(over) if over else []
         while self._deadlines and self._deadlines[0][0] <= now:
             queued_at, _, allocation = heapq.heappop(self._deadlines)
             if allocation.queued_at != queued_at:

@@ -54,6 +54,8 @@ class Reservations:
 
     def expire(self, now: float) -> list[Reservation]:
         """Those whose time is over; they are forgotten."""
+        if not self._held:
+            return []
         over = [held for held in self._held.values() if held.expires_at <= now]
         for held in over:
             del self._held[held.token]
@@ -61,7 +63,9 @@ class Reservations:
 
     def next_deadline(self) -> float | None:
         """All are held equally long: the first one ends first."""
-        return next((held.expires_at for held in self._held.values()), None)
+        for held in self._held.values():
+            return held.expires_at
+        return None
 
     def drop(self, matches: Callable[[str], bool]) -> list[Reservation]:
         """Those of usernames that match; they are forgotten."""

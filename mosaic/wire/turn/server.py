@@ -16,6 +16,7 @@ from mosaic.wire.stun.attributes import Attribute, ErrorCode
 from mosaic.wire.stun.discovery import BadDiscovery, Discovery
 from mosaic.wire.stun.errors import MalformedAttribute, MalformedMessage
 from mosaic.wire.stun.message import (
+    FINGERPRINT_BYTES,
     Class,
     Message,
     Method,
@@ -166,29 +167,28 @@ class TurnServer:
         self, message: Message, refusal: Refusal, five_tuple: FiveTuple, now: float
     ) -> list[Event]:
         """An unsigned error without reason: short, and only within the budget."""
-        follows: list[list[tuple[Attribute[Any], Any]]] = [[]]
+        follows: list[tuple[Attribute[Any], Any]] = []
+        spoofable = five_tuple.transport in _SPOOFABLE
+        room = 2 * len(message.raw)
         if refusal.code in (401, 438):
             self.counters.challenges += 1
-            follows = [
-                self._door.challenge(five_tuple.client, now, offer=offer)
-                for offer in (True, False)
-            ]
+            ends = FINGERPRINT_BYTES if message.fingerprint else 0
+            offer = not spoofable or self._door.offer_bytes + ends <= room
+            follows = self._door.challenge(five_tuple.client, now, offer=offer)
         elif refusal.code == 420:
-            follows = [refusal.attributes()]
-        spoofable = five_tuple.transport in _SPOOFABLE
-        for attributes in follows:
-            data = encode(
-                message.method,
-                Class.ERROR,
-                message.transaction,
-                [(stun.ERROR_CODE, ErrorCode(refusal.code)), *attributes],
-                fingerprint=message.fingerprint,
-            )
-            if not spoofable or len(data) <= 2 * len(message.raw):
-                within = self._within_budget(five_tuple, now)
-                return [Answer(five_tuple, data)] if within else []
-        self.counters.strangers_too_short += 1
-        return []
+            follows = refusal.attributes()
+        data = encode(
+            message.method,
+            Class.ERROR,
+            message.transaction,
+            [(stun.ERROR_CODE, ErrorCode(refusal.code)), *follows],
+            fingerprint=message.fingerprint,
+        )
+        if spoofable and len(data) > room:
+            self.counters.strangers_too_short += 1
+            return []
+        within = self._within_budget(five_tuple, now)
+        return [Answer(five_tuple, data)] if within else []
 
     def relay_opened(self, relay: int, relayed: Address, now: float) -> list[Event]:
         """The plane has opened what `OpenRelay` asked for.
@@ -213,13 +213,18 @@ class TurnServer:
 
     def expire(self, now: float) -> list[Event]:
         """End what has outlived its time."""
-        events = self._with_connections(self._table.expire(now))
-        return [*events, *self._connections.expire(now)]
+        events = self._table.expire(now)
+        if not len(self._connections):
+            return events
+        return [*self._with_connections(events), *self._connections.expire(now)]
 
     def next_deadline(self) -> float | None:
         """When `expire` has something to do, on the clock of `now`."""
-        deadlines = self._table.next_deadline(), self._connections.next_deadline()
-        return min((at for at in deadlines if at is not None), default=None)
+        ours = self._table.next_deadline()
+        theirs = self._connections.next_deadline() if len(self._connections) else None
+        if ours is None or theirs is None:
+            return theirs if ours is None else ours
+        return min(ours, theirs)
 
     # Connections of TCP allocations (RFC 6062)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from mosaic.wire.stun.message import Message
 from mosaic.wire.turn import attributes as turn
@@ -22,8 +22,7 @@ _TCP, _UDP = 6, 17
 _RESERVE_NEXT = 0x80
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """families: one of 4 and 6, or both for a dual allocation.
     token: of a port that was reserved before, or empty."""
 
