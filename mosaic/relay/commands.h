@@ -12,10 +12,10 @@ static u64 tag_of(enum tag tag, u32 generation, u32 index)
     return (u64)tag << 62 | (u64)(generation & 0x3FFFFFFF) << 32 | index;
 }
 
-static bool watch(plane *p, int fd, u64 tag)
+static bool watch(int epoll_fd, int fd, u64 tag)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = tag};
-    return epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
 static struct relay *relay_by_number(plane *p, u64 number)
@@ -42,7 +42,7 @@ static void add_listener(plane *p, const struct command *c)
 {
     struct listener *l = calloc(1, sizeof *l);
     if (l == NULL || p->listener_count == MAX_LISTENERS ||
-        !watch(p, c->fd, tag_of(TAG_LISTENER, 0, p->listener_count))) {
+        !watch(p->epoll_fd, c->fd, tag_of(TAG_LISTENER, 0, p->listener_count))) {
         free(l);
         close(c->fd);
         return;
@@ -163,6 +163,20 @@ static void part(plane *p, struct relay *r)
     }
 }
 
+static void unwatch(const struct relay *r)
+{
+    epoll_ctl(r->watched_by, EPOLL_CTL_DEL, r->socket.fd, NULL);
+}
+
+/* The thread reads the relay of a UDP client, and the reactor, who has to write
+ * what comes of it, that of a stream's. */
+static void watch_relay(plane *p, struct relay *r)
+{
+    r->watched_by = r->stream ? p->reader_fd : p->epoll_fd;
+    watch(r->watched_by, r->socket.fd,
+          tag_of(TAG_RELAY, p->slots[r->slot].generation, r->slot));
+}
+
 /* Where the client is (RFC 8016 lets it go elsewhere). */
 static void be_at(plane *p, struct relay *r, const struct command *c)
 {
@@ -194,8 +208,7 @@ static void add_relay(plane *p, const struct command *c)
               r);
     be_at(p, r, c);
     want_errors(c->fd, r->relayed.family == 6);
-    watch(p, c->fd, tag_of(TAG_RELAY, p->slots[r->slot].generation, r->slot));
-    be_busy(p, r);
+    watch_relay(p, r);
 }
 
 static void drop_channel(plane *p, struct relay *r, struct channel *c)
@@ -250,7 +263,7 @@ static void drop_relay(plane *p, struct relay *r)
     table_remove(&p->table, &r->by_relayed);
     part(p, r);
     /* Out of epoll first: the number may be another socket's at once. */
-    epoll_ctl(p->epoll_fd, EPOLL_CTL_DEL, r->socket.fd, NULL);
+    unwatch(r);
     close(r->socket.fd);
     leave_slot(p, r);
     free(r);
@@ -330,7 +343,9 @@ static void run_for_relay(plane *p, struct command *c)
         set_limit(p, &r->limit, c->bytes_per_s);
     else if (c->kind == MOVE) {
         part(p, r);
+        unwatch(r);
         be_at(p, r, c);
+        watch_relay(p, r);
     } else if (c->kind == PERMIT)
         permit(p, r, c);
     else if (c->kind == BIND)

@@ -24,6 +24,9 @@ Control = Callable[[bytes, FiveTuple], None]
 Sink = Callable[[bytes], None]
 """Takes one whole frame for a stream client."""
 
+Joining = Callable[[list[bytes]], None]
+"""Takes all frames that came for a stream client in one wake-up."""
+
 
 BURST_S = 1.0
 """How many seconds' worth a bandwidth limit lets pass at once."""
@@ -117,14 +120,24 @@ class RelayPlane(Protocol):
         next packet finds what it was granted.
         """
 
-    def attach_stream(self, five_tuple: FiveTuple, sink: Sink) -> None:
-        """A TCP or TLS client has connected."""
+    def attach_stream(
+        self, five_tuple: FiveTuple, sink: Sink, many: Joining | None = None
+    ) -> None:
+        """A client of a stream, DTLS or a balancer has come.
+
+        many: preferred by a plane that has several frames at once.
+        """
 
     def detach_stream(self, five_tuple: FiveTuple) -> None:
         """It has gone. Its allocation is closed by a command."""
 
     def stream_received(self, five_tuple: FiveTuple, message: bytes) -> None:
         """One whole message from a stream client."""
+
+    def stream_run(self, five_tuple: FiveTuple, data: bytes) -> int:
+        """Bytes of a TCP or TLS client that begin with a message: whole
+        ChannelData messages with their padding, and Send indications, up to the
+        first of another kind. How many bytes were taken."""
 
     def open_relay(
         self,

@@ -11,7 +11,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
@@ -22,7 +22,8 @@ from mosaic.relay._plane import (  # type: ignore[import-not-found,unused-ignore
     ffi,
     lib,
 )
-from mosaic.relay.interface import Control, NoRelayPort, PlaneCounters, Sink
+from mosaic.relay.interface import Control, Joining, NoRelayPort, PlaneCounters, Sink
+from mosaic.relay.packing import five_tuple_of, packed
 from mosaic.relay.quarantine import QUARANTINE_S, Quarantine
 from mosaic.relay.sockets import (
     LISTENER_BUFFER_BYTES,
@@ -32,18 +33,17 @@ from mosaic.relay.sockets import (
     open_udp,
     tell_destination,
 )
-from mosaic.wire.stun.address import Address, FiveTuple, unpack_host
+from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.turn.forwarding import SEND_TYPE, STREAMS
 
-_ADDRESS = struct.Struct("=16sHH")
 # size, kind, number, client, server, length of what follows, unused
 _RECORD = struct.Struct("=IIQ20s20sII")
+_FRAME_RECORD = struct.Struct("=IIQ40xI4x")
 _CONTROL, _FRAME, _SETTLED = 1, 2, 3
 _TAKE_BYTES = 512 << 10
 _TAKES = 4
 _NO_RELAY = (0,)
 _PADDED = 0x8000
-_EVENT = (1).to_bytes(8, "little")
 _NS = 1_000_000_000
 COUNTERS = (
     "from_clients",
@@ -65,24 +65,6 @@ COUNTERS = (
     "frames_dropped",
 )
 """In the order of plane.c."""
-
-
-@lru_cache(maxsize=4096)
-def _packed(host: str, port: int) -> bytes:
-    if ":" in host:
-        packed = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
-        return _ADDRESS.pack(packed, port, 6)
-    return _ADDRESS.pack(socket.inet_aton(host), port, 4)
-
-
-def _unpacked(data: bytes) -> Address:
-    packed, port, family = _ADDRESS.unpack(data)
-    return Address(unpack_host(packed if family == 6 else packed[:4]), port)
-
-
-@lru_cache(maxsize=4096)
-def _five_tuple(client: bytes, server: bytes) -> FiveTuple:
-    return FiveTuple("udp", _unpacked(client), _unpacked(server))
 
 
 @implementer(IReadDescriptor)
@@ -119,19 +101,22 @@ class NativePlane:
         self._plane: Any = None
         self._take = ffi.new("unsigned char[]", _TAKE_BYTES)
         self._taken = memoryview(ffi.buffer(self._take))
+        self._dropped = ffi.new("int *")
         self._counters = PlaneCounters()
         self._before = [0] * len(COUNTERS)
         self._failed = 0
         self._local: set[str] = set()
         self._relayed: dict[int, Address] = {}
         self._sinks: dict[FiveTuple, Sink] = {}
+        self._joining: dict[FiveTuple, Joining] = {}
         self._transports = {"udp": 0}
         self._relays_of: dict[FiveTuple, list[int]] = {}
         self._stream_of: dict[int, FiveTuple] = {}
         self._used: set[Address] = set()
         self._commands = self._done = self._tickets = 0
         self._waiting: dict[int, tuple[int, Callable[[], None]]] = {}
-        self._in_batch = False
+        self._in_batch = self._to_wake = False
+        self._more = ffi.new("int *")
 
     # Life
 
@@ -165,6 +150,7 @@ class NativePlane:
             sock.close()
         for held in (self._held, self._local, self._sinks, self._waiting):
             held.clear()
+        self._joining.clear()
         self._done = self._commands
 
     def fileno(self) -> int:
@@ -207,7 +193,7 @@ class NativePlane:
         name = sock.getsockname()
         bound = Address(name[0], name[1])
         plane = self._running()
-        self._command(lib.plane_listen(plane, sock.detach(), _packed(*bound), wildcard))
+        self._command(lib.plane_listen(plane, sock.detach(), packed(*bound), wildcard))
         return bound
 
     def _running(self) -> Any:
@@ -220,7 +206,7 @@ class NativePlane:
         if self._plane is None:
             return
         if to.transport == "udp":
-            client, server = _packed(*to.client), _packed(*to.server)
+            client, server = packed(*to.client), packed(*to.server)
             lib.plane_send(self._plane, client, server, data, len(data))
             self._wake()
         elif self._done == self._commands:
@@ -235,13 +221,18 @@ class NativePlane:
         else:
             sink(data)
 
-    def attach_stream(self, five_tuple: FiveTuple, sink: Sink) -> None:
+    def attach_stream(
+        self, five_tuple: FiveTuple, sink: Sink, many: Joining | None = None
+    ) -> None:
         """A TCP or TLS client has connected."""
         self._sinks[five_tuple] = sink
+        if many is not None:
+            self._joining[five_tuple] = many
 
     def detach_stream(self, five_tuple: FiveTuple) -> None:
         """It has gone."""
         self._sinks.pop(five_tuple, None)
+        self._joining.pop(five_tuple, None)
 
     def stream_received(self, five_tuple: FiveTuple, message: bytes) -> None:
         """One whole message from a stream client."""
@@ -254,6 +245,18 @@ class NativePlane:
                 self._counters.streams_dropped += 1
             self._wake()
 
+    def stream_run(self, five_tuple: FiveTuple, data: bytes) -> int:
+        """The data messages that a read begins with, in one call."""
+        if self._plane is None:
+            return 0
+        relay = self._relays_of.get(five_tuple, _NO_RELAY)[0]
+        dropped = self._dropped
+        taken = lib.plane_stream_run(self._plane, relay, data, len(data), dropped)
+        if dropped[0]:
+            self._counters.streams_dropped += dropped[0]
+            dropped[0] = 0
+        return int(taken)
+
     # Commands
 
     def _command(self, failed: int) -> None:
@@ -263,7 +266,9 @@ class NativePlane:
         self._wake()
 
     def _wake(self) -> None:
-        if not self._in_batch:
+        if self._in_batch:
+            self._to_wake = True
+        else:
             lib.plane_wake(self._plane)
 
     def _until(self, expires_at: float) -> int:
@@ -298,9 +303,9 @@ class NativePlane:
                 plane,
                 relay,
                 sock.detach(),
-                _packed(*five_tuple.client),
-                _packed(*five_tuple.server),
-                _packed(*relayed),
+                packed(*five_tuple.client),
+                packed(*five_tuple.server),
+                packed(*relayed),
                 self._transport(five_tuple),
                 self._until(expires_at),
                 bytes_per_s,
@@ -339,7 +344,7 @@ class NativePlane:
             return
         for host in hosts - self._local:
             self._local.add(host)
-            self._command(lib.plane_local_host(self._plane, _packed(host, 0)))
+            self._command(lib.plane_local_host(self._plane, packed(host, 0)))
 
     def _transport(self, five_tuple: FiveTuple) -> int:
         """The thread's number for a transport."""
@@ -366,7 +371,7 @@ class NativePlane:
             self._know({five_tuple.server.host})
             self._displace(relay)
             self._place(relay, five_tuple)
-            client, server = _packed(*five_tuple.client), _packed(*five_tuple.server)
+            client, server = packed(*five_tuple.client), packed(*five_tuple.server)
             transport = self._transport(five_tuple)
             self._command(lib.plane_move(self._plane, relay, client, server, transport))
 
@@ -392,15 +397,15 @@ class NativePlane:
         """Install or refresh a permission."""
         if relay in self._relayed:
             until = self._until(expires_at)
-            packed = _packed(host, 0)
-            self._command(lib.plane_permit(self._plane, relay, packed, until, own_only))
+            at = packed(host, 0)
+            self._command(lib.plane_permit(self._plane, relay, at, until, own_only))
 
     def bind(self, relay: int, channel: int, peer: Address, expires_at: float) -> None:
         """Bind or refresh a channel."""
         if relay in self._relayed:
             until = self._until(expires_at)
-            packed = _packed(*peer)
-            self._command(lib.plane_bind(self._plane, relay, channel, packed, until))
+            at = packed(*peer)
+            self._command(lib.plane_bind(self._plane, relay, channel, at, until))
 
     def close(self, relay: int) -> None:
         """End a relay, or free a port that is held."""
@@ -436,31 +441,43 @@ class NativePlane:
             for _ in range(_TAKES):
                 if not self._take_some():
                     return
-            os.write(self.fileno(), _EVENT)
+            lib.plane_again(self._plane)
         finally:
-            self._in_batch = False
-            if self._plane is not None:
+            wake, self._in_batch, self._to_wake = self._to_wake, False, False
+            if wake and self._plane is not None:
                 lib.plane_wake(self._plane)
 
     def _take_some(self) -> bool:
         """Perform some records; False when there are none, or we have stopped."""
-        used = lib.plane_take(self._plane, self._take, _TAKE_BYTES)
+        used = lib.plane_take(self._plane, self._take, _TAKE_BYTES, self._more)
         taken, at = self._taken, 0
+        frames: dict[int, list[bytes]] = {}
         while at < used and self._plane is not None:
-            size, kind, number, client, server, length, _ = _RECORD.unpack_from(
-                taken, at
-            )
-            data = bytes(taken[at + _RECORD.size : at + _RECORD.size + length])
-            if kind == _CONTROL:
-                self._control(data, _five_tuple(client, server))
-            elif kind == _FRAME:
-                five_tuple = self._stream_of.get(number)
-                if five_tuple is not None:
-                    self._deliver(five_tuple, data)
+            size, kind, number, length = _FRAME_RECORD.unpack_from(taken, at)
+            start = at + _RECORD.size
+            data = bytes(taken[start : start + length])
+            if kind == _FRAME:
+                frames.setdefault(number, []).append(data)
+            elif kind == _CONTROL:
+                _, _, _, client, server, _, _ = _RECORD.unpack_from(taken, at)
+                self._control(data, five_tuple_of(client, server))
             elif kind == _SETTLED:
                 self._settle(number)
             at += size
-        return used > 0 and self._plane is not None
+        for number, found in frames.items():
+            five_tuple = self._stream_of.get(number)
+            if five_tuple is not None:
+                self._deliver_all(five_tuple, found)
+        return self._more[0] != 0 and self._plane is not None
+
+    def _deliver_all(self, to: FiveTuple, frames: list[bytes]) -> None:
+        """All that came for one stream in this wake-up."""
+        sink = self._joining.get(to)
+        if sink is not None:
+            sink(frames)
+        else:
+            for frame in frames:
+                self._deliver(to, frame)
 
     def _settle(self, ticket: int) -> None:
         held = self._waiting.pop(ticket, None)

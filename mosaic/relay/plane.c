@@ -6,48 +6,18 @@
  * ring.h     hand-over of records       outbox.h  batches that leave
  * state.h    what is kept               packets.h the way of a packet
  * reading.h  sockets                    commands.h what the reactor asks for
+ * streams.h  stream clients
  * This file: the thread, and what Python calls (plane_api.h). */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include "commands.h"
-#include "reading.h"
+#include "streams.h"
 #include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 
 /* ---- The thread ---- */
-
-/* What stream clients sent. It is read where it lies in the ring, and the ring
- * moves on when it has left. */
-static void read_streams(plane *p)
-{
-    struct record *found;
-    size_t at = ring_begin(&p->streams), begun = at;
-    while ((found = ring_next(&p->streams, &at)) != NULL) {
-        u32 size = found->size, length = found->length;
-        struct relay *r = relay_by_number(p, found->number);
-        from_client(p, r, (u8 *)(found + 1), length);
-        at += size;
-    }
-    if (at != begun) {
-        flush(p);
-        ring_release(&p->streams, at);
-    }
-}
-
-static void read_busy(plane *p)
-{
-    struct relay *r = p->busy, *next;
-    p->busy = NULL;
-    for (; r != NULL; r = next) {
-        next = r->next_busy;
-        r->busy = false;
-        if (read_relay(p, r))
-            be_busy(p, r);
-    }
-}
 
 static void handle_event(plane *p, const struct epoll_event *event)
 {
@@ -59,13 +29,8 @@ static void handle_event(plane *p, const struct epoll_event *event)
             return;
     } else if (tag >> 62 == TAG_LISTENER) {
         p->listener_busy[index] = true;
-    } else if (index < p->slot_count) {
-        struct relay *r = p->slots[index].relay;
-        if (r == NULL || tag_of(TAG_RELAY, p->slots[index].generation, index) != tag)
-            return; /* it was another's */
-        if (event->events & EPOLLERR)
-            read_errors(p, r);
-        be_busy(p, r);
+    } else {
+        relay_event(p, event);
     }
 }
 
@@ -101,21 +66,27 @@ static int wait_for_events(plane *p, struct epoll_event *events, bool work)
     return got;
 }
 
-static void turn(plane *p, struct command **waiting)
+/* The tables are the holder's of `turn`: the thread's, except while it sleeps. */
+static void turn(plane *p)
 {
     struct epoll_event events[EVENTS];
+    struct command **waiting = &p->waiting;
     /* A ticket that finds no room waits a moment, and nothing spins. */
     if (*waiting != NULL)
         usleep(500);
     int got = wait_for_events(p, events, has_work(p, *waiting));
+    pthread_mutex_lock(&p->turn);
     p->now = clock_ns(p);
     run_commands(p, waiting);
     for (int at = 0; at < got; at++)
         handle_event(p, &events[at]);
     read_streams(p);
     read_sockets(p);
+    if (atomic_exchange(&p->relays_wait, false))
+        read_stream_relays(p, &(bool){false});
     if (p->has_spoken)
         tell_reactor(p);
+    pthread_mutex_unlock(&p->turn);
 }
 
 static void close_everything(plane *p, struct command *waiting)
@@ -139,11 +110,10 @@ static void close_everything(plane *p, struct command *waiting)
 static void *data_thread(void *argument)
 {
     plane *p = argument;
-    struct command *waiting = NULL;
-    p->now = clock_ns(p);
     while (!p->stopping)
-        turn(p, &waiting);
-    close_everything(p, waiting);
+        turn(p);
+    close_everything(p, p->waiting);
+    p->waiting = NULL;
     return NULL;
 }
 
@@ -159,22 +129,32 @@ static bool kernel_can_gso(void)
     return can;
 }
 
+/* The reactor's event, until it is read. */
+static bool watch_event(plane *p)
+{
+    struct epoll_event event = {.events = EPOLLIN,
+                                .data.u64 = tag_of(TAG_WAKE, 0, 0)};
+    return epoll_ctl(p->reader_fd, EPOLL_CTL_ADD, p->event_fd, &event) == 0;
+}
+
 static bool plane_init(plane *p)
 {
     u64 seeds[2];
     p->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     p->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     p->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    p->reader_fd = epoll_create1(EPOLL_CLOEXEC);
     if (getrandom(seeds, sizeof seeds, 0) != sizeof seeds)
         return false;
     p->outbox.seed = seeds[1];
     p->can_gso = kernel_can_gso();
     return p->wake_fd >= 0 && p->event_fd >= 0 && p->epoll_fd >= 0 &&
+           p->reader_fd >= 0 && watch_event(p) &&
            table_init(&p->table, seeds[0]) && arena_init(&p->arena) &&
            ring_init(&p->controls, RING_CONTROLS) &&
            ring_init(&p->frames, RING_FRAMES) &&
            ring_init(&p->streams, RING_STREAMS) &&
-           watch(p, p->wake_fd, tag_of(TAG_WAKE, 0, 0));
+           watch(p->epoll_fd, p->wake_fd, tag_of(TAG_WAKE, 0, 0));
 }
 
 plane *plane_new(int answer_bindings, double bindings_per_s, double burst)
@@ -183,7 +163,8 @@ plane *plane_new(int answer_bindings, double bindings_per_s, double burst)
     if (p == NULL)
         return NULL;
     memset(p, 0, sizeof *p);
-    p->wake_fd = p->event_fd = p->epoll_fd = -1;
+    p->wake_fd = p->event_fd = p->epoll_fd = p->reader_fd = -1;
+    pthread_mutex_init(&p->turn, NULL);
     p->answer_bindings = answer_bindings;
     p->budget.per_s = bindings_per_s;
     p->budget.burst = burst;
@@ -211,8 +192,8 @@ void plane_free(plane *p)
 {
     if (p == NULL || plane_stop(p) != 0)
         return; /* a thread that does not end keeps its memory */
-    for (int at = 0; at < 3; at++) {
-        int fd = (int[]){p->wake_fd, p->event_fd, p->epoll_fd}[at];
+    for (int at = 0; at < 4; at++) {
+        int fd = (int[]){p->wake_fd, p->event_fd, p->epoll_fd, p->reader_fd}[at];
         if (fd >= 0)
             close(fd);
     }
@@ -275,7 +256,13 @@ int plane_stop(plane *p)
 
 int plane_event_fd(plane *p)
 {
-    return p->event_fd;
+    return p->reader_fd;
+}
+
+void plane_again(plane *p)
+{
+    const u64 one = 1;
+    (void)!write(p->event_fd, &one, sizeof one);
 }
 
 void plane_wake(plane *p)
@@ -285,32 +272,17 @@ void plane_wake(plane *p)
         (void)!write(p->wake_fd, &one, sizeof one);
 }
 
-static int take_from(struct ring *r, u8 *out, int size)
-{
-    int used = 0;
-    struct record *found;
-    size_t at = ring_begin(r);
-    while ((found = ring_next(r, &at)) != NULL && found->size <= (u32)(size - used)) {
-        memcpy(out + used, found, found->size);
-        used += (int)found->size;
-        at += found->size;
-    }
-    ring_release(r, at);
-    return used;
-}
-
 /* Frames come second, so that media never holds up who asks for something. */
-int plane_take(plane *p, unsigned char *out, int size)
+int plane_take(plane *p, unsigned char *out, int size, int *more)
 {
-    u64 many;
-    (void)!read(p->event_fd, &many, sizeof many);
+    read_for_reactor(p);
     int used = take_from(&p->controls, out, size / 2);
     used += take_from(&p->frames, out + used, size - used);
-    if (used == 0) {
-        atomic_store(&p->reader_waits, true);
-        if (!ring_is_empty(&p->controls) || !ring_is_empty(&p->frames))
-            return plane_take(p, out, size);
-    }
+    /* Whoever speaks looks at the flag after; we look for it after setting it. */
+    atomic_store(&p->reader_waits, true);
+    *more = !ring_is_empty(&p->controls) || !ring_is_empty(&p->frames);
+    if (*more)
+        atomic_store(&p->reader_waits, false);
     return used;
 }
 
@@ -479,4 +451,17 @@ int plane_stream(plane *p, uint64_t relay, const unsigned char *data, int size)
     memcpy((u8 *)(made + 1), data, (size_t)size);
     ring_commit(&p->streams, made);
     return 0;
+}
+
+int plane_stream_run(plane *p, uint64_t relay, const unsigned char *data, int size,
+                     int *dropped)
+{
+    u32 at = 0, found, total;
+    while ((found = data_message(data + at, (u32)size - at, &total)) > 0) {
+        *dropped += plane_stream(p, relay, data + at, (int)found) != 0;
+        at += total;
+    }
+    if (at > 0)
+        send_streams(p);
+    return (int)at;
 }

@@ -17,8 +17,11 @@ int plane_stop(plane *p);
 
 /* Readable when plane_take has something. */
 int plane_event_fd(plane *p);
-/* Whole records (see native.py) into out; bytes used. */
-int plane_take(plane *p, unsigned char *out, int size);
+/* Reads the relays of stream clients, then puts whole records (see native.py)
+ * into out; bytes used. more: whether there are others, and no event will tell. */
+int plane_take(plane *p, unsigned char *out, int size, int *more);
+/* Makes the descriptor readable. */
+void plane_again(plane *p);
 
 int64_t plane_now(plane *p);
 /* For tests: time that passes at once. */
@@ -53,3 +56,8 @@ void plane_wake(plane *p);
 /* One ChannelData message or Send indication of a stream client (relay 0: it
  * has no allocation). -1: no room, dropped and counted. */
 int plane_stream(plane *p, uint64_t relay, const unsigned char *data, int size);
+/* Every whole ChannelData message (padded) and Send indication that data begins
+ * with: they leave at once. The bytes that were taken; dropped grows by the
+ * messages that found no room. */
+int plane_stream_run(plane *p, uint64_t relay, const unsigned char *data, int size,
+                     int *dropped);

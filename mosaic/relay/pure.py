@@ -7,7 +7,13 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorFDSet
 
-from mosaic.relay.interface import Control, NoRelayPort, PlaneCounters, Sink
+from mosaic.relay.interface import (
+    Control,
+    Joining,
+    NoRelayPort,
+    PlaneCounters,
+    Sink,
+)
 from mosaic.relay.limit import ByteLimit
 from mosaic.relay.quarantine import QUARANTINE_S, Quarantine
 from mosaic.relay.relaysocket import IcmpError, RelaySocket
@@ -21,7 +27,7 @@ from mosaic.relay.sockets import (
     open_udp,
 )
 from mosaic.wire.stun.address import Address, FiveTuple
-from mosaic.wire.turn.forwarding import SEND_TYPE, Route
+from mosaic.wire.turn.forwarding import COOKIE, SEND_TYPE, Route
 
 
 class _Leg:
@@ -125,7 +131,9 @@ class PurePlane:
         sink(data)
         return True
 
-    def attach_stream(self, five_tuple: FiveTuple, sink: Sink) -> None:
+    def attach_stream(
+        self, five_tuple: FiveTuple, sink: Sink, many: Joining | None = None
+    ) -> None:
         """A TCP or TLS client has connected."""
         self._sinks[five_tuple] = sink
 
@@ -321,6 +329,26 @@ class PurePlane:
             self._from_client(self._by_client.get(five_tuple), message)
         else:
             self._control(message, five_tuple)
+
+    def stream_run(self, five_tuple: FiveTuple, data: bytes) -> int:
+        """The data messages that a read begins with."""
+        leg = self._by_client.get(five_tuple)
+        at, end = 0, len(data)
+        while end - at >= 4:
+            size = data[at + 2] << 8 | data[at + 3]
+            if data[at] >> 6 == 1:
+                size, total = 4 + size, 4 + (size + 3 & ~3)
+            elif data[at : at + 2] == SEND_TYPE and not size & 3:
+                if data[at + 4 : at + 8] != COOKIE:
+                    break
+                size = total = 20 + size
+            else:
+                break
+            if end - at < total:
+                break
+            self._from_client(leg, data[at : at + size])
+            at += total
+        return at
 
     def _from_client(self, leg: _Leg | None, data: bytes | memoryview) -> None:
         counters = self.counters

@@ -106,6 +106,7 @@ struct relay {
     u64 indications;
     u32 permission_count;
     u32 slot;
+    int watched_by; /* an epoll descriptor */
     u16 transport;
     bool stream, padded, busy;
 };
@@ -171,17 +172,20 @@ struct plane {
     _Alignas(64) _Atomic(struct command *) commands;
     _Alignas(64) atomic_bool asleep;       /* the thread, or about to be */
     _Alignas(64) atomic_bool reader_waits; /* the reactor wants the event */
+    atomic_bool relays_wait;               /* it came while the thread was at work */
     _Atomic i64 forward;
     _Atomic u64 counters[COUNTERS];
     struct ring controls, frames, streams;
     int wake_fd, event_fd;
     bool running, stuck;
     pthread_t thread;
+    pthread_mutex_t turn; /* held by who touches what is below */
 
-    /* The thread's own. */
+    struct command *waiting; /* taken, and could not be done yet */
     _Alignas(64) bool stopping;
     i64 now;
     int epoll_fd;
+    int reader_fd; /* an epoll of the relays of stream clients and the event */
     struct table table;
     struct listener *listeners[MAX_LISTENERS];
     u32 listener_count;

@@ -298,10 +298,12 @@ class HandOverTests(NativeCase):
         self.plane.attach_stream(five_tuple, got.append)
         relay, relayed = self.open(five_tuple)
         self.plane.permit(relay, self.host, self.now + 300, own_only=False)
-        peer = self.endpoint()
+        sock, other, _ = self.client()
+        self.plane.permit(other, self.host, self.now + 300, own_only=False)
+        data = send_indication(relayed, bytes(60000))
         until = time.monotonic() + 10
         while self.plane.counters.frames_dropped == 0:
-            peer.sendto(bytes(60000), relayed)
+            sock.sendto(data, self.server)
             self.assertLess(time.monotonic(), until)
         self.assertEqual(got, [])
         self.settle(lambda: len(got) > 60)
@@ -319,6 +321,26 @@ class HandOverTests(NativeCase):
             for _ in range(200):
                 self.plane.stream_received(five_tuple, frame)
             self.assertLess(time.monotonic(), until)
+
+    def test_frames_of_one_wake_up_come_together(self) -> None:
+        """So that they leave in one write; whole, padded and in order."""
+        got: list[list[bytes]] = []
+        five_tuple = FiveTuple("tcp", self.server, self.server)
+        self.plane.attach_stream(five_tuple, lambda frame: None, got.append)
+        relay, relayed = self.open(five_tuple)
+        peer = self.endpoint()
+        self.plane.permit(relay, self.host, self.now + 300, own_only=False)
+        self.plane.bind(relay, 0x4000, address_of(peer), self.now + 600)
+        settled: list[bool] = []
+        self.plane.settled(lambda: settled.append(True))
+        self.settle(lambda: bool(settled))
+        sent = [bytes([at]) * at for at in range(9)]
+        for payload in sent:
+            peer.sendto(payload, relayed)
+        self.settle(lambda: sum(map(len, got)) == len(sent))
+        frames = [encode_channel_data(0x4000, each, stream=True) for each in sent]
+        self.assertEqual([each for many in got for each in many], frames)
+        self.assertEqual(len(got), 1)
 
     def test_streams_speak_to_each_other(self) -> None:
         """Hairpin from stream to stream, as indication and as channel."""

@@ -296,6 +296,34 @@ class PlaneContract(PlaneFixture):
         self.plane.send(five_tuple, b"late")
         self.settle(lambda: self.plane.counters.to_clients_failed == 1)
 
+    def test_run_of_a_stream_client_goes_out_in_order(self) -> None:
+        """Whole data messages up to what is none, or is not whole."""
+        five_tuple = FiveTuple("tcp", Address(self.host, 5), self.server)
+        relay, relayed = self.open(five_tuple)
+        peer = self.endpoint()
+        self.plane.permit(relay, self.host, self.now + 300, own_only=False)
+        self.plane.bind(relay, 0x4000, address_of(peer), self.now + 600)
+        sent = [b"x" * size for size in range(7)]
+        run = b"".join(encode_channel_data(0x4000, each, stream=True) for each in sent)
+        run += send_indication(address_of(peer), b"by indication")
+        for rest in (b"", b"\x40\0\0", run[-30:-1][:2], ALLOCATE + run, b"\xff" * 8):
+            self.same(self.plane.stream_run(five_tuple, run + rest), len(run))
+            for payload in (*sent, b"by indication"):
+                self.same(self.receive(peer), (payload, relayed))
+        for cut in (1, 3, 4, 7):
+            frame = encode_channel_data(0x4000, b"whole", stream=True)
+            self.same(self.plane.stream_run(five_tuple, frame[:cut]), 0)
+        wrong = b"\0\x16\0\0abcd" + bytes(12)
+        self.same(self.plane.stream_run(five_tuple, wrong), 0)
+        self.same(self.plane.counters.from_clients, 5 * 8)
+
+    def test_run_of_a_stranger_is_counted(self) -> None:
+        """It has no allocation."""
+        five_tuple = FiveTuple("tcp", Address(self.host, 5), self.server)
+        frame = encode_channel_data(0x4000, b"x", stream=True)
+        self.same(self.plane.stream_run(five_tuple, frame * 2), 2 * len(frame))
+        self.settle(lambda: self.plane.counters.from_clients_no_route == 2)
+
     def test_frames_of_other_doors_are_not_padded(self) -> None:
         """DTLS and balancers carry datagrams (RFC 8656 section 12.5)."""
         got: list[bytes] = []

@@ -85,13 +85,19 @@ class RecordingPlane:
             self.sinks[to](data)
         self.sent.append(data)
 
-    def attach_stream(self, five_tuple: FiveTuple, sink: Sink) -> None:
+    def attach_stream(
+        self, five_tuple: FiveTuple, sink: Sink, many: Any = None
+    ) -> None:
         """A client."""
         self.sinks[five_tuple] = sink
 
     def detach_stream(self, five_tuple: FiveTuple) -> None:
         """No client."""
         del self.sinks[five_tuple]
+
+    def stream_run(self, five_tuple: FiveTuple, data: bytes) -> int:
+        """Takes nothing."""
+        return 0
 
     def stream_received(self, five_tuple: FiveTuple, message: bytes) -> None:
         """All is control here."""

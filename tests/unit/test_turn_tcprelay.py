@@ -50,6 +50,10 @@ class Owner:
     def stream_opened(self, stream: TurnStream, five_tuple: FiveTuple) -> None:
         """A client."""
 
+    def stream_run(self, five_tuple: FiveTuple, data: bytes) -> int:
+        """Takes nothing."""
+        return 0
+
     def stream_received(self, five_tuple: FiveTuple, message: bytes) -> None:
         """A message."""
         self.heard.append(message)

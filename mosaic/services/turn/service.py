@@ -11,11 +11,7 @@ from msgspec import structs
 from OpenSSL import SSL
 from twisted.application import service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import (
-    IDelayedCall,
-    IReactorFDSet,
-    IReactorTime,
-)
+from twisted.internet.interfaces import IDelayedCall, IReactorFDSet, IReactorTime
 from twisted.logger import Logger
 
 from mosaic.auth.turn_credentials import owner_of
@@ -357,11 +353,16 @@ class TurnService(service.Service):
             stream.abort()
         self._streams.add(stream)
         self._counters.streams += 1
-        self._plane.attach_stream(five_tuple, stream.send)
+        many = stream.send_all if isinstance(stream, TurnStream) else None
+        self._plane.attach_stream(five_tuple, stream.send, many)
 
     def stream_received(self, five_tuple: FiveTuple, message: bytes) -> None:
         """One whole message of a client."""
         self._plane.stream_received(five_tuple, message)
+
+    def stream_run(self, five_tuple: FiveTuple, data: bytes) -> int:
+        """The data messages that a client's bytes begin with."""
+        return self._plane.stream_run(five_tuple, data)
 
     def stream_closed(
         self, stream: TurnStream | DtlsSession, five_tuple: FiveTuple

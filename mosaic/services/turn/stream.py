@@ -16,9 +16,14 @@ from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from mosaic.services.turn.eager import be_eager, write_now
 from mosaic.wire.stun.address import Address, FiveTuple, canonical
 from mosaic.wire.stun.errors import FramingLost
 from mosaic.wire.stun.framing import StreamSplitter
+
+JOIN_BYTES = 4096
+"""An incomplete message up to this size is joined with what comes; a longer
+one is collected, so that one that drips in is not copied each time."""
 
 
 class StreamCounters(Interface):
@@ -41,6 +46,10 @@ class StreamOwner(Interface):
 
     def stream_received(self, five_tuple: FiveTuple, message: bytes) -> None:
         """One whole message."""
+
+    def stream_run(self, five_tuple: FiveTuple, data: bytes) -> int:
+        """Bytes that begin with a message: how many of them were data
+        messages, and have been taken."""
 
     def stream_closed(self, stream: TurnStream, five_tuple: FiveTuple) -> None:
         """It has gone."""
@@ -108,6 +117,7 @@ class TurnStream(Protocol):
         server = _address(self.transport.getHost())
         self._five_tuple = FiveTuple(self._name, client, server)
         self._open = True
+        be_eager(self.transport)
         self.transport.registerProducer(self, True)  # type: ignore[attr-defined] # of IConsumer, which stream transports are
         self._watch = self._reactor.callLater(
             self._first_message_timeout_s, self._too_quiet
@@ -119,6 +129,9 @@ class TurnStream(Protocol):
         is joined to a peer carries bytes and nothing else."""
         if self._peer is not None:
             self._peer.write(data)
+            return
+        data = self._without_data(data)
+        if not data:
             return
         try:
             messages = self._splitter.feed(data)
@@ -133,6 +146,22 @@ class TurnStream(Protocol):
             self._spoke = True
             if self._open and self._five_tuple is not None:
                 self._owner.stream_received(self._five_tuple, message)
+
+    def _without_data(self, data: bytes) -> bytes:
+        """Let the data messages at the beginning go their short way; the rest."""
+        pending = self._splitter.pending_bytes
+        if pending > JOIN_BYTES or self._five_tuple is None or not self._open:
+            return data
+        if pending:
+            data = self._splitter.rest() + data
+        taken = self._owner.stream_run(self._five_tuple, data)
+        if not taken:
+            return data
+        self._spoke = True
+        if not self._spoken_to:
+            self._spoken_to = True
+            self._watch_for_idleness()
+        return data[taken:]
 
     def _watch_for_idleness(self) -> None:
         self._cancel_watch()
@@ -166,6 +195,14 @@ class TurnStream(Protocol):
         elif self._flush is None:
             self._flush = self._reactor.callLater(0, self._write)
 
+    def send_all(self, frames: list[bytes]) -> None:
+        """Whole frames that came together: they leave at once, if they can."""
+        if self._open and not self._paused and not self._queue:
+            write_now(self.transport, b"".join(frames))
+            return
+        for frame in frames:
+            self.send(frame)
+
     def _drop_older_than(self, queued_at: float) -> None:
         while self._queue and self._queue[0][0] < queued_at:
             self._drop_oldest()
@@ -180,7 +217,7 @@ class TurnStream(Protocol):
             joined = b"".join(frame for _, frame in self._queue)
             self._queue.clear()
             self._queued_bytes = 0
-            self.transport.write(joined)
+            write_now(self.transport, joined)
 
     def pauseProducing(self) -> None:
         """The transport is full: queue."""

@@ -41,6 +41,11 @@ class StreamSplitter:
         del pending[:at]
         return messages
 
+    @property
+    def pending_bytes(self) -> int:
+        """How much of an incomplete message is held."""
+        return len(self._pending)
+
     def rest(self) -> bytes:
         """What has come and is no whole message, for a stream that turns into
         something else (RFC 6062). It is forgotten here."""

@@ -25,7 +25,7 @@ from mosaic.wire.turn.channel import decode_channel_data
 
 SEND_TYPE = message_type(Method.SEND, Class.INDICATION).to_bytes(2, "big")
 _DATA_TYPE = message_type(Method.DATA, Class.INDICATION).to_bytes(2, "big")
-_COOKIE = MAGIC_COOKIE.to_bytes(4, "big")
+COOKIE = MAGIC_COOKIE.to_bytes(4, "big")
 _KEEP_DEAD = 64
 STREAMS = ("tcp", "tls")
 """Transports whose frames are padded (RFC 8656 section 12.5)."""
@@ -217,7 +217,7 @@ class Route:
             (
                 _DATA_TYPE,
                 length.to_bytes(2, "big"),
-                _COOKIE,
+                COOKIE,
                 transaction,
                 b"\x00\x12",
                 len(address).to_bytes(2, "big"),
