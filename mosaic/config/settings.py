@@ -96,8 +96,6 @@ class Xmpp(Section, frozen=True):
     auth_timeout_s: float = 10.0
     max_stanza_bytes_before_login: int = 65536
     max_stanza_bytes: int = 262144
-    create_rooms: bool = True
-    scram_sha_1: bool = False
 
 
 class Http(Section, frozen=True):
