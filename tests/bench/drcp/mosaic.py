@@ -1,0 +1,124 @@
+"""A throwaway Mosaic for the comparison: one process, one room, its tokens."""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+import benchlib as bl
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+
+# Every other limit has its default. 200 messages/s and less a client is what
+# people make; the trace and the board are one connection that floods.
+FLOOD = """\
+[drcp]
+messages_per_s = 1e9
+message_burst = 1000000000
+bytes_per_s = 1e12
+"""
+
+TOKENS = """\
+import sys
+from mosaic.cli.office import open_office
+from mosaic.config.flags import settings_from_flags
+from mosaic.workspace.model import Role
+settings = settings_from_flags({"state": sys.argv[1]})
+with open_office(settings) as office:
+    for n in range(int(sys.argv[3])):
+        issued = office.wait(office.door.room_token(
+            sys.argv[2], role=Role.EDITOR, name=f"Client {n}",
+            ttl_s=settings.auth.room_token_ttl_s, account=None))
+        print(issued.token)
+"""
+
+
+class Mosaic:
+    """One side of the comparison, with what compare.measure() asks for.
+
+    door: "y", "hocuspocus" or "drcp". tls: through the TLS port. flood: the
+    limits on messages and bytes are off. peers: tokens to make for "drcp".
+    """
+
+    def __init__(self, door, *, tls=False, flood=False, peers=1):
+        scheme = "wss" if tls else "ws"
+        self.name = f"mosaic-{scheme}" if door == "y" else f"mosaic-{scheme}-{door}"
+        self.door, self.tls, self.flood, self.peers = door, tls, flood, peers
+        self.hocus, self.drcp = door == "hocuspocus", door == "drcp"
+        self.doc = self.path = self.token = self.tokens = ""
+
+    @contextlib.contextmanager
+    def running(self, _tls, _certificate, core):
+        """Yield (pid, port, tls); a fresh process and a fresh state folder."""
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="bench-mosaic-"))
+        state, config = folder / "state", folder / "mosaic.toml"
+        config.write_text(FLOOD if self.flood else "")
+        env = {**os.environ, "PYTHONPATH": str(ROOT)}
+        base = ["--config", config, "--state", state]
+        ports = [bl.free_port() for _ in range(3)]
+        try:
+            hub = self._prepare(base, state, folder, env)
+            launch = "from twisted.scripts.twistd import run; run()"
+            process = subprocess.Popen(
+                [
+                    *("taskset", "-c", str(core), sys.executable, "-c", launch),
+                    *("--pidfile=", "-n", "mosaic", *base, "--port", str(ports[0])),
+                    *("--http-port", str(ports[1]), "--turn-port", str(ports[2])),
+                ],
+                env=env,
+                stdout=subprocess.DEVNULL,
+            )
+            try:
+                self._address(hub)
+                _wait(process, ports[:2])
+                yield process.pid, ports[0] if self.tls else ports[1], self.tls
+            finally:
+                process.terminate()
+                try:
+                    process.wait(15)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _prepare(self, base, state, folder, env):
+        """A room and tokens, by the command line."""
+        cli = [sys.executable, "-m", "mosaic.cli", *base]
+        made = _json([*cli, "room", "create", "Bench", "--json"], env)
+        hub = made["hub_id"]
+        token = [*cli, "room", "token", hub, "--role", "editor", "--json"]
+        self.token = _json(token, env)["token"]
+        if self.drcp:
+            self.tokens = folder / "tokens"
+            make = [sys.executable, "-c", TOKENS, state, hub, str(self.peers)]
+            with open(self.tokens, "w") as f:
+                subprocess.run(make, env=env, check=True, stdout=f)
+        return hub
+
+    def _address(self, hub):
+        self.path = {
+            "y": f"/y/{hub}/notes/{{doc}}?token={self.token}",
+            "hocuspocus": "/hocuspocus",
+            "drcp": "/drcp",
+        }[self.door]
+        self.doc = "notes/{doc}" if self.drcp else f"{hub}/notes/{{doc}}"
+
+
+def _json(argv, env):
+    done = subprocess.run(argv, env=env, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def _wait(process, ports):
+    deadline = time.monotonic() + 30
+    while not all(map(bl.is_listening, ports)):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError("mosaic did not start")
+        time.sleep(0.1)
+    time.sleep(0.5)  # let it finish starting before memory is read
