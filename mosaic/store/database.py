@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
+from typing import cast
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
@@ -67,6 +68,11 @@ def open_engine(path: Path, *, write: bool) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine
+
+
+def driver(connection: Connection) -> sqlite3.Connection:
+    """SQLite's own connection, in the same transaction."""
+    return cast(sqlite3.Connection, connection.connection.dbapi_connection)
 
 
 def prepare_database(path: Path, *, check: bool) -> None:

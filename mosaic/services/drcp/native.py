@@ -36,6 +36,11 @@ class NativeConnection(Connection):
 
     def perform(self, event: ev.Event) -> Coroutine[Any, Any, None] | None:
         """Do what the client asked for. Raises ProtocolError."""
+        if isinstance(event, ev.Update | ev.Awareness) and self._member is not None:
+            attachment = self._member.attachments.get(event.channel)
+            if attachment is not None:
+                return self.in_document(attachment, event)
+            return None
         match event:
             case ev.Hello():
                 return self._hello(event)

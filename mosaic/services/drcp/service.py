@@ -19,6 +19,7 @@ from mosaic.bus.interface import Bus, Payload, Subscription
 from mosaic.config.settings import Drcp
 from mosaic.services.drcp.connection import Connection
 from mosaic.services.drcp.counters import Counters
+from mosaic.services.drcp.heartbeat import Heartbeat
 from mosaic.services.drcp.pace import Pace
 from mosaic.services.drcp.room import WELCOME_CHAT, LiveRoom
 from mosaic.services.drcp.shared import Shared, spawn
@@ -68,6 +69,7 @@ class DrcpService(Service):
         self._door = door
         self._store = store
         self._bus = bus
+        self.heartbeat = Heartbeat(reactor)
         self._pace = Pace()
         self._loading: dict[str, Shared[LiveRoom]] = {}
         self._unloads: dict[str, IDelayedCall] = {}
@@ -82,6 +84,7 @@ class DrcpService(Service):
         super().startService()
         self.draining = False
         self._accounts = self._bus.subscribe("account.*", self._account_news)
+        self.heartbeat.start()
         started = self._keep_alive.start(KEEP_ALIVE_S, now=False)
         started.addErrback(
             lambda failure: _log.failure("keep-alive failed", failure=failure)
@@ -98,6 +101,7 @@ class DrcpService(Service):
             self._accounts.cancel()
         if self._keep_alive.running:
             self._keep_alive.stop()
+        self.heartbeat.stop()
         for room in list(self.rooms.values()):
             room.broadcast("draining", {"retry_after_s": RETRY_AFTER_S})
         for room in list(self.rooms.values()):

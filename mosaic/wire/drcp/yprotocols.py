@@ -52,7 +52,7 @@ class Step(IntEnum):
     UPDATE = 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AwarenessEntry:
     """One client's state: JSON text, or "null" for one that has gone."""
 
