@@ -284,8 +284,20 @@ class Writer(DatabaseThread):
         nothing is.
         """
         connection = self._connected()
-        with connection.begin():
-            return [(op, _attempt(connection, op)) for op in group]
+        database = driver(connection)
+        try:
+            database.execute("BEGIN IMMEDIATE")
+            outcomes = [(op, _attempt(connection, op)) for op in group]
+            # SQLAlchemy has a transaction of its own if an operation used it.
+            if connection.in_transaction():
+                connection.commit()
+            else:
+                database.execute("COMMIT")
+        except BaseException:
+            connection.rollback()
+            database.rollback()
+            raise
+        return outcomes
 
     def _report(self, seconds: float, count: int) -> None:
         if self._on_commit is not None:

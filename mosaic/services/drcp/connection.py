@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -245,8 +246,9 @@ class Connection:
             # Old documents have long ones, and stock clients know no errors:
             # they get the whole document.
             vector = EMPTY_STATE_VECTOR
-        update = document.diff(vector)
-        self.send(self.framing.sync(channel, Step.ANSWER, update))
+        answer = partial(self.framing.sync, channel, Step.ANSWER)
+        data = document.framed_diff(attachment, vector, answer, kind=Step.ANSWER)
+        self.outbound.write(data)
         if not event.reply:
             vector = document.state_vector()
             self.send(self.framing.sync(channel, Step.STATE_VECTOR, vector))

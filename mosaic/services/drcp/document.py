@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from typing import cast
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -70,6 +71,7 @@ class LiveDocument:
         self._last_flush = reactor.seconds() - 1
         self._cost_s = 0.0
         self._dirty = False
+        self._framed: dict[Hashable, bytes] = {}
         self._ready = Shared(self._load)
 
     # Loading --------------------------------------------------------------
@@ -79,6 +81,7 @@ class LiveDocument:
 
     async def _load(self) -> None:
         stored = await self._store.load_document(self.hub_id, self.name)
+        self._framed.clear()
         self._replica, poison = rebuild(stored)
         self.epoch = stored.epoch
         unsaved = self._journal.unsaved
@@ -144,6 +147,29 @@ class LiveDocument:
         except CrdtError as failure:
             self._failed(failure)
             raise ProtocolError("the document cannot be read", code=4500) from None
+
+    def framed_diff(
+        self,
+        attachment: Attachment,
+        state_vector: bytes,
+        frame: Callable[[bytes], list[bytes]],
+        *,
+        kind: Hashable,
+    ) -> bytes:
+        """WebSocket frames with a diff; the whole document is framed once for
+        all who ask for it in the same way.
+
+        frame: what makes messages of it; what they hold but the diff follows
+        from `kind` and the attachment's key. Raises ProtocolError, as diff.
+        """
+        update = self.diff(state_vector)
+        if update is not self._replica.encoded:
+            return websocket_frames(frame(update))
+        key = (kind, attachment.key)
+        framed = self._framed.get(key)
+        if framed is None:
+            framed = self._framed[key] = websocket_frames(frame(update))
+        return framed
 
     def state_vector(self) -> bytes:
         """Raises ProtocolError (4500)."""
@@ -254,6 +280,8 @@ class LiveDocument:
         """The merged updates to send, and the edits to keep."""
         updates: list[bytes] = []
         edits: list[Edit] = []
+        if pending:
+            self._framed.clear()
         at = 0
         for chunk in chunks(edit.update for edit, _ in pending):
             part = pending[at : at + len(chunk)]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from mosaic.services.drcp.connection import BoundedWire, Connection, Entrance
-from mosaic.services.drcp.member import Member
+from mosaic.services.drcp.member import Attachment, Member
 from mosaic.services.drcp.room import LiveRoom
 from mosaic.wire.drcp import events as ev
 from mosaic.wire.drcp.lib0 import ProtocolError
@@ -110,23 +110,34 @@ class NativeConnection(Connection):
             if event.channel not in self._session.open_channels:
                 return
             document = attachment.document
-            update = document.diff(event.state_vector)
-            state_vector = document.state_vector()
+            opened = self._opened(attachment, event.state_vector)
         except ProtocolError:
             self._session.close_channel(event.channel)
             raise
         attachment.open()
-        opened = opened_message(
-            event.channel,
-            epoch=document.epoch,
-            write=member.role.may_edit,
-            update=update,
-            state_vector=state_vector,
-        )
+        self.outbound.write(opened)
         states = document.awareness.states()
         if states:
-            opened += self.framing.batch(event.channel, b"", states)[0]
-        self.send([opened])
+            self.send(self.framing.batch(event.channel, b"", states))
+
+    def _opened(self, attachment: Attachment, state_vector: bytes) -> bytes:
+        """The frame of `opened`. Raises ProtocolError."""
+        document, channel = attachment.document, attachment.channel
+        write = attachment.member.role.may_edit
+        assert isinstance(channel, int)
+
+        def message(update: bytes) -> list[bytes]:
+            opened = opened_message(
+                channel,
+                epoch=document.epoch,
+                write=write,
+                update=update,
+                state_vector=document.state_vector(),
+            )
+            return [opened]
+
+        kind = (Type.OPENED, write)
+        return document.framed_diff(attachment, state_vector, message, kind=kind)
 
     def _call(self, call: ev.Rpc) -> None:
         body: dict[str, Any] = {"id": call.id}

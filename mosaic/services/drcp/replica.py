@@ -86,6 +86,11 @@ class Replica:
         self.size_bytes = 0
 
     @property
+    def encoded(self) -> bytes | None:
+        """The whole document, if it was encoded since the last change."""
+        return self._full
+
+    @property
     def is_complete(self) -> bool:
         """Whether its encoding holds everything that was applied."""
         return not self._waiting
