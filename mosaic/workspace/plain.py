@@ -13,8 +13,8 @@ from functools import lru_cache
 
 from mosaic.workspace.documents import UpdateSummary, check_update
 
-# Numbers of at most five and four bytes, none longer than need be.
-_CLIENT = rb"([\x00-\x7f]|[\x80-\xff]{1,4}[\x01-\x7f])"
+# Numbers of at most 53 and 28 bits, none longer than need be.
+_CLIENT = rb"([\x00-\x7f]|[\x80-\xff]{1,6}[\x01-\x7f]|[\x80-\xff]{7}[\x01-\x0f])"
 _CLOCK = rb"([\x00-\x7f]|[\x80-\xff]{1,3}[\x01-\x7f])"
 _ID = _CLIENT + _CLOCK
 # One client, one block: text (4) with an origin (0x80), a right origin (0x40).
@@ -115,7 +115,7 @@ def _inserted(update: bytes, found: re.Match[bytes]) -> PlainSummary | None:
 
 
 def _number(digits: bytes) -> int:
-    """A varUint of at most four bytes, which the expression has measured."""
+    """A varUint, which the expression has measured."""
     value = digits[0] & 0x7F
     shift = 7
     for byte in digits[1:]:

@@ -136,7 +136,7 @@ class NativeConnection(Connection):
             )
             return [opened]
 
-        kind = (Type.OPENED, write)
+        kind = (Type.OPENED, document.epoch, write)
         return document.framed_diff(attachment, state_vector, message, kind=kind)
 
     def _call(self, call: ev.Rpc) -> None:

@@ -22,6 +22,7 @@ from mosaic.services.drcp.counters import Counters
 from mosaic.services.drcp.heartbeat import Heartbeat
 from mosaic.services.drcp.pace import Pace
 from mosaic.services.drcp.room import WELCOME_CHAT, LiveRoom
+from mosaic.services.drcp.rounds import Rounds, rounds_for
 from mosaic.services.drcp.shared import Shared, spawn
 from mosaic.store.interface import NotFound, Store, StoreError
 from mosaic.wire.drcp.lib0 import ProtocolError
@@ -70,6 +71,7 @@ class DrcpService(Service):
         self._store = store
         self._bus = bus
         self.heartbeat = Heartbeat(reactor)
+        self.rounds: Rounds | None = None
         self._pace = Pace()
         self._loading: dict[str, Shared[LiveRoom]] = {}
         self._unloads: dict[str, IDelayedCall] = {}
@@ -85,6 +87,7 @@ class DrcpService(Service):
         self.draining = False
         self._accounts = self._bus.subscribe("account.*", self._account_news)
         self.heartbeat.start()
+        self.rounds = rounds_for(self.reactor)
         started = self._keep_alive.start(KEEP_ALIVE_S, now=False)
         started.addErrback(
             lambda failure: _log.failure("keep-alive failed", failure=failure)
@@ -113,6 +116,9 @@ class DrcpService(Service):
             # What arrived between the first drain and the close.
             await room.drain()
             self._unload_now(hub_id)
+        if self.rounds is not None:
+            self.rounds.stop()
+            self.rounds = None
 
     async def _wait_for_goodbyes(self) -> None:
         """Until every socket is gone, two seconds at most."""
@@ -132,8 +138,10 @@ class DrcpService(Service):
 
     def resources(self) -> dict[str, IResource]:
         """What to mount: the keys are the first path segments."""
-        from mosaic.services.drcp.sockets import resources
+        from mosaic.services.drcp.sockets import masks_natively, resources
 
+        if not masks_natively():
+            _log.warn("Autobahn's NVX is missing: long messages will be slow")
         return resources(self)
 
     # Entering -------------------------------------------------------------

@@ -14,6 +14,7 @@ from autobahn.twisted.websocket import (
     WebSocketServerFactory,
     WebSocketServerProtocol,
 )
+from autobahn.websocket import xormasker
 from autobahn.websocket.protocol import TrafficStats
 from autobahn.websocket.types import ConnectionDeny
 from twisted.internet.defer import Deferred
@@ -121,6 +122,8 @@ class Socket(WebSocketServerProtocol):
         # The HTTP channel that was here before has left its producer behind.
         self._stream().unregisterProducer()
         self._write_now = eager_write(self._stream())
+        if service.rounds is not None:
+            service.rounds.adopt(self._stream())
         self.connection = connection = self.factory.connect(self, self._asked)
         service.connected(connection)
         service.reactor.callLater(0, self._forget_handshake)
@@ -276,6 +279,11 @@ class YFactory(SocketFactory):
     def connect(self, socket: Socket, request: Any) -> Connection:
         """Room, document and token come with the URL."""
         return YConnection(self.service, socket, *_y_target(request))
+
+
+def masks_natively() -> bool:
+    """Whether Autobahn's frames are unmasked in C (NVX): 1.3 times the speed."""
+    return "nvx" in vars(xormasker)["create_xor_masker"].__module__
 
 
 def _no_compression(offers: object) -> None:

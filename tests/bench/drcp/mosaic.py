@@ -60,7 +60,7 @@ class Mosaic:
         config.write_text(FLOOD if self.flood else "")
         env = {**os.environ, "PYTHONPATH": str(ROOT)}
         base = ["--config", config, "--state", state]
-        ports = [bl.free_port() for _ in range(3)]
+        ports = _free_ports(3)
         try:
             hub = self._prepare(base, state, folder, env)
             launch = "from twisted.scripts.twistd import run; run()"
@@ -108,6 +108,16 @@ class Mosaic:
             "drcp": "/drcp",
         }[self.door]
         self.doc = "notes/{doc}" if self.drcp else f"{hub}/notes/{{doc}}"
+
+
+def _free_ports(count):
+    """Ports that neither TCP nor UDP has."""
+    ports = []
+    while len(ports) < count:
+        port = bl.free_port()
+        if port not in ports and bl.port_is_free(port):
+            ports.append(port)
+    return ports
 
 
 def _json(argv, env):
