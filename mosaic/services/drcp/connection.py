@@ -117,6 +117,10 @@ class Connection:
         if pause_s != 0 and not self._may_go_on(pause_s):
             return
         events = self.session.receive(frame)
+        alone = len(events) == 1 and size <= self._max_frame_bytes
+        if alone and not self._queue and not self._busy:
+            self._do(events[0])
+            return
         # A frame costs one message, and each further one inside costs as much.
         for _ in range(1, len(events)):
             pause_s = self._bucket.take(0, self._now())
@@ -156,14 +160,16 @@ class Connection:
 
     def _pump(self) -> None:
         while self._queue and not self._busy and not self.closed:
-            event = self._queue.popleft()
-            try:
-                work = self.perform(event)
-            except ProtocolError as error:
-                self.violated(error.code, str(error), _channel_of(event))
-                continue
-            if work is not None:
-                self._await(self._fenced(work, event))
+            self._do(self._queue.popleft())
+
+    def _do(self, event: ev.Event) -> None:
+        try:
+            work = self.perform(event)
+        except ProtocolError as error:
+            self.violated(error.code, str(error), _channel_of(event))
+            return
+        if work is not None:
+            self._await(self._fenced(work, event))
 
     async def _fenced(self, work: Coroutine[Any, Any, None], event: ev.Event) -> None:
         try:
