@@ -58,6 +58,10 @@ CELLS = {
         "200 clients, 20 active, 38 000 deliveries/s, 10 more stopped reading",
         ["-n", 200, "-a", 30, "-u", 5, "-w", 5, "--stall", 10],
     ),
+    "stall0": (
+        "the same 190 without the ten",
+        ["-n", 190, "-a", 20, "-u", 5, "-w", 5],
+    ),
     "idle": (
         "1000 idle connections in 100 documents",
         ["-n", 1000, "--rooms", 100, "--idle"],

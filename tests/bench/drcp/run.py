@@ -12,6 +12,7 @@ Needs what tests/bench/README.md names; installs the peers with npm.
 """
 
 import argparse
+import json
 import pathlib
 import subprocess
 import sys
@@ -24,8 +25,7 @@ sys.path.insert(0, str(HERE))
 
 import benchlib as bl
 import compare
-
-from mosaic import Mosaic
+from throwaway import Mosaic
 
 FLOODS = ("board", "trace")
 
@@ -43,8 +43,17 @@ def sides_of(args, cell):
     return ours, [compare.Server(f"{name}=start:{name}") for name in named]
 
 
-def sample(args, side, options, certificate):
+def sample(args, side, cell, certificate):
     """One measurement; a failure is a Sample without metrics."""
+    taken = _sample(args, side, compare.CELLS[cell][1], certificate)
+    if args.json:
+        with open(args.json, "a", encoding="utf-8") as file:
+            row = {"cell": cell, "server": side.name, **vars(taken)}
+            print(json.dumps(row), file=file)
+    return taken
+
+
+def _sample(args, side, options, certificate):
     try:
         taken = compare.measure(args, side, options, certificate)
     except (RuntimeError, subprocess.SubprocessError) as error:
@@ -57,14 +66,14 @@ def sample(args, side, options, certificate):
 
 def run_cell(args, cell, certificate):
     """Rounds of every server, and one table for each pair."""
-    title, options = compare.CELLS[cell]
+    title = compare.CELLS[cell][0]
     ours, peers = sides_of(args, cell)
     sides = [*ours, *peers]
     rounds, good = [], 0
     while good < args.rounds and len(rounds) < args.max_rounds:
         taken = []
         for side in sides:
-            taken.append(sample(args, side, options, certificate))
+            taken.append(sample(args, side, cell, certificate))
             time.sleep(0.2)
         rounds.append(taken)
         # A peer that cannot do a cell at all does not keep the others from it.
@@ -81,6 +90,17 @@ def run_cell(args, cell, certificate):
             bl.print_table(f"{cell}: {title}", [side.name] * 2, pairs, compare.METRICS)
 
 
+def run_stall(args, certificate):
+    """What ten members who stop reading cost the others: Mosaic beside itself."""
+    for side in sides_of(args, "stall10")[0]:
+        pairs = []
+        while len(pairs) < args.rounds:
+            cells = ("stall10", "stall0")
+            pairs.append([sample(args, side, cell, certificate) for cell in cells])
+        heading = f"stall: ten of 200 stop reading ({side.name})"
+        bl.print_table(heading, ["ten stopped", "none"], pairs, compare.METRICS)
+
+
 def main():
     """Build, install, run every cell."""
     parser = argparse.ArgumentParser(
@@ -94,8 +114,9 @@ def main():
     bl.common_arguments(parser, rounds=3)
     args = parser.parse_args()
     bl.check_arguments(args)
-    names = list(compare.CELLS) if args.cell == "all" else args.cell.split(",")
-    if unknown := set(names) - set(compare.CELLS):
+    every = [*(name for name in compare.CELLS if name != "stall0"), "stall"]
+    names = every if args.cell == "all" else args.cell.split(",")
+    if unknown := set(names) - set(compare.CELLS) - {"stall"}:
         parser.error(f"unknown cell: {', '.join(sorted(unknown))}")
     subprocess.run(["make", "-s", "-C", HERE], check=True)
     if not (HERE / "peers" / "node_modules").exists():
@@ -105,7 +126,10 @@ def main():
     with tempfile.TemporaryDirectory(prefix="bench-drcp.") as folder:
         certificate = [str(x) for x in bl.self_signed(folder)] if args.tls else []
         for cell in names:
-            run_cell(args, cell, certificate)
+            if cell == "stall":
+                run_stall(args, certificate)
+            else:
+                run_cell(args, cell, certificate)
 
 
 if __name__ == "__main__":

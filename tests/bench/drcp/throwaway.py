@@ -14,8 +14,9 @@ import benchlib as bl
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
-# Every other limit has its default. 200 messages/s and less a client is what
-# people make; the trace and the board are one connection that floods.
+# Every other limit has its default: the loads make 30 messages a second a client
+# at most, of the 120 that are allowed. Only in the trace and the board does one
+# connection flood.
 FLOOD = """\
 [drcp]
 messages_per_s = 1e9
