@@ -176,6 +176,7 @@ class _Builder:
                 self.reactor,
                 default_context=self.context,
                 certificates=self.certificates,
+                transport=self.settings.tls.transport,
             ),
             make_factory=self._port_factory,
         )

@@ -23,17 +23,19 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from twisted.internet import tcp, unix
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import (
+    AdoptedStreamServerEndpoint,
     TCP4ServerEndpoint,
     TCP6ServerEndpoint,
+    UNIXServerEndpoint,
     serverFromString,
 )
 from twisted.internet.interfaces import (
     IListeningPort,
-    IOpenSSLServerConnectionCreator,
     IProtocolFactory,
     IStreamServerEndpoint,
 )
@@ -41,21 +43,34 @@ from twisted.protocols.haproxy import proxyEndpoint
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
-from mosaic.tls.context import Certificates
+from mosaic.tls.context import Certificates, ServerContext
+from mosaic.tls.transport import TlsServer, TlsUnixServer
+
+Transport = Literal["socket", "memory"]
+"""Where OpenSSL stands: on the socket, or between two buffers in memory, as in
+Twisted's own TLS. What PROXY headers go before is always the latter."""
+
+SOCKET_ENDPOINTS = (
+    TCP4ServerEndpoint,
+    TCP6ServerEndpoint,
+    UNIXServerEndpoint,
+    AdoptedStreamServerEndpoint,
+)
+"""Their ports hand the bare socket to the transport."""
 
 BACKLOG = 512
 """Connections that wait for accept: a whole site reconnects at once."""
 
 
 @implementer(IStreamServerEndpoint)
-class TlsEndpoint:
-    """Listens on another endpoint and wraps its connections in TLS."""
+class MemoryTlsEndpoint:
+    """Listens on any other endpoint and wraps its connections in TLS."""
 
     def __init__(
         self,
         reactor: Any,
         below: IStreamServerEndpoint,
-        context: IOpenSSLServerConnectionCreator,
+        context: ServerContext,
     ) -> None:
         self._reactor = reactor
         self._below = below
@@ -68,22 +83,61 @@ class TlsEndpoint:
         )
 
 
+@implementer(IStreamServerEndpoint)
+class SocketTlsEndpoint:
+    """Listens on one of SOCKET_ENDPOINTS with TLS as the transport itself."""
+
+    def __init__(self, below: IStreamServerEndpoint, context: ServerContext) -> None:
+        self._below = below
+        self.context = context
+
+    def listen(self, factory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """Listen. Fails with CannotListenError if the port is taken."""
+        return self._below.listen(factory).addCallback(self._with_tls)
+
+    def _with_tls(self, port: IListeningPort) -> IListeningPort:
+        """Nothing is accepted before the reactor's next turn."""
+        if not isinstance(port, tcp.Port):
+            raise TypeError(f"{port!r} has no sockets")
+        # Documented for this use, though annotated as a class.
+        port.transport = self._transport  # type: ignore[assignment]
+        return port
+
+    def _transport(
+        self,
+        skt: socket.socket,
+        protocol: Any,
+        address: Any,
+        port: tcp.Port,
+        *rest: Any,
+    ) -> TlsServer | TlsUnixServer:
+        """What Twisted's port makes of a socket that it has accepted."""
+        made = TlsUnixServer if isinstance(port, unix.Port) else TlsServer
+        transport = made(skt, protocol, address, port, *rest)
+        transport.begin_tls(self.context.connection_on(skt))
+        return transport
+
+
 def server_endpoint(
     reactor: Any,
     description: str,
     *,
-    default_context: IOpenSSLServerConnectionCreator | None,
+    default_context: ServerContext | None,
     certificates: Certificates | None = None,
+    transport: Transport = "memory",
 ) -> IStreamServerEndpoint:
     """Make an endpoint from a description.
 
     default_context: serves `mosaic-tls:` without `certs=`. certificates: holds
-    the contexts of `certs=` folders, so that they can be reloaded.
+    the contexts of `certs=` folders, so that they can be reloaded. transport:
+    where OpenSSL stands, if the endpoint leaves the choice.
 
     Raises ValueError, one line, for a description that cannot be understood,
     and CertificateError for certificates that cannot be used.
     """
-    grammar = _Grammar(reactor, default_context, certificates or Certificates())
+    grammar = _Grammar(
+        reactor, default_context, certificates or Certificates(), transport
+    )
     try:
         return grammar.endpoint(description)
     except (IndexError, KeyError, TypeError, ValueError) as error:
@@ -96,14 +150,17 @@ def tls_endpoint(
     args: Sequence[str],
     named: Mapping[str, str],
     *,
-    default_context: IOpenSSLServerConnectionCreator | None,
+    default_context: ServerContext | None,
     certificates: Certificates | None = None,
+    transport: Transport = "memory",
 ) -> IStreamServerEndpoint:
     """Make the endpoint of a `mosaic-tls:` description that is in parts already.
 
     Raises ValueError and CertificateError like server_endpoint.
     """
-    grammar = _Grammar(reactor, default_context, certificates or Certificates())
+    grammar = _Grammar(
+        reactor, default_context, certificates or Certificates(), transport
+    )
     return grammar.tls(args, named, proxied=False)
 
 
@@ -112,8 +169,9 @@ class _Grammar:
     """What the parts of a description mean."""
 
     reactor: Any
-    default_context: IOpenSSLServerConnectionCreator | None
+    default_context: ServerContext | None
     certificates: Certificates
+    transport: Transport
 
     def endpoint(self, description: str) -> IStreamServerEndpoint:
         """One whole description."""
@@ -142,14 +200,16 @@ class _Grammar:
             raise ValueError("on= takes its port from the endpoint it names")
         below = self.endpoint(on) if on else self.tcp(*args, **rest)
         if folder:
-            context: Any = self.certificates.context(Path(folder))
+            context = self.certificates.context(Path(folder))
         elif self.default_context is None:
             raise ValueError("certs=FOLDER is needed")
         else:
             context = self.default_context
         # A proxy in front sends its header in clear, before the client's TLS.
         below = proxyEndpoint(below) if proxied else below
-        return TlsEndpoint(self.reactor, below, context)
+        if self.transport == "socket" and isinstance(below, SOCKET_ENDPOINTS):
+            return SocketTlsEndpoint(below, context)
+        return MemoryTlsEndpoint(self.reactor, below, context)
 
     def tcp(
         self, port: str, interface: str = "", backlog: str = str(BACKLOG)
