@@ -23,99 +23,23 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from twisted.internet import tcp, unix
-from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import (
-    AdoptedStreamServerEndpoint,
     TCP4ServerEndpoint,
     TCP6ServerEndpoint,
-    UNIXServerEndpoint,
     serverFromString,
 )
 from twisted.internet.interfaces import (
-    IListeningPort,
-    IProtocolFactory,
     IStreamServerEndpoint,
 )
 from twisted.protocols.haproxy import proxyEndpoint
-from twisted.protocols.tls import TLSMemoryBIOFactory
-from zope.interface import implementer
 
 from mosaic.tls.context import Certificates, ServerContext
-from mosaic.tls.transport import TlsServer, TlsUnixServer
-
-Transport = Literal["socket", "memory"]
-"""Where OpenSSL stands: on the socket, or between two buffers in memory, as in
-Twisted's own TLS. What PROXY headers go before is always the latter."""
-
-SOCKET_ENDPOINTS = (
-    TCP4ServerEndpoint,
-    TCP6ServerEndpoint,
-    UNIXServerEndpoint,
-    AdoptedStreamServerEndpoint,
-)
-"""Their ports hand the bare socket to the transport."""
+from mosaic.tls.ports import MemoryTlsEndpoint, SocketEndpoint, Transport, has_sockets
 
 BACKLOG = 512
 """Connections that wait for accept: a whole site reconnects at once."""
-
-
-@implementer(IStreamServerEndpoint)
-class MemoryTlsEndpoint:
-    """Listens on any other endpoint and wraps its connections in TLS."""
-
-    def __init__(
-        self,
-        reactor: Any,
-        below: IStreamServerEndpoint,
-        context: ServerContext,
-    ) -> None:
-        self._reactor = reactor
-        self._below = below
-        self.context = context
-
-    def listen(self, factory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """Listen. Fails with CannotListenError if the port is taken."""
-        return self._below.listen(
-            TLSMemoryBIOFactory(self.context, False, factory, clock=self._reactor)
-        )
-
-
-@implementer(IStreamServerEndpoint)
-class SocketTlsEndpoint:
-    """Listens on one of SOCKET_ENDPOINTS with TLS as the transport itself."""
-
-    def __init__(self, below: IStreamServerEndpoint, context: ServerContext) -> None:
-        self._below = below
-        self.context = context
-
-    def listen(self, factory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """Listen. Fails with CannotListenError if the port is taken."""
-        return self._below.listen(factory).addCallback(self._with_tls)
-
-    def _with_tls(self, port: IListeningPort) -> IListeningPort:
-        """Nothing is accepted before the reactor's next turn."""
-        if not isinstance(port, tcp.Port):
-            raise TypeError(f"{port!r} has no sockets")
-        # Documented for this use, though annotated as a class.
-        port.transport = self._transport  # type: ignore[assignment]
-        return port
-
-    def _transport(
-        self,
-        skt: socket.socket,
-        protocol: Any,
-        address: Any,
-        port: tcp.Port,
-        *rest: Any,
-    ) -> TlsServer | TlsUnixServer:
-        """What Twisted's port makes of a socket that it has accepted."""
-        made = TlsUnixServer if isinstance(port, unix.Port) else TlsServer
-        transport = made(skt, protocol, address, port, *rest)
-        transport.begin_tls(self.context.connection_on(skt))
-        return transport
 
 
 def server_endpoint(
@@ -187,8 +111,14 @@ class _Grammar:
         if kind == "tcp" and len(args) == 2 and "interface" not in named:
             return self.tcp(args[1], **named)
         if kind == "systemd":
-            return self.inherited(description)
-        return _twisted_endpoint(self.reactor, description)
+            return self.ours(self.inherited(description))
+        return self.ours(_twisted_endpoint(self.reactor, description))
+
+    def ours(self, endpoint: IStreamServerEndpoint) -> IStreamServerEndpoint:
+        """With our own transports, where it has sockets for them."""
+        if self.transport == "socket" and has_sockets(endpoint):
+            return SocketEndpoint(endpoint)
+        return endpoint
 
     def tls(
         self, args: Sequence[str], named: Mapping[str, str], *, proxied: bool
@@ -207,8 +137,8 @@ class _Grammar:
             context = self.default_context
         # A proxy in front sends its header in clear, before the client's TLS.
         below = proxyEndpoint(below) if proxied else below
-        if self.transport == "socket" and isinstance(below, SOCKET_ENDPOINTS):
-            return SocketTlsEndpoint(below, context)
+        if isinstance(below, SocketEndpoint) and below.context is None:
+            return below.with_tls(context)
         return MemoryTlsEndpoint(self.reactor, below, context)
 
     def tcp(
@@ -219,10 +149,7 @@ class _Grammar:
         number = _number("port", port, 65535)
         waiting = _number("backlog", backlog, 1 << 31)
         made = TCP6ServerEndpoint if ":" in address else TCP4ServerEndpoint
-        endpoint: IStreamServerEndpoint = made(
-            self.reactor, number, backlog=waiting, interface=address
-        )
-        return endpoint
+        return self.ours(made(self.reactor, number, backlog=waiting, interface=address))
 
     def inherited(self, description: str) -> IStreamServerEndpoint:
         """A socket that systemd has opened.

@@ -21,7 +21,8 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from mosaic.tls.context import ServerContext
-from mosaic.tls.endpoints import Transport, has_ipv6, server_endpoint
+from mosaic.tls.endpoints import has_ipv6, server_endpoint
+from mosaic.tls.ports import Transport
 from mosaic.tls.websocket import WebSocketOverTls
 from tests.support.tls_clients import client_context, connect, converse
 from tests.support.tls_folders import certificate_folder, replace_certificates

@@ -11,11 +11,9 @@ docs/decisions/010-tls-on-the-socket.md says why this is not Twisted's own TLS.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from OpenSSL import SSL
-from twisted.internet import tcp, unix
 from twisted.internet.interfaces import (
     IDelayedCall,
     IHalfCloseableProtocol,
@@ -28,55 +26,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mosaic.tls import openssl
+from mosaic.tls.direct import DirectWrites
 
 CLOSE_S = 10.0
 """How long a connection that is being closed may go without any progress."""
 
 _DISCARD_BYTES = 65536
 _DISCARDS = 16
-
-if TYPE_CHECKING:
-    _Base = tcp.Server
-else:
-    _Base = object
-
-
-class DirectWrites(_Base):
-    """Sends what is written before `write` returns, if the kernel takes it.
-
-    To ask the reactor for a turn and to be called back costs more than the
-    system call that it is about. Who has many small pieces joins them first.
-    """
-
-    _open = True
-    """Whether bytes can leave."""
-
-    def write(self, data: bytes) -> None:
-        """Send; what cannot be sent now waits, and pauses the producer."""
-        if not isinstance(data, bytes):
-            raise TypeError("Data must be bytes")
-        if not self.connected or self._writeDisconnected or not data:
-            return
-        if self.disconnecting and self.producer is None:
-            return
-        if self._open and not self._tempDataLen and not self.dataBuffer:
-            sent = self.writeSomeData(data)
-            if sent == len(data):
-                if self.producer is not None and not self.streamingProducer:
-                    self.startWriting()  # doWrite asks it for more
-                return
-            if isinstance(sent, int) and sent > 0:
-                data = data[sent:]
-            # An error is met again, and told, by doWrite.
-        self._tempDataBuffer.append(data)
-        self._tempDataLen += len(data)
-        self._maybePauseProducer()
-        if self._open:
-            self.startWriting()
-
-    def writeSequence(self, iovec: Iterable[bytes]) -> None:
-        """Send the pieces as one."""
-        self.write(b"".join(iovec))
 
 
 @implementer(ISSLTransport, INegotiated)
@@ -341,11 +297,3 @@ class TlsOnSocket(DirectWrites):
         self._open = False
         self._connection = self._ssl = None
         super().connectionLost(reason)
-
-
-class TlsServer(TlsOnSocket, tcp.Server):
-    """TLS on a TCP connection."""
-
-
-class TlsUnixServer(TlsOnSocket, unix.Server):
-    """TLS on a UNIX socket, behind a proxy on this machine."""
