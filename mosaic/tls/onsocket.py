@@ -29,7 +29,8 @@ from mosaic.tls import openssl
 from mosaic.tls.direct import DirectWrites
 
 CLOSE_S = 10.0
-"""How long a connection that is being closed may go without any progress."""
+"""How long a connection that is being closed may go without progress, which
+shows in whole records: 16 KiB at most."""
 
 _DISCARD_BYTES = 65536
 _DISCARDS = 16

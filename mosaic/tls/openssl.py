@@ -108,7 +108,9 @@ def failure(code: int) -> Exception:
 
 def is_end(reasons: list[tuple[str, ...]]) -> bool:
     """Whether OpenSSL's reasons mean that the peer's end of the socket is gone."""
-    return not reasons or reasons[-1][-1].startswith("unexpected eof")
+    return not reasons or any(
+        reason[-1].startswith("unexpected eof") for reason in reasons
+    )
 
 
 def _text(characters: Any) -> str:
