@@ -51,4 +51,8 @@ class DirectWrites(Base):
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         """Send the pieces as one."""
-        self.write(b"".join(iovec))
+        try:
+            data = b"".join(iovec)
+        except TypeError:
+            raise TypeError("Data must be bytes") from None
+        self.write(data)

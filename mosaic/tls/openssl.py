@@ -71,7 +71,9 @@ def send(ssl: Any, data: bytes | memoryview) -> tuple[int, int]:
     total = 0
     with _ffi.from_buffer(data) as start:
         while total < min(size, SENT_BYTES):
-            sent = _write(ssl, start + total, size - total)
+            # One record at a time: of several, OpenSSL says nothing before the
+            # last has left, and its progress would not be seen.
+            sent = _write(ssl, start + total, min(size - total, RECORD_BYTES))
             if sent <= 0:
                 return total, _error(ssl, sent)
             total += sent

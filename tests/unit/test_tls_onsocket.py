@@ -379,7 +379,7 @@ class EndTests(PairCase):
     def test_a_peer_that_never_reads_is_not_waited_for(self) -> None:
         """As long as it reads something it has time; then it is cut off."""
         pair = self.pair(small_buffers=True)
-        pair.server.write(bytes(200_000))
+        pair.server.write(bytes(400_000))
         pair.server.loseConnection()
         for _ in range(3):
             pair.reactor.advance(CLOSE_S - 1)
