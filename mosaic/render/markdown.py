@@ -59,7 +59,6 @@ def _block(block: Block) -> str:
             return f"![{words}](../blobs/{sha256})" if sha256 else f"\\[{words}\\]"
         case Table(rows):
             return _table(rows)
-    return ""
 
 
 def _list(block: ItemList) -> str:
