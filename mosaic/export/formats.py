@@ -163,7 +163,8 @@ def _base64(path: Path) -> Iterator[str]:
 
 def _json(value: Any) -> str:
     """JSON of whatever a shared document can hold; no NaN, no bytes."""
-    return json.dumps(_plain(value, 0), ensure_ascii=True, allow_nan=False)
+    plain = _plain(value, 0)
+    return json.dumps(plain, ensure_ascii=True, allow_nan=False, sort_keys=True)
 
 
 def _plain(value: Any, depth: int) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 from twisted.internet.defer import Deferred
 
+from mosaic.config.settings import Settings
 from mosaic.export.jobs import (
     CONTENT,
     ArchiveJob,
@@ -51,6 +52,18 @@ class BlobPlace(Protocol):
         """Say whether it is referred to."""
 
 
+def export_limits(settings: Settings) -> Limits:
+    """What a worker may use. A state may be a little larger when it is
+    written anew."""
+    return Limits(
+        seconds=settings.export.worker_timeout_s,
+        memory_bytes=settings.export.worker_memory_bytes,
+        archive_bytes=settings.export.max_archive_bytes,
+        document_bytes=settings.drcp.max_document_bytes * 5 // 4,
+        blob_bytes=settings.http.max_upload_bytes,
+    )
+
+
 class Mover:
     """Fills job folders. blobs_root: of the house's files. fonts: the web
     client's. now: Unix seconds."""
@@ -71,6 +84,10 @@ class Mover:
         self.limits = limits
         self._now = now
         self._in_thread = in_thread
+
+    async def room_name(self, hub_id: str) -> str:
+        """What the room is called. Raises NotFound."""
+        return (await self._store.room(hub_id)).name
 
     async def archive_job(self, hub_id: str, folder: Path, *, by: str) -> None:
         """Everything of a room, for an archive `out` in the folder.
