@@ -43,7 +43,7 @@ def _block(block: Block) -> str:
             return _escape_start(_spans(spans).strip())
         case Paragraph(spans, level):
             line = _spans(spans).replace("\\\n", " ").replace("\n", " ").strip()
-            return f"{'#' * level} {line}"
+            return f"{'#' * level} {line}" if line else ""
         case ItemList():
             return _list(block)
         case Quote(blocks):

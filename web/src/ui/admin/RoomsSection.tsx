@@ -39,7 +39,7 @@ export function RoomsSection({ rest, onRefused }: SectionProps) {
           {t.admin.create}
         </button>
       </form>
-      <ImportForm rest={rest} act={act} />
+      <ImportForm rest={rest} act={act} onRefused={onRefused} />
       {items === null ? (
         <p>{t.loading}</p>
       ) : items.length === 0 ? (
