@@ -227,6 +227,7 @@ class _Builder:
         house.add_service_stage("turn", self.turn)
         house.add_service_stage("drcp", self.drcp)
         house.add_service_stage("xmpp", self.xmpp)
+        house.add_stage("exports", _nothing, self.rest.exports.stop)
         house.add_stage("ports", self.listeners.start, self.listeners.stop)
         house.add_stage("addresses", self._note_addresses, _nothing)
         house.add_service_stage("chores", self._chores())
