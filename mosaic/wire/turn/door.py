@@ -18,6 +18,7 @@ from mosaic.wire.stun.message import Class, Message, Method, encode
 from mosaic.wire.turn.nonce import (
     ANONYMITY_BIT,
     PASSWORD_ALGORITHMS_BIT,
+    ChallengeTerms,
     Nonces,
     features_of,
 )
@@ -60,7 +61,7 @@ class Door:
         self._features = PASSWORD_ALGORITHMS_BIT
         if username_of is not None:
             self._features |= ANONYMITY_BIT
-        nobody = Address("", 0)
+        nobody = Address("192.0.2.1", 0)
         self.offer_bytes = len(
             encode(
                 Method.ALLOCATE,
@@ -72,6 +73,10 @@ class Door:
                 ],
             )
         )
+
+    def terms(self) -> ChallengeTerms:
+        """What `challenge` is made of."""
+        return self._nonces.terms(self._features)
 
     def challenge(self, client: Address, now: float, *, offer: bool) -> _Attributes:
         """What follows ERROR-CODE in a 401 or 438, with or without the offer."""

@@ -26,8 +26,9 @@ import binascii
 import hashlib
 import hmac
 from functools import lru_cache
+from typing import NamedTuple
 
-from mosaic.wire.stun.address import Address
+from mosaic.wire.stun.address import Address, pack_host
 
 MAX_REALM_BYTES = 12
 NONCE_COOKIE = "obMatJos2"
@@ -50,6 +51,19 @@ def features_of(nonce: str) -> int:
     return int.from_bytes(bits, "big") if len(bits) == 3 else 0
 
 
+class ChallengeTerms(NamedTuple):
+    """What somebody else needs to make the same challenges (see `relay`).
+
+    key: of the nonces, 32 bytes, never to be told. proof_bytes: of the hash in
+    a nonce. features: security feature bits of a challenge with the offer.
+    """
+
+    key: bytes
+    realm: bytes
+    proof_bytes: int
+    features: int
+
+
 class Nonces:
     """Makes and checks nonces; the same key gives the same answers.
 
@@ -65,10 +79,15 @@ class Nonces:
                 "answers to strangers are at most twice the request"
             )
         self._key = key
+        self._realm = realm.encode()
         self._proof_bytes = 7 if size <= 8 else 4
         self._slots = max(1, int(lifetime_s / _SLOT_S))
         # who answers a challenge does so at once: it need not be made again
         self._text = lru_cache(maxsize=KEPT)(self._made)
+
+    def terms(self, features: int) -> ChallengeTerms:
+        """By which these nonces can be made elsewhere."""
+        return ChallengeTerms(self._key, self._realm, self._proof_bytes, features)
 
     def make(self, client: Address, now: float, features: int = 0) -> str:
         """A nonce for this client: 8 or 12 characters, 13 more with features.
@@ -96,7 +115,8 @@ class Nonces:
     def _made(self, slot: int, client: Address, features: int) -> str:
         stamp = slot.to_bytes(2, "big")
         bits = features.to_bytes(3, "big")
-        bound = b"%s%s%d %s" % (stamp, bits, client.port, client.host.encode())
+        port = client.port.to_bytes(2, "big")
+        bound = stamp + bits + port + pack_host(client.host)
         # BLAKE2 keyed is a MAC by itself (RFC 7693), in half the time of HMAC
         proof = hashlib.blake2b(bound, key=self._key, digest_size=self._proof_bytes)
         text = binascii.b2a_base64(stamp + proof.digest(), newline=False).decode()
