@@ -28,6 +28,8 @@ from mosaic.wire.turn.request import Request
 OFFERED = (SHA256, MD5)
 """PASSWORD-ALGORITHMS, the better one first."""
 
+_ALGORITHMS = {stun.PASSWORD_ALGORITHMS.code, stun.PASSWORD_ALGORITHM.code}
+
 PasswordsFor = Callable[[str, float], Sequence[str]]
 """The passwords that a username may have at a time: none if it is unknown,
 expired or revoked, several while secrets are rotated."""
@@ -110,7 +112,7 @@ class Door:
         nonce = message.first(stun.NONCE)
         if (username is None and digest is None) or realm is None or nonce is None:
             raise BadRequest
-        if message.is_truncated:
+        if message.sha256_at >= 0 and message.is_truncated:
             raise BadRequest
         make_key = self._algorithm(message, nonce)
         if username is None and digest is not None and self._username_of is not None:
@@ -135,10 +137,10 @@ class Door:
         over the offer. With an offer that we did not make, or one changed on
         its way, somebody bids down: 400.
         """
+        if not message.values.keys() & _ALGORITHMS:
+            return long_term_key
         listed = message.first(stun.PASSWORD_ALGORITHMS)
         chosen = message.first(stun.PASSWORD_ALGORITHM)
-        if listed is None and chosen is None:
-            return long_term_key
         offered = features_of(nonce) & PASSWORD_ALGORITHMS_BIT
         if not offered or listed != OFFERED or chosen not in OFFERED:
             raise BadRequest

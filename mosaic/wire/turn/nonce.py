@@ -25,7 +25,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-from functools import lru_cache
 from typing import NamedTuple
 
 from mosaic.wire.stun.address import Address, pack_host
@@ -34,8 +33,6 @@ MAX_REALM_BYTES = 12
 NONCE_COOKIE = "obMatJos2"
 PASSWORD_ALGORITHMS_BIT = 1 << 23
 ANONYMITY_BIT = 1 << 22
-KEPT = 512
-"""How many of the last nonces are kept at hand; none has to be."""
 _SLOT_S = 64.0
 _SLOTS = 1 << 16
 
@@ -82,8 +79,6 @@ class Nonces:
         self._realm = realm.encode()
         self._proof_bytes = 7 if size <= 8 else 4
         self._slots = max(1, int(lifetime_s / _SLOT_S))
-        # who answers a challenge does so at once: it need not be made again
-        self._text = lru_cache(maxsize=KEPT)(self._made)
 
     def terms(self, features: int) -> ChallengeTerms:
         """By which these nonces can be made elsewhere."""
@@ -99,27 +94,29 @@ class Nonces:
     def fresh(self, nonce: str, client: Address, now: float) -> bool:
         """Whether we made it for this client, and not too long ago."""
         features = features_of(nonce)
-        sent = nonce.encode()
-        this = int(now / _SLOT_S) % _SLOTS
-        if hmac.compare_digest(self._text(this, client, features).encode(), sent):
-            return True
-        proof = nonce[len(NONCE_COOKIE) + 4 :] if features else nonce
+        stamped = nonce[len(NONCE_COOKIE) + 4 :] if features else nonce
         try:
-            slot = int.from_bytes(base64.b64decode(proof, validate=True)[:2], "big")
+            sent = binascii.a2b_base64(stamped, strict_mode=True)
         except ValueError:
             return False
-        age = (this - slot) % _SLOTS
-        made = self._text(slot, client, features)
-        return hmac.compare_digest(made.encode(), sent) and age <= self._slots
+        stamp = sent[:2]
+        made = self._stamped(stamp, client, features)
+        age = (int(now / _SLOT_S) - int.from_bytes(stamp, "big")) % _SLOTS
+        return hmac.compare_digest(made, sent) and age <= self._slots
 
-    def _made(self, slot: int, client: Address, features: int) -> str:
-        stamp = slot.to_bytes(2, "big")
+    def _stamped(self, stamp: bytes, client: Address, features: int) -> bytes:
+        """The stamp and the proof of it."""
         bits = features.to_bytes(3, "big")
         port = client.port.to_bytes(2, "big")
         bound = stamp + bits + port + pack_host(client.host)
         # BLAKE2 keyed is a MAC by itself (RFC 7693), in half the time of HMAC
         proof = hashlib.blake2b(bound, key=self._key, digest_size=self._proof_bytes)
-        text = binascii.b2a_base64(stamp + proof.digest(), newline=False).decode()
+        return stamp + proof.digest()
+
+    def _text(self, slot: int, client: Address, features: int) -> str:
+        stamped = self._stamped(slot.to_bytes(2, "big"), client, features)
+        text = binascii.b2a_base64(stamped, newline=False).decode()
         if not features:
             return text
+        bits = features.to_bytes(3, "big")
         return NONCE_COOKIE + base64.b64encode(bits).decode() + text
