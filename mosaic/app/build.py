@@ -19,6 +19,7 @@ from mosaic.app.addresses import Addresses
 from mosaic.app.banner import banner
 from mosaic.app.chores import DAY_S, HOUR_S, Chores
 from mosaic.app.clock import use_monotonic_clock
+from mosaic.app.collector import calm_collector
 from mosaic.app.control import ControlSocket
 from mosaic.app.credentials import CredentialDesk
 from mosaic.app.firstrun import Welcome, prepare
@@ -299,6 +300,7 @@ class _Builder:
         )
 
     def _announce(self) -> None:
+        calm_collector()
         _log.info(
             "ready: {https} and {local}",
             https=self.addresses.https_url,
