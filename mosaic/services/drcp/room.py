@@ -345,20 +345,38 @@ class LiveRoom:
         spawn(self._recheck(), "checking a room again")
 
     async def _recheck(self) -> None:
-        hub_id, before = self.room.hub_id, self.room
+        before = self.room
         await self._reload()
         if self.room.closed_at is not None and before.closed_at is None:
             self._room_news("", {"type": "closed"})
         for member in [*self.members, *self.waiting]:
-            token = await self._store.participant_token(hub_id, member.participant_id)
-            if token is None:
-                member.end(4401, "logged out")
+            await self._recheck_member(member, 4401, "logged out")
+
+    async def _recheck_account(self, account: str) -> None:
+        """Its standing in the room has changed, and its tokens with it."""
+        for member in [*self.members, *self.waiting]:
+            if member.account == account:
+                await self._recheck_member(member, 4403, "kicked")
+        self._tell_lobby()
+
+    async def _recheck_member(self, member: Member, code: int, reason: str) -> None:
+        """The token says what somebody may do now; without it they must go."""
+        hub_id, who = self.room.hub_id, member.participant_id
+        token = await self._store.participant_token(hub_id, who)
+        if token is None:
+            member.end(code, reason)
+        elif token.role is not None and not token.waiting:
+            self.change_role(member, token.role)
 
     def _people_news(self, topic: str, payload: Payload) -> None:
         kind = payload.get("type")
         who = payload.get("participant_id")
         if kind == "waiting":
             self._tell_lobby()
+            return
+        if kind == "member":
+            work = self._recheck_account(str(payload["account"]))
+            spawn(work, "checking a member again")
             return
         for member in [*self.members, *self.waiting]:
             if member.participant_id != who:
@@ -378,6 +396,7 @@ class LiveRoom:
             self.members.add(member)
             self._appear(member)
             self.tell([member], "admitted", {"role": role.value})
+            member.owner.role_changed(member)
             member.send([self.resync(member)])
         elif member.role is not role:
             member.role = role
