@@ -25,10 +25,11 @@ from mosaic.services.drcp.people import (
     chat_json,
 )
 from mosaic.services.drcp.shared import spawn
+from mosaic.services.drcp.states import RunInThread, Shelf
 from mosaic.store.interface import NotFound, Store, StoreError
 from mosaic.wire.drcp.framing import websocket_frame
 from mosaic.wire.drcp.lib0 import ProtocolError
-from mosaic.wire.drcp.native import json_message
+from mosaic.wire.drcp.native import CAPS, MAX_CHANNELS, PING_S, json_message
 from mosaic.wire.drcp.yprotocols import Type
 from mosaic.workspace.documents import is_document_name
 from mosaic.workspace.model import Message, Role, Room
@@ -60,6 +61,7 @@ class LiveRoom:
         pace: Pace,
         counters: Counters,
         idle: Callable[[], None],
+        run_in_thread: RunInThread,
     ) -> None:
         self.room = room
         self.members: set[Member] = set()
@@ -67,6 +69,11 @@ class LiveRoom:
         self.documents: dict[str, LiveDocument] = {}
         self.people: dict[str, Person] = {}
         self.ring = EventRing()
+        self.shelf = Shelf(
+            run_in_thread,
+            seconds=reactor.seconds,
+            renew_bytes=settings.snapshot_ref_bytes // 4,
+        )
         self._natives: dict[str, Member] = {}
         self._chat: deque[Message] = deque(history, maxlen=WELCOME_CHAT)
         self._known_messages = deque(
@@ -151,6 +158,7 @@ class LiveRoom:
             "role": member.role.value,
             "waiting": member.waiting,
             "room": self.describe(),
+            "caps": list(CAPS),
             "limits": self._limits(),
             "server_time": self._wall_clock(),
             "resumed": missed is not None,
@@ -202,6 +210,10 @@ class LiveRoom:
             "messages_per_s": settings.messages_per_s,
             "message_burst": settings.message_burst,
             "bytes_per_s": settings.bytes_per_s,
+            "max_channels": MAX_CHANNELS,
+            "snapshot_ref_bytes": settings.snapshot_ref_bytes,
+            "ping_interval_s": PING_S,
+            "greeting_s": settings.handshake_timeout_s,
         }
 
     # Documents ------------------------------------------------------------

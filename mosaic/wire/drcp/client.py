@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mosaic.wire.drcp.events import Json
 from mosaic.wire.drcp.lib0 import ProtocolError, Reader, var_bytes, var_uint
 from mosaic.wire.drcp.native import (
     VERSION,
@@ -40,12 +42,16 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A document as it was when the channel was opened."""
+    """A document as it was when the channel was opened.
+
+    reference: a snapshotRef; then `update` is what that state lacks.
+    """
 
     epoch: str
     write: bool
     update: bytes
     state_vector: bytes
+    reference: Json | None = None
 
 
 _JSON = {
@@ -74,10 +80,7 @@ def _value(kind: int, reader: Reader) -> Any:
         if kind in _JSON:
             return read_json(payload)
         if kind == Type.OPENED:
-            inside = Reader(payload)
-            return Opened(
-                inside.string(), inside.var_uint() == 1, inside.bytes(), inside.bytes()
-            )
+            return _opened(Reader(payload))
         return None
     match kind:
         case Type.SYNC | Type.SYNC_REPLY:
@@ -94,9 +97,26 @@ def _value(kind: int, reader: Reader) -> Any:
             raise ProtocolError(f"message type {kind} is unknown")
 
 
-def hello(token: str, *, client: str, resume: tuple[str, int] | None = None) -> bytes:
+def _opened(inside: Reader) -> Opened:
+    epoch, write = inside.string(), inside.var_uint() == 1
+    update, state_vector = inside.bytes(), inside.bytes()
+    # What a later version may add comes after the reference.
+    reference = None
+    if inside.left:
+        text = inside.bytes()
+        reference = read_json(var_bytes(text)) if text else None
+    return Opened(epoch, write, update, state_vector, reference)
+
+
+def hello(
+    token: str,
+    *,
+    client: str,
+    resume: tuple[str, int] | None = None,
+    caps: Sequence[str] = (),
+) -> bytes:
     """The first message."""
-    body: dict[str, Any] = {"v": [VERSION], "client": client, "caps": []}
+    body: dict[str, Any] = {"v": [VERSION], "client": client, "caps": list(caps)}
     body["token"] = token
     if resume is not None:
         body["resume"] = {"sid": resume[0], "last_seq": resume[1]}
