@@ -20,6 +20,7 @@ FLOORS = {
     "tls": 2,
     "relay": 2,
     "metrics": 2,
+    "drcpclient": 2,
     "auth": 3,
     "services": 4,
     "hub": 4,

@@ -149,6 +149,11 @@ def ping(channel: int = 0) -> bytes:
     return var_uint(channel) + bytes((Type.PING,))
 
 
+def pong(channel: int = 0) -> bytes:
+    """The answer to a ping."""
+    return var_uint(channel) + bytes((Type.PONG,))
+
+
 def event(kind: str, data: dict[str, Any]) -> bytes:
     """chat, state or reaction."""
     return json_message(0, Type.EVENT, {"type": kind, "data": data})
