@@ -46,6 +46,8 @@ def _spread() -> float:
 class DrcpClient:
     """One participant. Everything happens in the reactor's thread.
 
+    last_retry_s: the longest pause between two attempts. trust: the CAs to
+    believe, https: the policy of twisted.web's Agent, for private ones.
     state: "idle", "connecting", "live" (welcomed), "offline" (will come back)
     or "ended"; ended: the close code and reason that ended it. rtt_s: of the
     last ping. heard: called with each message; changed: when something did.
@@ -60,6 +62,7 @@ class DrcpClient:
         name: str = "mosaic-python",
         trust: Any = None,
         https: Any = None,
+        last_retry_s: float = LAST_RETRY_S,
         heard: Callable[[Message], object] = lambda message: None,
     ) -> None:
         self.session = ClientSession(client=name, merge=merge_updates)
@@ -75,6 +78,7 @@ class DrcpClient:
         self._socket: ClientSocket | None = None
         self._attempt: Deferred[Any] | None = None
         self._retry_s = FIRST_RETRY_S
+        self._last_retry_s = last_retry_s
         self._timers: dict[str, IDelayedCall] = {}
         self._pinged_at: float | None = None
         self._waiters: list[tuple[Callable[[], bool], Deferred[None]]] = []
@@ -206,7 +210,7 @@ class DrcpClient:
     def _come_back(self) -> None:
         self.state = "offline"
         delay = self._retry_s * _spread()
-        self._retry_s = min(LAST_RETRY_S, self._retry_s * 2)
+        self._retry_s = min(self._last_retry_s, self._retry_s * 2)
         self._timers["retry"] = self._reactor.callLater(delay, self._connect)
 
     def _accept(self, message: Message) -> None:

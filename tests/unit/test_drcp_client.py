@@ -155,7 +155,6 @@ class SharingTests(SynchronousTestCase):
 
     def test_a_refused_edit_is_named(self) -> None:
         """The good ones beside it are saved."""
-        self.hub.service.settings.max_document_bytes  # noqa: B018 - it is there
         hub = Hub(max_document_bytes=600)
         ann = entered(hub, "ann")
         ann.drop()
