@@ -1,4 +1,4 @@
-"""The client's half of DRCP/1, without I/O: what to send, what arrived."""
+"""DRCP/1 messages, without I/O: what a client sends, and how any frame reads."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ from mosaic.wire.drcp.yprotocols import (
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message from the server.
+    """One message, of either side.
 
     value: for JSON types the object; for sync (step, bytes); for awareness the
-    entries; for opened an Opened; for syncStatus a bool; for texts the string;
-    else None.
+    entries; for open (name, state vector); for opened an Opened; for syncStatus
+    a bool; for texts the string; else None, also for types from 64 on that are
+    not known here.
     """
 
     channel: int
@@ -55,12 +56,15 @@ class Opened:
 
 
 _JSON = {
+    Type.HELLO,
     Type.WELCOME,
     Type.ERROR,
     Type.PERM,
     Type.EVENT,
+    Type.RPC,
     Type.RPC_RESULT,
     Type.SIGNAL,
+    Type.REFRESH,
     Type.RESYNC,
 }
 
@@ -79,6 +83,9 @@ def _value(kind: int, reader: Reader) -> Any:
         payload = reader.bytes()
         if kind in _JSON:
             return read_json(payload)
+        if kind == Type.OPEN:
+            inside = Reader(payload)
+            return inside.string(), inside.bytes()
         if kind == Type.OPENED:
             return _opened(Reader(payload))
         return None

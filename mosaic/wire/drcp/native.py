@@ -213,6 +213,8 @@ class Session:
             event = read_shared(channel, kind, reader)
             if channel in self.open_channels:
                 events.append(event)
+                if isinstance(event, ev.Close):
+                    self.open_channels.discard(channel)
             else:
                 events.append(
                     ev.Violation(4404, f"channel {channel} is not open", channel)
