@@ -41,6 +41,7 @@ class ClientSocket(WebSocketClientProtocol):
 
     factory: Any
     _over = False
+    _aborted = False
 
     def onOpen(self) -> None:
         """The handshake is done."""
@@ -64,10 +65,16 @@ class ClientSocket(WebSocketClientProtocol):
         if self.state == self.STATE_OPEN:
             self.sendMessage(frame, isBinary=True)
 
+    def send_text(self, text: str) -> None:
+        """Send a text message, for tests: DRCP has none."""
+        self.sendMessage(text.encode(), isBinary=False)
+
     def abort(self) -> None:
-        """Cut the connection, unsent bytes included."""
-        transport: Any = self.transport
-        transport.abortConnection()
+        """Cut the connection, unsent bytes included; safe to call twice."""
+        if not self._over and not self._aborted:
+            self._aborted = True
+            transport: Any = self.transport
+            transport.abortConnection()
 
 
 def connect(
