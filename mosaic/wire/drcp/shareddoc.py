@@ -108,6 +108,11 @@ class SharedDocument:
         self._state_due = True
 
     @property
+    def last_edit(self) -> int:
+        """The number of the newest local change."""
+        return self._edits
+
+    @property
     def unsaved(self) -> int:
         """Edits that would be lost with this process."""
         return len(self._in_flight) + len(self._waiting)
