@@ -139,6 +139,7 @@ class _Builder:
             bus=self.bus,
             origin_allowed=self._origin_allowed,
             wall_clock=time.time,
+            run_in_thread=self.in_thread,
         )
         self.xmpp = XmppService(
             self.reactor,
@@ -162,6 +163,7 @@ class _Builder:
             readiness={"house": self._check_ready},
             metrics_text=self.metrics.text,
             children=self.drcp.resources(),
+            find_state=self.drcp.find_state,
         )
 
     def _build_ports(self) -> None:
