@@ -8,9 +8,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from mosaic.wire.drcp.native import PING_S
+
 _log = Logger()
 
-PING_S = 20.0
 LOOK_S = 1.0
 
 

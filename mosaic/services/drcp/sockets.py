@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import (
     WebSocketServerFactory,
-    WebSocketServerProtocol,
 )
 from autobahn.websocket import xormasker
 from autobahn.websocket.protocol import TrafficStats
@@ -24,8 +22,8 @@ from zope.interface import implementer
 
 from mosaic.services.drcp.compat import HocuspocusConnection, YConnection, check_y
 from mosaic.services.drcp.connection import Connection
-from mosaic.services.drcp.direct import eager_write
 from mosaic.services.drcp.native import NativeConnection
+from mosaic.tls.websocket import WebSocketOverTls
 from mosaic.wire.drcp.frames import begins_small_frame, small_frames
 from mosaic.wire.drcp.lib0 import ProtocolError
 from mosaic.wire.drcp.native import SUBPROTOCOL
@@ -47,7 +45,7 @@ _STATUS = {4401: 401, 4403: 403, 4404: 404, 4423: 423}
 """DRCP's codes as HTTP speaks them."""
 
 
-class Socket(WebSocketServerProtocol):
+class Socket(WebSocketOverTls):
     """Bytes between Autobahn and a Connection, and nothing else."""
 
     factory: Any
@@ -55,7 +53,6 @@ class Socket(WebSocketServerProtocol):
     heard = True
     """Whether anything has come since the last ping."""
 
-    _write_now: Callable[[bytes], None]
     _tail = b""
     """The first part of a small frame."""
 
@@ -121,7 +118,6 @@ class Socket(WebSocketServerProtocol):
         service = self.factory.service
         # The HTTP channel that was here before has left its producer behind.
         self._stream().unregisterProducer()
-        self._write_now = eager_write(self._stream())
         if service.rounds is not None:
             service.rounds.adopt(self._stream())
         self.connection = connection = self.factory.connect(self, self._asked)
@@ -169,7 +165,7 @@ class Socket(WebSocketServerProtocol):
     def write(self, data: bytes) -> None:
         """Frames, ready-made."""
         if self.state == self.STATE_OPEN:
-            self._write_now(data)
+            self._stream().write(data)
 
     def close(self, code: int, reason: str) -> None:
         """Close; Autobahn's own sendClose does not allow 1012."""

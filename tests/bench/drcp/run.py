@@ -7,7 +7,8 @@
 For every measurement a throwaway `twistd mosaic` (SQLite journal, tokens and
 limits on) or a throwaway peer is started, loaded and stopped, all in turn, so
 that a round holds every server once. A door is y, hocuspocus or drcp, with
-+tls for the TLS port; the peers speak plain WebSocket (--peer-tls: TLS too).
++tls for the TLS port (+bio: with Twisted's memory BIO); the peers speak plain
+WebSocket (--peer-tls: TLS too).
 Needs what tests/bench/README.md names; installs the peers with npm.
 """
 
@@ -37,7 +38,8 @@ def sides_of(args, cell):
     ours = []
     for door in args.doors.split(","):
         name, _, tls = door.partition("+")
-        side = Mosaic(name, tls=tls == "tls", flood=cell in FLOODS, peers=peers)
+        transport = {"": "", "tls": "socket", "bio": "memory"}[tls]
+        side = Mosaic(name, tls=transport, flood=cell in FLOODS, peers=peers)
         ours.append(side)
     named = args.peers.split(",") if args.peers else []
     return ours, [compare.Server(f"{name}=start:{name}") for name in named]

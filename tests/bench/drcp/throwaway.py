@@ -42,14 +42,16 @@ with open_office(settings) as office:
 class Mosaic:
     """One side of the comparison, with what compare.measure() asks for.
 
-    door: "y", "hocuspocus" or "drcp". tls: through the TLS port. flood: the
-    limits on messages and bytes are off. peers: tokens to make for "drcp".
+    door: "y", "hocuspocus" or "drcp". tls: "socket" or "memory", the transport
+    of the TLS port; "" for plain. flood: the limits on messages and bytes are
+    off. peers: tokens to make for "drcp".
     """
 
-    def __init__(self, door, *, tls=False, flood=False, peers=1):
-        scheme = "wss" if tls else "ws"
+    def __init__(self, door, *, tls="", flood=False, peers=1):
+        scheme = {"": "ws", "socket": "wss", "memory": "wss-memory"}[tls]
         self.name = f"mosaic-{scheme}" if door == "y" else f"mosaic-{scheme}-{door}"
-        self.door, self.tls, self.flood, self.peers = door, tls, flood, peers
+        self.door, self.tls, self.flood, self.peers = door, bool(tls), flood, peers
+        self._settings = f'[tls]\ntransport = "{tls}"\n' if tls else ""
         self.hocus, self.drcp = door == "hocuspocus", door == "drcp"
         self.doc = self.path = self.token = self.tokens = ""
 
@@ -58,7 +60,7 @@ class Mosaic:
         """Yield (pid, port, tls); a fresh process and a fresh state folder."""
         folder = pathlib.Path(tempfile.mkdtemp(prefix="bench-mosaic-"))
         state, config = folder / "state", folder / "mosaic.toml"
-        config.write_text(FLOOD if self.flood else "")
+        config.write_text(self._settings + (FLOOD if self.flood else ""))
         env = {**os.environ, "PYTHONPATH": str(ROOT)}
         base = ["--config", config, "--state", state]
         ports = _free_ports(3)
