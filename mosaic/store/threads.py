@@ -274,7 +274,10 @@ class Writer(DatabaseThread):
                 return
             outcomes = [(group[0], _Failed(self._explain(error)))]
         else:
-            self._report(time.perf_counter() - began, len(group))
+            took_s = time.perf_counter() - began
+            # One call for both: each wakes the reactor.
+            self._reactor.callFromThread(self._committed, outcomes, took_s)
+            return
         self._deliver(outcomes)
 
     def _commit(self, group: list[Operation]) -> list[Outcome]:
@@ -299,9 +302,11 @@ class Writer(DatabaseThread):
             raise
         return outcomes
 
-    def _report(self, seconds: float, count: int) -> None:
+    def _committed(self, outcomes: Sequence[Outcome], took_s: float) -> None:
+        """On the reactor thread."""
+        _fire(outcomes)
         if self._on_commit is not None:
-            self._reactor.callFromThread(self._on_commit, seconds, count)
+            self._on_commit(took_s, len(outcomes))
 
     def _look(self) -> None:
         """Compare data_version: it moves only when another connection commits,

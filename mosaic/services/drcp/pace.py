@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 MIN_TICK_S = 0.016
 MAX_TICK_S = 0.050
-SHARE = 16
+SHARE = 24
 """A document flushes for one part in so many of the time, until MAX_TICK_S."""
 
 MAX_PAUSE_S = 5.0
