@@ -89,9 +89,22 @@ class InboundTests(SynchronousTestCase):
         hub = Hub()
         ann = hub.native("ann")
         ann.open()
-        ann.say(client.awareness(1, 7, 1, "{"))
+        for text in ("{", "NaN", '{"x":1e999}', "[" * 5000):
+            ann.say(client.awareness(1, 7, 1, text))
         ann.hear()
-        self.assertEqual(ann.errors, [(1, 4400)])
+        self.assertEqual(ann.errors, [(1, 4400)] * 4)
+
+    def test_awareness_with_half_a_character(self) -> None:
+        """JavaScript writes such a thing when a name is cut: no fault."""
+        hub = Hub()
+        ann, bob = hub.native("ann"), hub.native("bob")
+        ann.open()
+        bob.open()
+        ann.say(client.awareness(1, 7, 1, '{"cut":"\\ud83d"}'))
+        hub.tick()
+        ((entry,),) = bob.of(Type.AWARENESS)
+        self.assertIn('"cut":"?"', entry.state)
+        self.assertEqual(ann.errors, [])
 
     def test_a_crowd_of_awareness_ids(self) -> None:
         """One connection speaks for a few clients at most."""

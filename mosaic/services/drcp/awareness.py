@@ -128,13 +128,15 @@ class AwarenessTable(Generic[Owner]):
 
     def _stamped_leniently(self, owner: Owner, text: str) -> str:
         """Python's own reader takes what JavaScript may write and the fast one
-        refuses: halves of a surrogate pair, very large numbers."""
+        refuses: halves of a surrogate pair. What JavaScript cannot read, such as
+        NaN, would harm everybody else."""
         try:
-            state = json.loads(text)
+            stamped = self._stamp(owner, json.loads(text))
+            dumped = json.dumps(
+                stamped, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+            )
         except (ValueError, RecursionError):
             raise ProtocolError("an awareness state is not JSON") from None
-        stamped = self._stamp(owner, state)
-        dumped = json.dumps(stamped, separators=(",", ":"), ensure_ascii=False)
         return dumped.encode(errors="replace").decode()
 
     def _put(self, entry: AwarenessEntry) -> None:
