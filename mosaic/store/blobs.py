@@ -1,19 +1,38 @@
-"""Which room refers to which file, over a connection."""
+"""Which room refers to which file, over a connection.
+
+A file is referred to by its SHA-256 in hexadecimal, anywhere in the bytes of a
+document, a version or a line of chat. Yjs keeps such a text in one piece.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from mosaic.store import rooms
+from mosaic.store.history import BlobKey, Unreferenced
 from mosaic.store.interface import NotFound
-from mosaic.store.schema import blobs
+from mosaic.store.schema import (
+    blobs,
+    documents,
+    journal,
+    messages,
+    quarantine,
+    snapshots,
+    versions,
+)
 from mosaic.workspace.model import Blob
 
 
 def add(connection: Connection, hub_id: str, blob: Blob) -> None:
     """Note a reference; the first one stays. Raises NotFound."""
     rooms.get(connection, hub_id)
-    if _find(connection, hub_id, blob.sha256) is None:
+    if _find(connection, hub_id, blob.sha256) is not None:
+        _mark(connection, (hub_id, blob.sha256), None)
+    else:
         values = {
             "hub_id": hub_id,
             "sha256": blob.sha256,
@@ -30,6 +49,84 @@ def get(connection: Connection, hub_id: str, sha256: str) -> Blob:
     if blob is None:
         raise NotFound("the room has no such file")
     return blob
+
+
+def hashes(connection: Connection) -> frozenset[str]:
+    """Of every file that some room keeps."""
+    return frozenset(connection.execute(select(blobs.c.sha256).distinct()).scalars())
+
+
+def unreferenced(connection: Connection) -> Unreferenced:
+    """Look for every file of every room."""
+    lost: set[BlobKey] = set()
+    marks: dict[str, int] = {}
+    wanted: dict[str, set[bytes]] = {}
+    for hub_id, sha256 in connection.execute(select(blobs.c.hub_id, blobs.c.sha256)):
+        wanted.setdefault(hub_id, set()).add(sha256.encode())
+    for hub_id, missing in wanted.items():
+        marks[hub_id] = _written(connection, hub_id)
+        for data in _texts(connection, hub_id):
+            missing -= {sha256 for sha256 in missing if sha256 in data}
+            if not missing:
+                break
+        lost |= {(hub_id, sha256.decode()) for sha256 in missing}
+    return Unreferenced(blobs=frozenset(lost), marks=marks)
+
+
+def forget(
+    connection: Connection, found: Unreferenced, *, at: float, grace_s: float
+) -> int:
+    """Mark, unmark, and remove those marked for longer than the grace."""
+    removed = 0
+    known = select(blobs.c.hub_id, blobs.c.sha256, blobs.c.unreferenced_since)
+    for hub_id, sha256, since in connection.execute(known).all():
+        if found.marks.get(hub_id) != _written(connection, hub_id):
+            continue
+        if (hub_id, sha256) not in found.blobs:
+            if since is not None:
+                _mark(connection, (hub_id, sha256), None)
+        elif since is None:
+            _mark(connection, (hub_id, sha256), at)
+        elif since <= at - grace_s:
+            connection.execute(delete(blobs).where(_at((hub_id, sha256))))
+            removed += 1
+    return removed
+
+
+def _at(key: BlobKey) -> Any:
+    return (blobs.c.hub_id == key[0]) & (blobs.c.sha256 == key[1])
+
+
+def _mark(connection: Connection, key: BlobKey, since: float | None) -> None:
+    connection.execute(update(blobs).where(_at(key)).values(unreferenced_since=since))
+
+
+def _written(connection: Connection, hub_id: str) -> int:
+    """How many updates and messages the room ever had."""
+    edits = select(func.sum(documents.c.last_seq)).where(documents.c.hub_id == hub_id)
+    lines = select(func.max(messages.c.seq)).where(messages.c.hub_id == hub_id)
+    counts = (connection.execute(count).scalar() for count in (edits, lines))
+    return sum(int(count or 0) for count in counts)
+
+
+def _texts(connection: Connection, hub_id: str) -> Iterator[bytes]:
+    """All bytes of the room in which a file may be named; versions last."""
+
+    def of(table: Any, column: Any) -> Select[Any]:
+        return (
+            select(column)
+            .join(documents, documents.c.id == table.c.document_id)
+            .where(documents.c.hub_id == hub_id)
+        )
+
+    yield from connection.execute(of(snapshots, snapshots.c.state_v1)).scalars()
+    yield from connection.execute(of(journal, journal.c.update_v1)).scalars()
+    yield from connection.execute(of(quarantine, quarantine.c.update_v1)).scalars()
+    said = select(messages.c.text).where(messages.c.hub_id == hub_id)
+    for text in connection.execute(said).scalars():
+        yield text.encode()
+    for packed in connection.execute(of(versions, versions.c.state_z)).scalars():
+        yield zlib.decompress(packed)
 
 
 def _find(connection: Connection, hub_id: str, sha256: str) -> Blob | None:

@@ -12,13 +12,15 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.internet.task import LoopingCall
 
-from mosaic.store import accounts, blobs, chat, journal, rooms, tokens
+from mosaic.store import accounts, blobs, chat, journal, rooms, tokens, versions
 from mosaic.store.database import database_path, prepare_database
+from mosaic.store.history import SetAside, Unreferenced
 from mosaic.store.interface import JournalEntry, StoredDocument, StoredToken
 from mosaic.store.schema import heartbeat
 from mosaic.store.threads import Reader, Writer
 from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account, Blob, Message, Role, Room
+from mosaic.workspace.versions import Author, Reason, Thinning, Version
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -276,6 +278,73 @@ class SqlStore:
     ) -> Deferred[None]:
         """Set aside an update; the empty one takes its place. Raises NotFound."""
         return self._change(journal.set_aside, hub_id, name, seq, reason=reason)
+
+    # History --------------------------------------------------------------
+    def save_version(
+        self,
+        hub_id: str,
+        name: str,
+        state: bytes,
+        *,
+        through_seq: int,
+        reason: Reason,
+        label: str | None = None,
+        by: str = "",
+    ) -> Deferred[Version | None]:
+        """Keep a full state; None if it needs no keeping. Raises NotFound."""
+        return self._change(
+            versions.save,
+            hub_id,
+            name,
+            state,
+            through_seq=through_seq,
+            reason=reason,
+            label=label,
+            by=by,
+            at=self._wall(),
+        )
+
+    def versions(self, hub_id: str, name: str | None = None) -> Deferred[list[Version]]:
+        """Newest first. Raises NotFound for the room."""
+        return self._ask(versions.every, hub_id, name)
+
+    def version_state(self, hub_id: str, name: str, version: int) -> Deferred[bytes]:
+        """The full update. Raises NotFound."""
+        return self._ask(versions.state, hub_id, name, version)
+
+    def label_version(
+        self, hub_id: str, name: str, version: int, label: str | None
+    ) -> Deferred[Version]:
+        """Another name, or none. Raises NotFound."""
+        return self._change(versions.relabel, hub_id, name, version, label)
+
+    def remove_version(self, hub_id: str, name: str, version: int) -> Deferred[None]:
+        """Forget one. Raises NotFound."""
+        return self._change(versions.remove, hub_id, name, version)
+
+    def thin_versions(self, hub_id: str, rule: Thinning) -> Deferred[int]:
+        """Forget what the rule condemns; how many. Raises NotFound."""
+        return self._change(versions.thin, hub_id, rule, now=self._wall())
+
+    def authors(self, hub_id: str, name: str) -> Deferred[list[Author]]:
+        """Everybody who ever edited, first come first."""
+        return self._ask(versions.every_author, hub_id, name)
+
+    def unreferenced_blobs(self) -> Deferred[Unreferenced]:
+        """Look for every file in its room."""
+        return self._ask(blobs.unreferenced)
+
+    def forget_blobs(self, found: Unreferenced, *, grace_s: float) -> Deferred[int]:
+        """Forget what has long been unreferenced; how many."""
+        return self._change(blobs.forget, found, at=self._wall(), grace_s=grace_s)
+
+    def blob_hashes(self) -> Deferred[frozenset[str]]:
+        """Of every file that some room keeps."""
+        return self._ask(blobs.hashes)
+
+    def set_aside(self) -> Deferred[list[SetAside]]:
+        """The quarantine, oldest first."""
+        return self._ask(journal.every_set_aside)
 
 
 def _beat(connection: Connection, *, at: float) -> None:

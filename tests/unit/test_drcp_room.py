@@ -140,7 +140,7 @@ class DocumentTests(SynchronousTestCase):
         ann.open()
         ann.hear()
         self.assertEqual(str(ann.text), "kept")
-        self.assertEqual([q[2] for q in hub.store.quarantined], [1])
+        self.assertEqual([q.seq for q in hub.store.quarantined], [1])
 
     def test_a_panic_harms_neither_room_nor_members(self) -> None:
         """The culprit is told, the document is rebuilt, edits go on."""
