@@ -39,6 +39,7 @@ from mosaic.config.load import state_folder
 from mosaic.config.settings import Settings
 from mosaic.metrics.lag import ReactorLag
 from mosaic.metrics.registry import Metrics
+from mosaic.services.drcp.history import DocumentHistory
 from mosaic.services.drcp.service import DrcpService
 from mosaic.services.rest.health import NotReady
 from mosaic.services.rest.origin import origin_allowed
@@ -138,6 +139,7 @@ class _Builder:
             bus=self.bus,
             origin_allowed=self._origin_allowed,
             wall_clock=time.time,
+            history=settings.history,
         )
         self.xmpp = XmppService(
             self.reactor,
@@ -158,6 +160,7 @@ class _Builder:
             state=self.state,
             static=STATIC,
             join_url=lambda hub_id, pin=None: self.addresses.join_url(hub_id, pin),
+            live=DocumentHistory(self.drcp, self.store),
             readiness={"house": self._check_ready},
             metrics_text=self.metrics.text,
             children=self.drcp.resources(),

@@ -128,6 +128,18 @@ class Store(Section, frozen=True):
     commit_window_s: float = 0.01
 
 
+class History(Section, frozen=True):
+    """Versions of documents, old tombstones, files that nothing refers to."""
+
+    keep_all_s: float = 86400.0
+    keep_daily_s: float = 2592000.0
+    keep_weekly_s: float = 31536000.0
+    room_bytes: int = 268435456
+    max_named: int = 100
+    prune_after_s: float = 86400.0
+    blob_grace_s: float = 604800.0
+
+
 class Settings(Section, frozen=True):
     """The whole configuration."""
 
@@ -144,3 +156,4 @@ class Settings(Section, frozen=True):
     http: Http = Http()
     auth: Auth = Auth()
     store: Store = Store()
+    history: History = History()

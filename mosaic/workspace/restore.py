@@ -20,6 +20,7 @@ from pycrdt import Array, Doc, Map, Text, XmlElement, XmlFragment, XmlText
 from pycrdt._base import BaseType
 
 from mosaic.workspace.documents import EMPTY_UPDATE, check_update
+from mosaic.workspace.versions import NotRestored
 
 MAX_COMPARISONS = 4_000_000
 """Above it a list is exchanged as a whole instead of being compared."""
@@ -28,10 +29,6 @@ STAMPS = frozenset({"version", "versionNonce", "updated"})
 """What a drawing surface counts up at each change of an element."""
 
 Segment = tuple[Any, dict[str, Any]]
-
-
-class NotRestored(Exception):
-    """The state holds something that cannot be copied; nothing was changed."""
 
 
 def restoring_update(

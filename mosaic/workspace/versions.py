@@ -13,6 +13,10 @@ WEEK_S = 7 * DAY_S
 VERSION_NAME_CHARS = 100
 
 
+class NotRestored(Exception):
+    """The document cannot be made what it was; nothing was changed."""
+
+
 class Reason(StrEnum):
     """Why a version was kept."""
 

@@ -23,6 +23,7 @@ from mosaic.services.rest.filestream import FileStream
 from mosaic.services.rest.gate import Gate
 from mosaic.services.rest.operations import (
     PARAMETERS,
+    BytesAnswer,
     Call,
     FileAnswer,
     Operation,
@@ -196,6 +197,8 @@ async def render(request: Any, status: int, result: object) -> bytes:
     """Bytes for the result of an operation; a file is sent from here."""
     if isinstance(result, FileAnswer):
         return await send_file(request, result)
+    if isinstance(result, BytesAnswer):
+        return send_bytes(request, result)
     request.setResponseCode(status)
     if result is None:
         return b""
@@ -203,6 +206,18 @@ async def render(request: Any, status: int, result: object) -> bytes:
     request.setHeader("Content-Type", JSON)
     request.setHeader("Content-Length", str(len(body)))
     return body
+
+
+def send_bytes(request: Any, answer: BytesAnswer) -> bytes:
+    """What is in memory already, unless the peer has it."""
+    for name, value in answer.headers.items():
+        request.setHeader(name, value)
+    request.setHeader("Content-Type", answer.media_type)
+    tag = answer.headers.get("ETag")
+    if tag is not None and request.setETag(tag.encode("ascii")):
+        return b""
+    request.setHeader("Content-Length", str(len(answer.data)))
+    return answer.data
 
 
 async def send_file(request: Any, answer: FileAnswer) -> bytes:

@@ -35,7 +35,9 @@ from mosaic.services.rest.rooms import JoinUrl, RoomOperations
 from mosaic.services.rest.sessions import Sessions
 from mosaic.services.rest.site import MosaicSite, answer_problem
 from mosaic.services.rest.users import UserAccounts
+from mosaic.services.rest.versions import VersionOperations
 from mosaic.store.interface import Store
+from mosaic.workspace.live import LiveVersions
 
 XMPP_LINK = "urn:xmpp:alt-connections:websocket"
 
@@ -96,6 +98,7 @@ def build_rest(
     state: Path,
     static: Path,
     join_url: JoinUrl,
+    live: LiveVersions,
     readiness: Mapping[str, Check] | None = None,
     metrics_text: Callable[[], str] | None = None,
     children: Mapping[str, IResource] | None = None,
@@ -105,9 +108,10 @@ def build_rest(
     reactor: for timers and rate limits. now: Unix seconds. run_in_thread:
     like deferToThread, for fsync. state: the state folder; uploads go to its
     `blobs`. static: the built web client, which may be missing. join_url: see
-    join_url_at(). readiness: further checks for /readyz by name, beside the
-    store's. children: websocket resources of other services by their first
-    path segment ("drcp", "y", "hocuspocus", "xmpp-websocket").
+    join_url_at(). live: documents as they are now. readiness: further checks
+    for /readyz by name, beside the store's. children: websocket resources of
+    other services by their first path segment ("drcp", "y", "hocuspocus",
+    "xmpp-websocket").
     """
     http = settings.http
     limit = RateLimit(
@@ -126,6 +130,9 @@ def build_rest(
             door=door, store=store, token_ttl_s=settings.auth.room_token_ttl_s
         ).operations(),
         *BlobOperations(store=store, files=files, now=now).operations(),
+        *VersionOperations(
+            store=store, live=live, settings=settings.history
+        ).operations(),
         *Relaying(door=door).operations(),
     )
     description = json.dumps(describe(operations), indent=1).encode()
