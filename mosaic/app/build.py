@@ -88,6 +88,7 @@ class _Builder:
             settings.store.url or self.state / "mosaic.db",
             reactor,
             commit_window_s=settings.store.commit_window_s,
+            check_s=settings.store.check_s,
             on_commit=self.metrics.committed,
             on_foreign_change=lambda: self.bus.publish("store", {"type": "changed"}),
         )

@@ -126,6 +126,7 @@ class Store(Section, frozen=True):
 
     url: str = ""
     commit_window_s: float = 0.01
+    check_s: float = 20.0
 
 
 class History(Section, frozen=True):

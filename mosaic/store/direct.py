@@ -14,7 +14,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from mosaic.store import accounts, rooms, tokens
+from mosaic.store import accounts, journal, rooms, tokens
 from mosaic.store.database import (
     DATABASE_ERRORS,
     database_path,
@@ -22,7 +22,9 @@ from mosaic.store.database import (
     open_engine,
     prepare_database,
 )
+from mosaic.store.history import SetAside
 from mosaic.store.interface import StoredToken
+from mosaic.store.migrate import HEAD, current
 from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account, Role, Room
 
@@ -142,5 +144,24 @@ def open_direct(url_or_path: str | Path) -> Iterator[DirectStore]:
     engine = open_engine(path, write=True)
     try:
         yield DirectStore(path, engine)
+    finally:
+        engine.dispose()
+
+
+def read_set_aside(path: Path) -> list[SetAside]:
+    """The quarantine of a database, which is not changed.
+
+    Empty if there is none yet, or it is of another release. Raises StoreError.
+    """
+    if not path.exists():
+        return []
+    engine = open_engine(path, write=False)
+    try:
+        with engine.connect() as connection:
+            if current(connection) != HEAD:
+                return []
+            return journal.every_set_aside(connection)
+    except DATABASE_ERRORS as error:
+        raise explain(error, path) from error
     finally:
         engine.dispose()

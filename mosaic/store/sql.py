@@ -32,7 +32,8 @@ class SqlStore:
     """The Store interface over one SQLite file.
 
     url_or_path: "sqlite:///…" or a path. reactor: also IReactorTime, for the
-    poll that notices other processes. wall: Unix seconds now.
+    poll that notices other processes. check_s: how long reading the whole
+    file may take at the start, None for as long as it takes. wall: Unix seconds now.
     on_foreign_change: told when another process (the command line) has
     written. on_commit: told seconds and number of changes for each commit.
     """
@@ -43,12 +44,14 @@ class SqlStore:
         reactor: IReactorFromThreads,
         *,
         commit_window_s: float = 0.01,
+        check_s: float | None = None,
         wall: Callable[[], float] = time.time,
         on_foreign_change: Callable[[], None] | None = None,
         on_commit: Callable[[float, int], None] | None = None,
     ) -> None:
         self.path = database_path(url_or_path)
         self._wall = wall
+        self._check_s = check_s
         self._writer = Writer(
             self.path,
             reactor,
@@ -68,13 +71,16 @@ class SqlStore:
         return Deferred.fromCoroutine(self._start())
 
     async def _start(self) -> None:
-        await self._writer.start(lambda: prepare_database(self.path, check=True))
+        await self._writer.start(self._prepare)
         try:
             await self._reader.start()
         except BaseException:
             await self._writer.stop()
             raise
         self._poll.start(PROBE_EVERY_S, now=True)
+
+    def _prepare(self) -> None:
+        prepare_database(self.path, check=True, patience_s=self._check_s)
 
     def stop(self) -> Deferred[None]:
         """Commit what waits, and close. Later calls fail with StoreError."""

@@ -15,10 +15,16 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from twisted.internet.defer import Deferred
+from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 import mosaic.store.migrate as migrate_module
-from mosaic.store.database import database_path, open_engine, prepare_database
+from mosaic.store.database import (
+    check_database,
+    database_path,
+    open_engine,
+    prepare_database,
+)
 from mosaic.store.direct import open_direct
 from mosaic.store.interface import NotFound, StoredToken, StoreError
 from mosaic.store.migrate import HEAD
@@ -151,6 +157,32 @@ class DamageTests(SqlCase):
         self.path.write_bytes(b"Dear diary, " * 1000)
         self.assertIn("mosaic restore", self.refused())
         self.assertTrue(self.path.read_bytes().startswith(b"Dear diary"))
+
+    def test_a_row_that_belongs_to_nothing_is_found(self) -> None:
+        """SQLite keeps such rows out, so one that is there is a fault of the disk."""
+        prepare_database(self.path, check=False)
+        with sqlite3.connect(self.path) as raw:
+            raw.execute("INSERT INTO journal VALUES (7, 1, 'aa', 0, X'00')")
+        raw.close()
+        self.assertRegex(self.refused(), "row .* of journal belongs to nothing")
+
+    def test_a_check_that_takes_too_long_is_cut_off(self) -> None:
+        """A server of a large house starts all the same; the log says so."""
+        with open_direct(self.path) as store:
+            store.add_room(ROOM)
+        with sqlite3.connect(self.path) as raw:
+            raw.executemany(
+                "INSERT INTO messages VALUES ('100000009', ?, ?, 'a', 'a', 'x', 0)",
+                [(number, str(number)) for number in range(5000)],
+            )
+        raw.close()
+        said: list[Any] = []
+        keep: Any = said.append
+        globalLogPublisher.addObserver(keep)
+        self.addCleanup(globalLogPublisher.removeObserver, keep)
+        prepare_database(self.path, check=True, patience_s=0)
+        self.assertIn("cut off", "".join(str(event["log_format"]) for event in said))
+        self.assertIsNone(check_database(self.path))
 
     def test_a_newer_database_is_refused(self) -> None:
         """After a downgrade; not damaged, not touched."""
