@@ -19,7 +19,7 @@ from mosaic.services.drcp.replica import CrdtError, Replica, chunks, merged, reb
 from mosaic.services.drcp.shared import Shared, spawn
 from mosaic.services.drcp.signing import Signatures
 from mosaic.services.drcp.versions import Receipt, Versions
-from mosaic.store.interface import Store
+from mosaic.store.interface import Store, StoreError
 from mosaic.wire.drcp.framing import websocket_frames
 from mosaic.wire.drcp.lib0 import ProtocolError
 from mosaic.wire.drcp.yprotocols import AwarenessEntry, Step, decode_awareness
@@ -104,7 +104,11 @@ class LiveDocument:
                 "update {seq} of {name} in {hub_id} is set aside: {reason}",
                 seq=seq, name=self.name, hub_id=self.hub_id, reason=reason,
             )  # fmt: skip
-            await self._store.quarantine_update(self.hub_id, self.name, seq, reason)
+            try:
+                await self._store.quarantine_update(self.hub_id, self.name, seq, reason)
+            except StoreError as error:
+                # It is met again at the next opening; the room opens all the same.
+                _log.warn("not set aside: {reason}", reason=str(error))
 
     def _new_journal(self, last_seq: int) -> Journal:
         return Journal(

@@ -25,7 +25,7 @@ from mosaic.store.interface import NotFound, StoreFull
 
 T = TypeVar("T")
 SHA256 = re.compile(r"[0-9a-f]{64}")
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 
 
 class RunInThread(Protocol):
