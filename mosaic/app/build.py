@@ -41,6 +41,7 @@ from mosaic.metrics.lag import ReactorLag
 from mosaic.metrics.registry import Metrics
 from mosaic.services.drcp.history import DocumentHistory
 from mosaic.services.drcp.service import DrcpService
+from mosaic.services.rest.collection import Collection
 from mosaic.services.rest.health import NotReady
 from mosaic.services.rest.origin import origin_allowed
 from mosaic.services.rest.root import build_rest
@@ -167,6 +168,12 @@ class _Builder:
             children=self.drcp.resources(),
         )
 
+        self.collection = Collection(
+            store=self.store,
+            files=self.rest.blobs,
+            grace_s=self.settings.history.blob_grace_s,
+        )
+
     def _build_ports(self) -> None:
         self.certificates = Certificates()
         certs = Path(self.settings.tls.certs) if self.settings.tls.certs else None
@@ -244,6 +251,7 @@ class _Builder:
         chores = Chores(self.reactor)
         chores.every(HOUR_S, "forgetting expired tokens", self.door.forget_expired)
         chores.every(DAY_S, "renewing certificates", self._renew_certificates)
+        chores.every(DAY_S / 4, "collecting files", self.collection.run)
         return chores
 
     def _renew_certificates(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from mosaic.store import rooms
-from mosaic.store.history import BlobKey, Unreferenced
+from mosaic.store.history import Unreferenced
 from mosaic.store.interface import NotFound
 from mosaic.store.schema import (
     blobs,
@@ -31,7 +31,8 @@ def add(connection: Connection, hub_id: str, blob: Blob) -> None:
     """Note a reference; the first one stays. Raises NotFound."""
     rooms.get(connection, hub_id)
     if _find(connection, hub_id, blob.sha256) is not None:
-        _mark(connection, (hub_id, blob.sha256), None)
+        place = (blobs.c.hub_id == hub_id) & (blobs.c.sha256 == blob.sha256)
+        connection.execute(_unmark.where(place))
     else:
         values = {
             "hub_id": hub_id,
@@ -56,49 +57,52 @@ def hashes(connection: Connection) -> frozenset[str]:
     return frozenset(connection.execute(select(blobs.c.sha256).distinct()).scalars())
 
 
-def unreferenced(connection: Connection) -> Unreferenced:
-    """Look for every file of every room."""
-    lost: set[BlobKey] = set()
-    marks: dict[str, int] = {}
-    wanted: dict[str, set[bytes]] = {}
-    for hub_id, sha256 in connection.execute(select(blobs.c.hub_id, blobs.c.sha256)):
-        wanted.setdefault(hub_id, set()).add(sha256.encode())
-    for hub_id, missing in wanted.items():
-        marks[hub_id] = _written(connection, hub_id)
-        for data in _texts(connection, hub_id):
-            missing -= {sha256 for sha256 in missing if sha256 in data}
-            if not missing:
-                break
-        lost |= {(hub_id, sha256.decode()) for sha256 in missing}
-    return Unreferenced(blobs=frozenset(lost), marks=marks)
+def room_ids(connection: Connection) -> list[str]:
+    """Of the rooms that keep files."""
+    found = select(blobs.c.hub_id).distinct().order_by(blobs.c.hub_id)
+    return list(connection.execute(found).scalars())
+
+
+def unreferenced(connection: Connection, hub_id: str) -> Unreferenced:
+    """Look for every file of a room."""
+    known = select(blobs.c.sha256).where(blobs.c.hub_id == hub_id)
+    missing = {sha256.encode() for sha256 in connection.execute(known).scalars()}
+    mark = _written(connection, hub_id)
+    for data in _texts(connection, hub_id):
+        if not missing:
+            break
+        missing -= {sha256 for sha256 in missing if sha256 in data}
+    return Unreferenced(
+        hub_id=hub_id,
+        blobs=frozenset(sha256.decode() for sha256 in missing),
+        mark=mark,
+    )
 
 
 def forget(
     connection: Connection, found: Unreferenced, *, at: float, grace_s: float
 ) -> int:
     """Mark, unmark, and remove those marked for longer than the grace."""
+    if _written(connection, found.hub_id) != found.mark:
+        return 0
     removed = 0
-    known = select(blobs.c.hub_id, blobs.c.sha256, blobs.c.unreferenced_since)
-    for hub_id, sha256, since in connection.execute(known).all():
-        if found.marks.get(hub_id) != _written(connection, hub_id):
-            continue
-        if (hub_id, sha256) not in found.blobs:
+    mine = blobs.c.hub_id == found.hub_id
+    known = select(blobs.c.sha256, blobs.c.unreferenced_since).where(mine)
+    for sha256, since in connection.execute(known).all():
+        place = mine & (blobs.c.sha256 == sha256)
+        if sha256 not in found.blobs:
             if since is not None:
-                _mark(connection, (hub_id, sha256), None)
+                connection.execute(_unmark.where(place))
         elif since is None:
-            _mark(connection, (hub_id, sha256), at)
+            marked = update(blobs).where(place).values(unreferenced_since=at)
+            connection.execute(marked)
         elif since <= at - grace_s:
-            connection.execute(delete(blobs).where(_at((hub_id, sha256))))
+            connection.execute(delete(blobs).where(place))
             removed += 1
     return removed
 
 
-def _at(key: BlobKey) -> Any:
-    return (blobs.c.hub_id == key[0]) & (blobs.c.sha256 == key[1])
-
-
-def _mark(connection: Connection, key: BlobKey, since: float | None) -> None:
-    connection.execute(update(blobs).where(_at(key)).values(unreferenced_since=since))
+_unmark = update(blobs).values(unreferenced_since=None)
 
 
 def _written(connection: Connection, hub_id: str) -> int:
@@ -125,7 +129,9 @@ def _texts(connection: Connection, hub_id: str) -> Iterator[bytes]:
     said = select(messages.c.text).where(messages.c.hub_id == hub_id)
     for text in connection.execute(said).scalars():
         yield text.encode()
-    for packed in connection.execute(of(versions, versions.c.state_z)).scalars():
+    # newest first: most files that are shown anywhere are shown there
+    kept = of(versions, versions.c.state_z).order_by(versions.c.id.desc())
+    for packed in connection.execute(kept).scalars():
         yield zlib.decompress(packed)
 
 

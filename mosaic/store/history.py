@@ -5,16 +5,12 @@ The second half of store.interface.Store, under the same rules.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
 from mosaic.workspace.versions import Author, Reason, Thinning, Version
-
-BlobKey = tuple[str, str]
-"""A room's Hub ID and the SHA-256 of a file that it once referred to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,15 +28,16 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreferenced:
-    """What a look at every document found.
+    """What a look at every document of a room found.
 
-    blobs: those that nothing refers to. marks: for each room looked at, the
-    updates ever kept of all its documents; it tells later whether anything
-    was written since.
+    blobs: the hashes of those that nothing refers to. mark: how many updates
+    and messages the room ever had; it tells later whether anything was written
+    since.
     """
 
-    blobs: frozenset[BlobKey]
-    marks: Mapping[str, int]
+    hub_id: str
+    blobs: frozenset[str]
+    mark: int
 
 
 class History(Protocol):
@@ -91,15 +88,18 @@ class History(Protocol):
         """
 
     # Files ----------------------------------------------------------------
-    def unreferenced_blobs(self) -> Deferred[Unreferenced]:
-        """Look for every file in its room's documents, versions and chat."""
+    def blob_rooms(self) -> Deferred[list[str]]:
+        """Hub IDs of the rooms that keep files."""
+
+    def unreferenced_blobs(self, hub_id: str) -> Deferred[Unreferenced]:
+        """Look for a room's files in its documents, versions and chat."""
 
     def forget_blobs(self, found: Unreferenced, *, grace_s: float) -> Deferred[int]:
         """Forget files that have been unreferenced for the grace period.
 
         One that is unreferenced for the first time is marked with the time;
-        one that is referred to again is unmarked. Rooms where something was
-        written after the look are left alone. How many were forgotten.
+        one that is referred to again is unmarked. Nothing happens if something
+        was written in the room after the look. How many were forgotten.
         """
 
     def blob_hashes(self) -> Deferred[frozenset[str]]:

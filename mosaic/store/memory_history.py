@@ -185,31 +185,37 @@ class MemoryHistory:
 
     # Files ----------------------------------------------------------------
     @fired
-    def unreferenced_blobs(self) -> Unreferenced:
-        """Look for every file in its room."""
-        lost, marks = set(), {}
-        for hub_id, record in self._rooms.items():
-            marks[hub_id] = record.written()
-            texts = record.texts()
-            lost |= {(hub_id, sha) for sha in record.blobs if sha.encode() not in texts}
-        return Unreferenced(blobs=frozenset(lost), marks=marks)
+    def blob_rooms(self) -> list[str]:
+        """Rooms that keep files."""
+        return sorted(hub_id for hub_id, room in self._rooms.items() if room.blobs)
+
+    @fired
+    def unreferenced_blobs(self, hub_id: str) -> Unreferenced:
+        """Look for every file of a room."""
+        record = self._record(hub_id)
+        texts = record.texts()
+        return Unreferenced(
+            hub_id=hub_id,
+            blobs=frozenset(sha for sha in record.blobs if sha.encode() not in texts),
+            mark=record.written(),
+        )
 
     @fired
     def forget_blobs(self, found: Unreferenced, *, grace_s: float) -> int:
         """Mark, unmark, remove."""
         removed, now = 0, self._wall()
-        for hub_id, record in self._rooms.items():
-            if found.marks.get(hub_id) != record.written():
-                continue
-            since = record.unreferenced_since
-            for sha256 in list(record.blobs):
-                if (hub_id, sha256) not in found.blobs:
-                    since.pop(sha256, None)
-                elif sha256 not in since:
-                    since[sha256] = now
-                elif since[sha256] <= now - grace_s:
-                    del record.blobs[sha256], since[sha256]
-                    removed += 1
+        record = self._record(found.hub_id)
+        if found.mark != record.written():
+            return 0
+        since = record.unreferenced_since
+        for sha256 in list(record.blobs):
+            if sha256 not in found.blobs:
+                since.pop(sha256, None)
+            elif sha256 not in since:
+                since[sha256] = now
+            elif since[sha256] <= now - grace_s:
+                del record.blobs[sha256], since[sha256]
+                removed += 1
         return removed
 
     @fired

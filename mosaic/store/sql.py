@@ -336,9 +336,13 @@ class SqlStore:
         """Everybody who ever edited, first come first."""
         return self._ask(versions.every_author, hub_id, name)
 
-    def unreferenced_blobs(self) -> Deferred[Unreferenced]:
-        """Look for every file in its room."""
-        return self._ask(blobs.unreferenced)
+    def blob_rooms(self) -> Deferred[list[str]]:
+        """Hub IDs of the rooms that keep files."""
+        return self._ask(blobs.room_ids)
+
+    def unreferenced_blobs(self, hub_id: str) -> Deferred[Unreferenced]:
+        """Look for every file of a room."""
+        return self._ask(blobs.unreferenced, hub_id)
 
     def forget_blobs(self, found: Unreferenced, *, grace_s: float) -> Deferred[int]:
         """Forget what has long been unreferenced; how many."""

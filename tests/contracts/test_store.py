@@ -612,13 +612,15 @@ class FileContract(StoreContract):
 
     def lost(self) -> set[str]:
         """The hashes that nothing refers to."""
-        found = self.result(self.store.unreferenced_blobs())
-        return {sha256 for _, sha256 in found.blobs}
+        return set(self.result(self.store.unreferenced_blobs(ROOM.hub_id)).blobs)
 
     def forget(self, grace_s: float = 0.0) -> int:
-        """Look, and forget."""
-        found = self.result(self.store.unreferenced_blobs())
-        return self.result(self.store.forget_blobs(found, grace_s=grace_s))
+        """Look, and forget, in every room."""
+        removed = 0
+        for hub_id in self.result(self.store.blob_rooms()):
+            found = self.result(self.store.unreferenced_blobs(hub_id))
+            removed += self.result(self.store.forget_blobs(found, grace_s=grace_s))
+        return removed
 
     def test_what_is_named_anywhere_is_referred_to(self) -> None:
         """In the journal, a snapshot, a version or the chat."""
@@ -668,7 +670,7 @@ class FileContract(StoreContract):
         """Between the look and the removal somebody may paste the picture."""
         sha256 = self.blob("1")
         self.forget()
-        found = self.result(self.store.unreferenced_blobs())
+        found = self.result(self.store.unreferenced_blobs(ROOM.hub_id))
         self.write(sha256)
         forgotten = self.store.forget_blobs(found, grace_s=0)
         self.assertEqual(self.result(forgotten), 0)
