@@ -11,7 +11,9 @@ _log = Logger()
 
 
 class Collection:
-    """A chore of every few hours. grace_s: how long a file is kept after the last reference.
+    """A chore of every few hours.
+
+    grace_s: how long a file is kept after the last reference to it has gone.
 
     First each room forgets what nothing in it refers to any more, then files on
     disk that no room keeps are removed: also those that a crash left.
