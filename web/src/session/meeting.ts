@@ -11,6 +11,7 @@ import type {
   EndReason,
   Role,
   RoomSession,
+  RoomVersions,
   SessionOptions,
   SharedDoc,
   Snapshot,
@@ -24,6 +25,7 @@ import { LocalStreams } from "./local-media";
 import { RoomState } from "./room-state";
 import { saveState } from "./save-state";
 import { SnapshotStore } from "./snapshot-store";
+import { roomVersions } from "./versions";
 import { forgetToken, rememberToken } from "./token-memory";
 
 /** Pages of 100 messages fetched by themselves after an absence. */
@@ -47,6 +49,7 @@ export class MeetingSession implements RoomSession {
   readonly #local: LocalStreams;
   readonly #mesh: CallMesh;
   readonly #unwatch: () => void;
+  readonly versions: RoomVersions;
   #entered = false;
   #ended: EndReason | null = null;
   #said = "";
@@ -66,6 +69,7 @@ export class MeetingSession implements RoomSession {
     this.#token = token;
     this.#store = new SnapshotStore(() => this.#build());
     this.#rest = new RestClient({ origin, fetch: environment.fetch, token });
+    this.versions = roomVersions(this.#rest, () => this.#hubId());
     this.#room = new RoomState(
       {
         joined: (id) => this.#mesh.joined(id),

@@ -9,6 +9,7 @@ import { useText } from "../text";
 interface RoomMenuProps {
   room: RoomInfo;
   pin: string;
+  onVersions: () => void;
   onDevices: () => void;
   onShortcuts: () => void;
 }
@@ -19,7 +20,7 @@ export function joinLink(hubId: string, pin: string, origin = location.origin): 
 }
 
 /** The room's name opens how to get in, and the settings of this page. */
-export function RoomMenu({ room, pin, onDevices, onShortcuts }: RoomMenuProps) {
+export function RoomMenu({ room, pin, onVersions, onDevices, onShortcuts }: RoomMenuProps) {
   const t = useText();
   return (
     <Popover
@@ -52,6 +53,16 @@ export function RoomMenu({ room, pin, onDevices, onShortcuts }: RoomMenuProps) {
           <CopyButton text={joinLink(room.hubId, pin)} label={t.room.copyLink} />
           {pin && <p className="field-hint">{t.room.linkWithPin}</p>}
           <hr />
+          <button
+            type="button"
+            className="menu-item"
+            onClick={() => {
+              close();
+              onVersions();
+            }}
+          >
+            <Icon name="history" /> {t.versions.title}
+          </button>
           <button
             type="button"
             className="menu-item"
