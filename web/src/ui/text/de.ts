@@ -221,14 +221,17 @@ export const de: Messages = {
     by: (names) => `Bearbeitet von ${names}`,
     nobody: "Von niemandem bearbeitet",
     someone: "Jemand",
-    preview: (what, when) => `${what}, ${when}`,
+    preview: (what, day, time) => `${what} · ${day}, ${time}`,
     picture: "Das Whiteboard, wie es war",
     blank: "Hier war nichts.",
-    show: (when) => `Die Version von ${when} ansehen`,
     restore: "Wiederherstellen",
-    restoreTitle: (when) => `Zurück zu ${when}?`,
-    restoreSays: (what) =>
-      `${what} ändert sich für alle im Raum. Was jetzt da ist, bleibt als Version erhalten, Sie können dorthin zurück.`,
+    restoreTitle: (what) => `Zurück zu „${what}“?`,
+    restoreSays: {
+      board:
+        "Das Whiteboard ändert sich für alle im Raum. Was jetzt da ist, bleibt als Version erhalten, Sie können dorthin zurück.",
+      notes:
+        "Die Notizen ändern sich für alle im Raum. Was jetzt da ist, bleibt als Version erhalten, Sie können dorthin zurück.",
+    },
     restoreNow: "Für alle wiederherstellen",
     notNow: "Jetzt nicht",
     restored: "Wiederhergestellt. Alle sehen es.",

@@ -220,14 +220,17 @@ export const en = {
     by: (names: string) => `Edited by ${names}`,
     nobody: "Nobody edited",
     someone: "Someone",
-    preview: (what: string, when: string) => `${what}, ${when}`,
+    preview: (what: string, day: string, time: string) => `${what} · ${day}, ${time}`,
     picture: "The whiteboard as it was",
     blank: "Nothing was here.",
-    show: (when: string) => `Look at the version of ${when}`,
     restore: "Restore",
-    restoreTitle: (when: string) => `Go back to ${when}?`,
-    restoreSays: (what: string) =>
-      `${what} changes for everyone in the room. What is there now is kept as a version, so you can come back to it.`,
+    restoreTitle: (what: string) => `Go back to “${what}”?`,
+    restoreSays: {
+      board:
+        "The whiteboard changes for everyone in the room. What is there now is kept as a version, so you can come back to it.",
+      notes:
+        "The notes change for everyone in the room. What is there now is kept as a version, so you can come back to it.",
+    },
     restoreNow: "Restore for everyone",
     notNow: "Not now",
     restored: "Restored. Everyone sees it.",

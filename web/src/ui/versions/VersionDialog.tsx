@@ -5,7 +5,7 @@ import { NotesPreview } from "../notes/NotesPreview";
 import { Boundary } from "../parts/Boundary";
 import { Dialog } from "../parts/Dialog";
 import { useText } from "../text";
-import { problemOf } from "./words";
+import { problemOf, reasonWords } from "./words";
 
 const BoardPreview = lazy(() => import("../board/BoardPreview"));
 
@@ -31,7 +31,8 @@ export function VersionDialog(props: VersionDialogProps) {
   const [problem, setProblem] = useState<VersionProblem | null>(null);
   const [busy, setBusy] = useState(false);
   const doc = useVersion(session, version.id, setProblem);
-  const what = t.versions.of[document === "board" ? "board" : "notes"];
+  const kind = document === "board" ? "board" : "notes";
+  const name = version.label ?? reasonWords(t, version);
 
   const attempt = (work: Promise<string>) => {
     setBusy(true);
@@ -48,12 +49,12 @@ export function VersionDialog(props: VersionDialogProps) {
   };
 
   return (
-    <Dialog title={step === "restore" ? t.versions.restoreTitle(title) : title} onClose={onClose}>
+    <Dialog title={step === "restore" ? t.versions.restoreTitle(name) : title} onClose={onClose}>
       <div className="version-view">
         {!doc && problem === null && <p className="chat-empty">{t.loading}</p>}
         {doc && document === "notes/main" && <NotesPreview doc={doc} />}
         {doc && document === "board" && (
-          <Boundary what={what}>
+          <Boundary what={t.versions.of[kind]}>
             <Suspense fallback={<p className="chat-empty">{t.loading}</p>}>
               <BoardPreview doc={doc} session={session} />
             </Suspense>
@@ -63,7 +64,7 @@ export function VersionDialog(props: VersionDialogProps) {
       <p role="alert" className="form-problem">
         {problem ? t.versions.problem[problem] : null}
       </p>
-      {step === "restore" && <p className="version-says">{t.versions.restoreSays(what)}</p>}
+      {step === "restore" && <p className="version-says">{t.versions.restoreSays[kind]}</p>}
       <div className="row between version-buttons">
         {step === "look" ? (
           <>

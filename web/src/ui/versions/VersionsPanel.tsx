@@ -4,7 +4,7 @@ import type { Person, RoomSession, VersionInfo, VersionProblem } from "../../ses
 import { Field } from "../parts/Field";
 import { clockTime, useLanguage, useText } from "../text";
 import { VersionDialog } from "./VersionDialog";
-import { byDay, dayTitle, problemOf, reasonWords, whoWords } from "./words";
+import { byDay, dayTitle, midnight, problemOf, reasonWords, whoWords } from "./words";
 import "./versions.css";
 
 const LONGEST = 100;
@@ -97,6 +97,7 @@ export function VersionsPanel({ session, me, document }: VersionsPanelProps) {
           document={document}
           title={t.versions.preview(
             shown.label ?? reasonWords(t, shown),
+            dayTitle(t, midnight(new Date(shown.at * 1000)), language),
             clockTime(new Date(shown.at * 1000), language),
           )}
           mayRestore={editing}

@@ -11,7 +11,7 @@ export interface Day {
   readonly versions: VersionInfo[];
 }
 
-function midnight(at: Date): Date {
+export function midnight(at: Date): Date {
   return new Date(at.getFullYear(), at.getMonth(), at.getDate());
 }
 
