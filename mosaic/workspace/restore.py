@@ -54,9 +54,12 @@ def restoring_update(
     changed = False
     with live.transaction():
         for name in sorted({*live.keys(), *old.keys()}):
-            kind = _kind(live, old, name)
-            if kind is None:
+            kinds = {_kind(live, name), _kind(old, name)} - {None}
+            if not kinds:
                 continue
+            if len(kinds) > 1:
+                raise NotRestored(f"{name} in {document} was something else then")
+            [kind] = kinds
             mine, wanted = live.get(name, type=kind), old.get(name, type=kind)
             if kind is Map and (document, name) == ("board", "elements"):
                 changed |= _restore_elements(mine, wanted, at_ms, random)
@@ -73,7 +76,7 @@ def contents(state: bytes) -> dict[str, Any]:
     doc = _document(state)
     found = {}
     for name in sorted(doc.keys()):
-        kind = _kind(doc, doc, name)
+        kind = _kind(doc, name)
         if kind is not None:
             found[name] = content(doc.get(name, type=kind))
     return found
@@ -123,20 +126,17 @@ def _document(state: bytes, *, client_id: int | None = None) -> Doc[Any]:
     return doc
 
 
-def _kind(live: Doc[Any], old: Doc[Any], name: str) -> type[Any] | None:
-    """What a root is used as; None if it is empty in both documents."""
-    docs = (live, old)
-    if any(len(doc.get(name, type=Map)) for doc in docs):
+def _kind(doc: Doc[Any], name: str) -> type[Any] | None:
+    """What a root is used as; None if it is empty."""
+    if len(doc.get(name, type=Map)):
         return Map
-    shown = [value for doc in docs for value, _ in doc.get(name, type=Text).diff()]
+    shown = [value for value, _ in doc.get(name, type=Text).diff()]
     if any(not isinstance(value, BaseType) for value in shown):
         return Text
     if any(isinstance(value, XmlElement | XmlText) for value in shown):
         return XmlFragment
     # Only now: pycrdt never comes back from reading some texts as arrays.
-    if any(len(doc.get(name, type=Array)) for doc in docs):
-        return Array
-    return None
+    return Array if len(doc.get(name, type=Array)) else None
 
 
 def _restore(mine: Any, wanted: Any) -> None:

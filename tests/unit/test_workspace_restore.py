@@ -13,6 +13,7 @@ from pycrdt import Array, Doc, Map, Text, XmlElement, XmlFragment, XmlText
 
 from mosaic.workspace.documents import EMPTY_UPDATE, check_state_vector, check_update
 from mosaic.workspace.restore import contents, restoring_update
+from mosaic.workspace.versions import NotRestored
 
 NOW_MS = 1.7e12
 
@@ -153,6 +154,30 @@ class RestoreTests(TestCase):
         write(doc, [(0, 0, "x", {}, None), (9, 0, "y", {}, None)])
         restored(doc, b"")
         self.assertEqual(contents(doc.get_update()), {})
+
+    def test_what_cannot_be_compared_is_refused(self) -> None:
+        """A root that was used as something else; text where pycrdt would hang."""
+        doc: Doc[Any] = Doc()
+        doc.get("x", type=Map)["a"] = 1.0
+        other: Doc[Any] = Doc()
+        other.get("x", type=Text).insert(0, "text")
+        with self.assertRaises(NotRestored):
+            restored(doc, other.get_update())
+        doc.get("m", type=Map)["list"] = Array(["a"])
+        doc.get("t", type=Text).insert(0, "ä")
+        with self.assertRaises(NotRestored):
+            restored(doc, doc.get_update())
+
+    def test_a_list_inside_a_map(self) -> None:
+        """Where all text is plain it is compared."""
+        doc: Doc[Any] = Doc()
+        keyed = doc.get("m", type=Map)
+        keyed["list"] = Array(["a", Map({"b": 1.0})])
+        then = doc.get_update()
+        keyed["list"].insert(1, "new")
+        keyed["list"][2]["b"] = 2.0
+        restored(doc, then)
+        self.assertEqual(contents(doc.get_update()), contents(then))
 
 
 def element(version: int, **more: Any) -> dict[str, Any]:
