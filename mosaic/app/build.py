@@ -19,6 +19,7 @@ from mosaic.app.addresses import Addresses
 from mosaic.app.banner import banner
 from mosaic.app.chores import DAY_S, HOUR_S, Chores
 from mosaic.app.clock import use_monotonic_clock
+from mosaic.app.collector import calm_collector
 from mosaic.app.control import ControlSocket
 from mosaic.app.credentials import CredentialDesk
 from mosaic.app.firstrun import Welcome, prepare
@@ -142,6 +143,7 @@ class _Builder:
             origin_allowed=self._origin_allowed,
             wall_clock=time.time,
             history=settings.history,
+            run_in_thread=self.in_thread,
         )
         self.xmpp = XmppService(
             self.reactor,
@@ -166,6 +168,7 @@ class _Builder:
             readiness={"house": self._check_ready},
             metrics_text=self.metrics.text,
             children=self.drcp.resources(),
+            find_state=self.drcp.find_state,
         )
 
         self.collection = Collection(
@@ -187,6 +190,7 @@ class _Builder:
                 self.reactor,
                 default_context=self.context,
                 certificates=self.certificates,
+                transport=self.settings.tls.transport,
             ),
             make_factory=self._port_factory,
         )
@@ -237,6 +241,7 @@ class _Builder:
         house.add_service_stage("turn", self.turn)
         house.add_service_stage("drcp", self.drcp)
         house.add_service_stage("xmpp", self.xmpp)
+        house.add_stage("exports", _nothing, self.rest.exports.stop)
         house.add_stage("ports", self.listeners.start, self.listeners.stop)
         house.add_stage("addresses", self._note_addresses, _nothing)
         house.add_service_stage("chores", self._chores())
@@ -309,6 +314,7 @@ class _Builder:
         )
 
     def _announce(self) -> None:
+        calm_collector()
         _log.info(
             "ready: {https} and {local}",
             https=self.addresses.https_url,

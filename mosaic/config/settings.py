@@ -40,6 +40,7 @@ class Tls(Section, frozen=True):
     """Certificates and deadlines of the shared TLS port."""
 
     certs: str = ""
+    transport: Literal["socket", "memory"] = "memory"
     handshake_timeout_s: float = 10.0
     first_bytes_timeout_s: float = 10.0
 
@@ -85,6 +86,7 @@ class Drcp(Section, frozen=True):
     max_behind_bytes: int = 4194304
     max_behind_s: float = 10.0
     handshake_timeout_s: float = 10.0
+    snapshot_ref_bytes: int = 262144
     snapshot_after_s: float = 300.0
     unload_after_s: float = 60.0
 
@@ -108,6 +110,16 @@ class Http(Section, frozen=True):
     requests_per_s: float = 50.0
     request_burst: int = 200
     allowed_origins: tuple[str, ...] = ()
+
+
+class Export(Section, frozen=True):
+    """Export and import of rooms, in worker processes."""
+
+    worker_timeout_s: float = 300.0
+    worker_memory_bytes: int = 1073741824
+    max_archive_bytes: int = 1073741824
+    keep_s: float = 3600.0
+    waiting: int = 8
 
 
 class Auth(Section, frozen=True):
@@ -155,6 +167,7 @@ class Settings(Section, frozen=True):
     drcp: Drcp = Drcp()
     xmpp: Xmpp = Xmpp()
     http: Http = Http()
+    export: Export = Export()
     auth: Auth = Auth()
     store: Store = Store()
     history: History = History()

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 
 from mosaic.store.history import History
 from mosaic.wire.sasl.verifier import ScramVerifier
-from mosaic.workspace.model import Account, Blob, Message, Role, Room
+from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomContent
 from mosaic.workspace.versions import Author
 
 EMPTY_UPDATE = b"\x00\x00"
@@ -142,7 +142,11 @@ class Store(History, Protocol):
     def set_member(
         self, hub_id: str, account: str, role: Role | None
     ) -> Deferred[None]:
-        """Give or take (None) a role. Raises NotFound."""
+        """Give or take (None) a role. Raises NotFound.
+
+        The account's tokens for the room follow: they get the role (and leave
+        the lobby), or are removed with it. Administrators' and the owner's stay.
+        """
 
     # Tokens ---------------------------------------------------------------
     def add_token(self, token: StoredToken) -> Deferred[None]:
@@ -216,6 +220,21 @@ class Store(History, Protocol):
         self, hub_id: str, name: str, snapshot: bytes, *, through_seq: int
     ) -> Deferred[None]:
         """Replace the updates up to through_seq by one full state."""
+
+    # Whole rooms ----------------------------------------------------------
+    def add_room_with(self, room: Room, content: RoomContent) -> Deferred[None]:
+        """Keep a new room with its content, all or nothing; new epochs.
+
+        Raises NameTaken; whatever reading the content raises.
+        """
+
+    def messages_after(
+        self, hub_id: str, *, after: int, limit: int
+    ) -> Deferred[list[Message]]:
+        """The oldest `limit` messages with seq > after. Raises NotFound."""
+
+    def blobs(self, hub_id: str) -> Deferred[list[Blob]]:
+        """All files that a room refers to, by hash. Raises NotFound."""
 
     def quarantine_update(
         self, hub_id: str, name: str, seq: int, reason: str

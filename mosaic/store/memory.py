@@ -20,7 +20,7 @@ from mosaic.store.interface import (
 )
 from mosaic.store.memory_history import DocumentRecord, MemoryHistory, RoomRecord, fired
 from mosaic.wire.sasl.verifier import ScramVerifier
-from mosaic.workspace.model import Account, Blob, Message, Role, Room
+from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomContent
 
 
 class MemoryStore(MemoryHistory):
@@ -142,11 +142,19 @@ class MemoryStore(MemoryHistory):
     def set_member(self, hub_id: str, account: str, role: Role | None) -> None:
         """Give or take a role."""
         record = self._record(hub_id)
-        self._account(account)
-        if role is None:
-            record.members.pop(account, None)
-        else:
+        known = self._account(account)
+        removed = record.members.pop(account, None)
+        if role is not None:
             record.members[account] = role
+        if known.admin or record.room.owner == account:
+            return
+        for digest, token in list(self._tokens.items()):
+            if (token.hub_id, token.account) != (hub_id, account):
+                continue
+            if role is not None:
+                self._tokens[digest] = replace(token, role=role, waiting=False)
+            elif removed is not None:
+                del self._tokens[digest]
 
     # Tokens ---------------------------------------------------------------
     @fired
@@ -330,6 +338,38 @@ class MemoryStore(MemoryHistory):
         entry = document.updates[seq]
         self._quarantine(hub_id, name, seq, entry, reason)
         document.updates[seq] = JournalEntry(update=EMPTY_UPDATE, author=entry.author)
+
+    # Whole rooms ----------------------------------------------------------
+    @fired
+    def add_room_with(self, room: Room, content: RoomContent) -> None:
+        """All or nothing."""
+        if room.hub_id in self._rooms:
+            raise NameTaken(f"the room {room.hub_id} exists")
+        self._check_room(room)
+        self._rooms[room.hub_id] = RoomRecord(
+            room=room,
+            documents={
+                name: DocumentRecord(snapshot=state)
+                for name, state in content.documents
+            },
+            messages=[
+                replace(message, hub_id=room.hub_id, seq=seq)
+                for seq, message in enumerate(content.messages, 1)
+            ],
+            blobs={blob.sha256: blob for blob in content.blobs},
+        )
+
+    @fired
+    def messages_after(self, hub_id: str, *, after: int, limit: int) -> list[Message]:
+        """The oldest ones."""
+        found = [one for one in self._record(hub_id).messages if one.seq > after]
+        return found[: max(limit, 0)]
+
+    @fired
+    def blobs(self, hub_id: str) -> list[Blob]:
+        """By hash."""
+        held = self._record(hub_id).blobs
+        return [held[sha256] for sha256 in sorted(held)]
 
     # ----------------------------------------------------------------------
     def _account(self, name: str) -> Account:

@@ -54,19 +54,19 @@ def restoring_update(
     changed = False
     with live.transaction():
         for name in sorted({*live.keys(), *old.keys()}):
-            kinds = {_kind(live, name), _kind(old, name)} - {None}
-            if not kinds:
-                continue
-            if len(kinds) > 1:
+            kind, then_kind = _kind(live, name), _kind(old, name)
+            if None not in (kind, then_kind) and kind is not then_kind:
                 raise NotRestored(f"{name} in {document} was something else then")
-            [kind] = kinds
+            kind = kind or then_kind
+            if kind is None:
+                continue
             mine, wanted = live.get(name, type=kind), old.get(name, type=kind)
             if kind is Map and (document, name) == ("board", "elements"):
                 changed |= _restore_elements(mine, wanted, at_ms, random)
             elif not same(mine, wanted):
                 _restore(mine, wanted)
                 changed = True
-                if not same(mine, wanted):
+                if not same(mine, wanted) or _kind(live, name) is not then_kind:
                     raise NotRestored(f"{name} in {document} does not come out right")
     return live.get_update(before) if changed else EMPTY_UPDATE
 

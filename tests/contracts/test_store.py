@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +22,7 @@ from mosaic.store.interface import (
 from mosaic.store.memory import MemoryStore
 from mosaic.store.sql import SqlStore
 from mosaic.wire.sasl.verifier import ScramVerifier
-from mosaic.workspace.model import Blob, Role, Room
+from mosaic.workspace.model import Blob, Message, Role, Room, RoomContent
 from mosaic.workspace.versions import Author, Reason, Thinning, Version
 from tests.support.pumped import PumpedReactor
 
@@ -200,6 +201,31 @@ class RoomContract(StoreContract):
         self.result(self.store.set_member(SECOND.hub_id, "ben", None))
         self.assertEqual(self.result(self.store.rooms(member="ben")), [])
         self.fails(NotFound, self.store.set_member(ROOM.hub_id, "eve", Role.HOST))
+
+    def test_tokens_follow_a_membership(self) -> None:
+        """Who is inside by a token must not keep the role of yesterday."""
+        self.furnish()
+        self.result(self.store.add_account("ben", VERIFIER, admin=False))
+        self.result(self.store.add_room(replace(SECOND, owner="ada")))
+        here = SECOND.hub_id
+        for number, account in enumerate(("ben", "ada", None)):
+            entered = token(bytes([number]) * 32, account=account, hub_id=here)
+            kept = replace(entered, kind="room", role=Role.EDITOR, waiting=number == 0)
+            self.result(self.store.add_token(kept))
+
+        def roles() -> list[tuple[Role | None, bool] | None]:
+            found = [self.result(self.store.token(bytes([n]) * 32)) for n in range(3)]
+            return [None if t is None else (t.role, t.waiting) for t in found]
+
+        others: list[tuple[Role | None, bool] | None] = [(Role.EDITOR, False)] * 2
+        self.result(self.store.set_member(here, "ben", None))
+        self.assertEqual(roles(), [(Role.EDITOR, True), *others], "never a member")
+        self.result(self.store.set_member(here, "ben", Role.VIEWER))
+        self.result(self.store.set_member(here, "ada", Role.VIEWER))
+        self.assertEqual(roles(), [(Role.VIEWER, False), *others])
+        self.result(self.store.set_member(here, "ben", None))
+        self.result(self.store.set_member(here, "ada", None))
+        self.assertEqual(roles(), [None, *others])
 
 
 class TokenContract(StoreContract):
@@ -687,6 +713,71 @@ class FileContract(StoreContract):
         self.fails(NotFound, self.store.blob(SECOND.hub_id, sha256))
 
 
+class MovingContract(StoreContract):
+    """Whole rooms: out in the order of their making, in all or nothing."""
+
+    def content(self, **more: Any) -> RoomContent:
+        """Two documents, two lines of chat, one file."""
+        lines = [
+            Message(
+                hub_id="x", seq=7 * n, message_id=f"m{n}", author_id="a",
+                author="Ada", text=f"line {n}", at=float(n),
+            )
+            for n in (1, 2)
+        ]  # fmt: skip
+        blob = Blob(sha256="ab" * 32, size_bytes=1, media_type="a/b", created_at=1.0)
+        given: dict[str, Any] = {
+            "documents": [("board", b"\x00\x00"), ("notes/main", b"\x00\x00")],
+            "messages": lines,
+            "blobs": [blob],
+        }
+        return RoomContent(**(given | more))
+
+    def test_a_room_comes_with_all_that_is_in_it(self) -> None:
+        """Messages are numbered anew and keep author and time."""
+        room = SECOND
+        self.result(self.store.add_room_with(room, self.content()))
+        hub_id = room.hub_id
+        self.assertEqual(self.result(self.store.room(hub_id)), room)
+        names = self.result(self.store.document_names(hub_id))
+        self.assertEqual(names, ["board", "notes/main"])
+        document = self.result(self.store.load_document(hub_id, "board"))
+        self.assertEqual((document.snapshot, document.updates), (b"\x00\x00", ()))
+        other = self.result(self.store.load_document(hub_id, "notes/main"))
+        self.assertNotEqual(document.epoch, other.epoch)
+        lines = self.result(self.store.messages_after(hub_id, after=0, limit=9))
+        self.assertEqual(
+            [(one.seq, one.author, one.text, one.at) for one in lines],
+            [(1, "Ada", "line 1", 1.0), (2, "Ada", "line 2", 2.0)],
+        )
+        self.assertEqual(
+            self.result(self.store.messages_after(hub_id, after=1, limit=9)), lines[1:]
+        )
+        self.assertEqual(
+            self.result(self.store.messages_after(hub_id, after=0, limit=1)), lines[:1]
+        )
+        self.assertEqual(len(self.result(self.store.blobs(hub_id))), 1)
+        after = JournalEntry(update=b"\x00\x00", author="a")
+        seq = self.result(self.store.append_updates(hub_id, "board", [after]))
+        self.assertEqual(seq, 1)
+        kept = self.result(self.store.load_document(hub_id, "board"))
+        self.assertEqual((kept.updates, kept.epoch), ((b"\x00\x00",), document.epoch))
+
+    def test_content_that_cannot_be_read_leaves_nothing(self) -> None:
+        """Not even the room."""
+
+        def broken() -> Iterator[tuple[str, bytes]]:
+            yield "board", b"\x00\x00"
+            raise ValueError("gone")
+
+        room = SECOND
+        content = self.content(documents=broken())
+        self.fails(ValueError, self.store.add_room_with(room, content))
+        self.fails(NotFound, self.store.room(room.hub_id))
+        self.fails(NotFound, self.store.blobs(room.hub_id))
+        self.fails(NotFound, self.store.messages_after(room.hub_id, after=0, limit=1))
+
+
 class _Memory(StoreContract):
     """The fake."""
 
@@ -751,6 +842,14 @@ class MemoryDocumentTests(_Memory, DocumentContract):
     """Documents in the fake."""
 
 
+class MemoryMovingTests(_Memory, MovingContract):
+    """In memory."""
+
+
+class SqlMovingTests(_Sql, MovingContract):
+    """On disk."""
+
+
 class SqlAccountTests(_Sql, AccountContract):
     """Accounts on disk."""
 
@@ -799,6 +898,7 @@ del (
     DocumentContract,
     HistoryContract,
     FileContract,
+    MovingContract,
     _Memory,
     _Sql,
 )  # abstract: nothing for the runner to collect

@@ -23,9 +23,11 @@ from zope.interface import implementer
 from mosaic.auth.door import HouseDoor
 from mosaic.bus.interface import Payload
 from mosaic.bus.memory import MemoryBus
-from mosaic.config.settings import Auth, History, Http, Settings
+from mosaic.config.settings import Auth, Export, History, Http, Settings
 from mosaic.services.rest.health import Check
 from mosaic.services.rest.root import Rest, build_rest, join_url_at
+from mosaic.services.rest.states import FindState
+from mosaic.services.rest.workers import Worker
 from mosaic.store.memory import MemoryStore
 from tests.support.live import live_versions
 
@@ -93,6 +95,8 @@ class RestCase(SynchronousTestCase):
     http = Http()
     history = History()
     allowed_origins: tuple[str, ...] = ()
+    export = Export()
+    worker: Worker | None = None
 
     def setUp(self) -> None:
         """Build the house."""
@@ -136,10 +140,11 @@ class RestCase(SynchronousTestCase):
         readiness: Mapping[str, Check] | None = None,
         metrics_text: Callable[[], str] | None = None,
         children: Mapping[str, IResource] | None = None,
+        find_state: FindState = lambda hub_id, sha256: None,
     ) -> Rest:
         """A REST service over this house."""
         rest = build_rest(
-            settings=Settings(http=self.http, history=self.history),
+            settings=Settings(http=self.http, history=self.history, export=self.export),
             door=self.door,
             store=self.store,
             bus=self.bus,
@@ -153,6 +158,8 @@ class RestCase(SynchronousTestCase):
             readiness=readiness,
             metrics_text=metrics_text,
             children=children,
+            worker=self.worker,
+            find_state=find_state,
         )
         self.use(rest)
         return rest

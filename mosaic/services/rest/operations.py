@@ -80,7 +80,7 @@ class FileAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BytesAnswer:
-    """Bytes to send as they are. headers: further ones."""
+    """Bytes in memory to send as they are. headers: further ones."""
 
     data: bytes
     media_type: str
@@ -98,7 +98,7 @@ class Operation:
     query: the types that check the request. answer: the type of the result of
     run, None for 204. status: of success. refusals: other statuses beyond those
     that every operation of its kind has. upload: the body is a file, in
-    request.content. file: the answer is a FileAnswer or a BytesAnswer.
+    request.content. file: the answer is a FileAnswer or BytesAnswer.
     """
 
     id: str
@@ -150,6 +150,14 @@ PARAMETERS: dict[str, tuple[str, str]] = {
     "account": (r"[^/\x00-\x20\x7f]{1,64}", "An account's name."),
     "participant_id": (r"[0-9a-f]{16}", "The id of somebody in the room."),
     "version": (r"[1-9][0-9]{0,15}", "The number of a version."),
+    "export_id": (r"[0-9a-f]{32}", "The id of an export."),
+    "document": (
+        r"board|room|notes/[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
+        "A document: `board`, `room` or `notes/<slug>`; the slash as it is, or as %2F.",
+    ),
     "sha256": (r"[0-9a-f]{64}", "SHA-256 of the file, in hexadecimal."),
 }
 """Pattern and description of every path parameter; another form is a 404."""
+
+WITH_SLASHES = frozenset({"document"})
+"""Path parameters that may hold a slash."""

@@ -2,6 +2,7 @@
  * What the session layer offers to the user interface: the whole state of one
  * meeting, observable, with no React and no DOM beyond media types.
  */
+import type { DocumentFormat } from "../protocol/rest-types";
 import type * as Y from "yjs";
 import type { Awareness } from "y-protocols/awareness";
 
@@ -62,6 +63,8 @@ export interface LocalMedia {
   readonly micOn: boolean;
   readonly camOn: boolean;
 }
+
+export type { DocumentFormat };
 
 export interface RoomInfo {
   readonly hubId: string;
@@ -135,6 +138,11 @@ export interface RoomSession {
 
   /** The past of a document. Each of these rejects with a VersionError. */
   readonly versions: RoomVersions;
+
+  /** The whole room as one archive; `told` how far it is, 0 to 1. */
+  exportRoom(told: (progress: number) => void, signal: AbortSignal): Promise<Blob>;
+  /** One document in one format. */
+  exportDocument(name: string, format: DocumentFormat): Promise<Blob>;
 
   leave(): void;
 }

@@ -2,12 +2,14 @@
 import {
   DrcpClient,
   RestClient,
+  SNAPSHOT_REF,
   type ClientEvent,
   type ConnectionState,
   type Message,
   type ServerEvent,
 } from "../protocol";
 import type {
+  DocumentFormat,
   EndReason,
   Role,
   RoomSession,
@@ -22,6 +24,7 @@ import { Documents } from "./documents";
 import { endReason } from "./endings";
 import { drcpUrl, type Environment } from "./environment";
 import { LocalStreams } from "./local-media";
+import { exportRoom } from "./room-export";
 import { RoomState } from "./room-state";
 import { saveState } from "./save-state";
 import { SnapshotStore } from "./snapshot-store";
@@ -83,6 +86,7 @@ export class MeetingSession implements RoomSession {
       url: drcpUrl(origin),
       token,
       openSocket: environment.openSocket,
+      caps: [SNAPSHOT_REF],
       events: {
         state: (state) => this.#connection(state),
         message: (message) => this.#message(message),
@@ -95,6 +99,7 @@ export class MeetingSession implements RoomSession {
       {
         send: (...messages) => this.#client.send(...messages),
         changed,
+        fetchState: ({ url }) => this.#rest.fetchState(url),
         owner: () => this.#owner(),
         maxStateVectorBytes: () => this.#maxStateVectorBytes,
       },
@@ -225,6 +230,14 @@ export class MeetingSession implements RoomSession {
 
   fetchBlob(sha256: string): Promise<Blob> {
     return this.#rest.fetchBlob(this.#hubId(), sha256);
+  }
+
+  exportRoom(told: (progress: number) => void, signal: AbortSignal): Promise<Blob> {
+    return exportRoom(this.#rest, this.#hubId(), told, signal);
+  }
+
+  exportDocument(name: string, format: DocumentFormat): Promise<Blob> {
+    return this.#rest.exportDocument(this.#hubId(), name, format);
   }
 
   leave(): void {

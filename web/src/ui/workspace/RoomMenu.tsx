@@ -12,6 +12,7 @@ interface RoomMenuProps {
   onVersions: () => void;
   onDevices: () => void;
   onShortcuts: () => void;
+  onExport: () => void;
 }
 
 /** The link that brings someone here; with the PIN, in the fragment, if we know it. */
@@ -20,7 +21,14 @@ export function joinLink(hubId: string, pin: string, origin = location.origin): 
 }
 
 /** The room's name opens how to get in, and the settings of this page. */
-export function RoomMenu({ room, pin, onVersions, onDevices, onShortcuts }: RoomMenuProps) {
+export function RoomMenu({
+  room,
+  pin,
+  onVersions,
+  onDevices,
+  onShortcuts,
+  onExport,
+}: RoomMenuProps) {
   const t = useText();
   return (
     <Popover
@@ -82,6 +90,16 @@ export function RoomMenu({ room, pin, onVersions, onDevices, onShortcuts }: Room
             }}
           >
             <Icon name="keyboard" /> {t.room.shortcuts}
+          </button>
+          <button
+            type="button"
+            className="menu-item"
+            onClick={() => {
+              close();
+              onExport();
+            }}
+          >
+            <Icon name="download" /> {t.export.menu}
           </button>
           <div className="row between">
             <LanguagePicker />
