@@ -12,8 +12,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
-from mosaic.store import rooms
+from mosaic.store import rooms, versions
 from mosaic.store.database import driver
+from mosaic.store.history import SetAside
 from mosaic.store.interface import (
     EMPTY_UPDATE,
     JournalEntry,
@@ -78,6 +79,9 @@ def append(
         for seq, entry in enumerate(entries, last_seq + 1)
     ]
     database.executemany(_APPEND, rows)
+    for entry in entries:
+        if entry.writer is not None:
+            versions.note_writer(connection, int(document_id), entry.writer, at=at)
     last_seq += len(rows)
     database.execute(_COUNT, (last_seq, document_id))
     return int(last_seq)
@@ -111,6 +115,7 @@ def save_snapshot(
         "state_v1": state,
     }
     connection.execute(insert(snapshots).values(values))
+    versions.fold_authors(connection, int(document.id), through_seq=through_seq, at=at)
     connection.execute(
         delete(journal).where(
             journal.c.document_id == document.id, journal.c.seq <= through_seq
@@ -137,6 +142,28 @@ def set_aside(
         values = {**entry._mapping, "reason": reason[:1000]}
         connection.execute(insert(quarantine).values(values))
     connection.execute(update(journal).where(place).values(update_v1=EMPTY_UPDATE))
+
+
+def every_set_aside(connection: Connection) -> list[SetAside]:
+    """The quarantine, oldest first."""
+    place = documents.c.id == quarantine.c.document_id
+    rows = connection.execute(
+        select(quarantine, documents.c.hub_id, documents.c.name)
+        .join(documents, place)
+        .order_by(quarantine.c.at, quarantine.c.document_id, quarantine.c.seq)
+    )
+    return [
+        SetAside(
+            hub_id=row.hub_id,
+            document=row.name,
+            seq=row.seq,
+            author=row.author,
+            at=row.at,
+            size_bytes=len(row.update_v1),
+            reason=row.reason,
+        )
+        for row in rows
+    ]
 
 
 def _row(connection: Connection, hub_id: str, name: str) -> DocumentRow | None:
@@ -176,4 +203,5 @@ def _load(connection: Connection, document: DocumentRow) -> StoredDocument:
         snapshot=state,
         updates=tuple(rows.scalars()),
         last_seq=document.last_seq,
+        versioned_seq=versions.newest_seq(connection, int(document.id)),
     )

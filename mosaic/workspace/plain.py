@@ -43,6 +43,11 @@ class PlainSummary:
 
     is_empty = False
 
+    @property
+    def writers(self) -> tuple[int, ...]:
+        """The clients that it has blocks of."""
+        return (self.client,) if self.end else ()
+
     def fits(self, clocks: dict[int, int]) -> bool:
         """Whether a document with these clocks can integrate it at once."""
         return clocks.get(self.client, 0) >= self.clock and (

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import cast
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from mosaic.config.settings import Drcp
+from mosaic.config.settings import Drcp, History
 from mosaic.services.drcp.awareness import AwarenessTable
 from mosaic.services.drcp.counters import Counters
 from mosaic.services.drcp.journal import Edit, Journal
@@ -18,12 +17,15 @@ from mosaic.services.drcp.member import Attachment
 from mosaic.services.drcp.pace import MIN_TICK_S, Pace
 from mosaic.services.drcp.replica import CrdtError, Replica, chunks, merged, rebuild
 from mosaic.services.drcp.shared import Shared, spawn
-from mosaic.store.interface import Store
+from mosaic.services.drcp.signing import Signatures
+from mosaic.services.drcp.versions import Receipt, Versions
+from mosaic.store.interface import Store, StoreError
 from mosaic.wire.drcp.framing import websocket_frames
 from mosaic.wire.drcp.lib0 import ProtocolError
 from mosaic.wire.drcp.yprotocols import AwarenessEntry, Step, decode_awareness
 from mosaic.workspace.documents import MalformedUpdate, check_update
 from mosaic.workspace.plain import Summary, summarise
+from mosaic.workspace.versions import Author, NotRestored, Reason
 
 _log = Logger()
 
@@ -49,6 +51,8 @@ class LiveDocument:
         reactor: IReactorTime,
         pace: Pace,
         counters: Counters,
+        history: History,
+        wall_clock: Callable[[], float],
     ) -> None:
         self.hub_id = hub_id
         self.name = name
@@ -57,6 +61,10 @@ class LiveDocument:
         self.awareness: AwarenessTable[Attachment] = AwarenessTable(
             _stamp, lambda a, b: a.member.participant_id == b.member.participant_id
         )
+        self.versions = Versions(
+            self, store=store, settings=history, wall_clock=wall_clock
+        )
+        self._signatures = Signatures()
         self._store = store
         self._settings = settings
         self._reactor = reactor
@@ -84,6 +92,7 @@ class LiveDocument:
         self._framed.clear()
         self._replica, poison = rebuild(stored)
         self.epoch = stored.epoch
+        self.versions.newest_seq = stored.versioned_seq
         unsaved = self._journal.unsaved
         self._journal.stop()
         self._journal = self._new_journal(stored.last_seq)
@@ -98,7 +107,11 @@ class LiveDocument:
                 "update {seq} of {name} in {hub_id} is set aside: {reason}",
                 seq=seq, name=self.name, hub_id=self.hub_id, reason=reason,
             )  # fmt: skip
-            await self._store.quarantine_update(self.hub_id, self.name, seq, reason)
+            try:
+                await self._store.quarantine_update(self.hub_id, self.name, seq, reason)
+            except StoreError as error:
+                # It is met again at the next opening; the room opens all the same.
+                _log.warn("not set aside: {reason}", reason=str(error))
 
     def _new_journal(self, last_seq: int) -> Journal:
         return Journal(
@@ -130,7 +143,7 @@ class LiveDocument:
             if self.awareness.pending:
                 self._schedule()
         else:
-            spawn(self.snapshot(), "the snapshot of an empty document")
+            spawn(self._keep(Reason.EMPTY), "the version of a document that was left")
 
     def diff(self, state_vector: bytes) -> bytes:
         """Everything that a holder of the state vector lacks, batch included.
@@ -205,11 +218,27 @@ class LiveDocument:
             return 4413, "the document is full"
         if not self._replica.accepts(summary):
             return 4413, "too many updates wait for others"
-        edit = Edit(update, member.participant_id, attachment)
-        self._pending.append((edit, summary))
+        who = member.participant_id
+        writer = self._signatures.of(who, member.name, member.account, summary)
+        self._pending.append((Edit(update, who, attachment, writer), summary))
         self._pending_bytes += len(update)
         self._schedule()
         return None
+
+    def edit(self, update: bytes, author: Author) -> Deferred[None]:
+        """An edit that the server makes in somebody's name.
+
+        Fires when it is committed; see Receipt. Raises NotRestored.
+        """
+        summary = check_update(update)
+        if not self._has_room(len(update)):
+            raise NotRestored("the document is full")
+        receipt = Receipt()
+        writer = self._signatures.of(author.id, author.name, author.account, summary)
+        self._pending.append((Edit(update, author.id, receipt, writer), summary))
+        self._pending_bytes += len(update)
+        self.flush()
+        return receipt.done
 
     def receive_awareness(self, attachment: Attachment, data: bytes) -> None:
         """Stamp and queue awareness states; refusals are told to the sender."""
@@ -311,8 +340,7 @@ class LiveDocument:
                 good.append((edit, summary))
                 continue
             self._counters.updates_refused += 1
-            # Only attachments queue edits here.
-            cast(Attachment, edit.author).refuse(4400, "it cannot be applied")
+            edit.author.refuse(4400, "it cannot be applied")
         return good
 
     def _try_one(self, edit: Edit, summary: Summary) -> CrdtError | None:
@@ -418,7 +446,11 @@ class LiveDocument:
 
     def _snapshot_due(self) -> None:
         self._snapshot_call = None
-        spawn(self.snapshot(), "a snapshot")
+        spawn(self._keep(Reason.AUTO), "a snapshot")
+
+    async def _keep(self, reason: Reason) -> None:
+        await self.snapshot()
+        await self.versions.keep_by_itself(reason)
 
     async def snapshot(self) -> bool:
         """Replace the journal by one full state, if all of it is in there.
@@ -462,6 +494,24 @@ class LiveDocument:
         )  # fmt: skip
         return False
 
+    def state(self) -> bytes:
+        """The whole document as one update. Raises CrdtError."""
+        self.flush()
+        try:
+            return self._replica.full()
+        except CrdtError as failure:
+            self._failed(failure)
+            raise
+
+    def settled(self) -> Deferred[None]:
+        """Fires when nothing is on its way to the disk."""
+        return self._journal.settled()
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the newest committed update."""
+        return self._journal.last_seq
+
     @property
     def is_saved(self) -> bool:
         """Nothing would be lost if the process ended now."""
@@ -486,13 +536,15 @@ class LiveDocument:
 
 
 def _joined(part: list[_Pending], update: bytes) -> list[_Pending]:
-    """One entry for the journal, if all of a merge is by one author."""
+    """One entry for the journal, if all of a merge is by one author, of whom
+    nothing is new after the first."""
     first, summary = part[0]
     author = first.author
-    if any(edit.author is not author for edit, _ in part):
+    if any(edit.author is not author or edit.writer for edit, _ in part[1:]):
         return part
     count = sum(edit.count for edit, _ in part)
-    return [(Edit(update, first.author_id, author, count), summary)]
+    joined = Edit(update, first.author_id, author, first.writer, count)
+    return [(joined, summary)]
 
 
 def _frame(

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from mosaic.services.drcp.counters import Counters
 from mosaic.store.interface import JournalEntry, Store
+from mosaic.workspace.versions import Author as Writer
 
 _log = Logger()
 
@@ -27,14 +28,19 @@ class Author(Protocol):
     def acknowledge(self, saved: bool, count: int) -> None:
         """So many updates are committed, or are not saved for now."""
 
+    def refuse(self, code: int, message: str) -> None:
+        """One update will never be taken."""
+
 
 @dataclass(slots=True)
 class Edit:
-    """An update and its author. count: how many messages it came in."""
+    """An update and its author. writer: what is new about them. count: how many
+    messages it came in."""
 
     update: bytes
     author_id: str
     author: Author
+    writer: Writer | None = None
     count: int = 1
 
 
@@ -104,7 +110,10 @@ class Journal:
         self._retry = None
 
     def _commit(self, edits: Sequence[Edit], *, tell: bool) -> None:
-        entries = [JournalEntry(update=e.update, author=e.author_id) for e in edits]
+        entries = [
+            JournalEntry(update=e.update, author=e.author_id, writer=e.writer)
+            for e in edits
+        ]
         self._in_flight += 1
         append = self._store.append_updates
         maybeDeferred(append, self._hub_id, self._name, entries).addCallbacks(
