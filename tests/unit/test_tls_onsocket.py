@@ -494,6 +494,29 @@ class EndTests(PairCase):
         self.assertEqual(pair.client.hear(), b"answer")
         self.assertIsInstance(pair.protocol.reason, ConnectionDone)
 
+    def test_an_end_that_comes_to_a_paused_protocol_waits(self) -> None:
+        """Even if it came in one read with what made the protocol pause."""
+
+        class Pauses(Recorder):
+            def dataReceived(self, data: bytes) -> None:
+                super().dataReceived(data)
+                self.transport.pauseProducing()  # type: ignore[union-attr]  # ours
+
+        for broken in (False, True):
+            pair = self.pair(Pauses())
+            pair.client.say(b"wait")
+            if broken:
+                pair.theirs.shutdown(socket.SHUT_WR)
+            else:
+                pair.client.say_goodbye()
+            pair.turn(3)
+            self.assertEqual(pair.protocol.received, b"wait")
+            self.assertIsNone(pair.protocol.reason)
+            pair.server.resumeProducing()
+            pair.turn(2)
+            expected = ConnectionLost if broken else ConnectionDone
+            self.assertIsInstance(pair.protocol.reason, expected)
+
     def test_closing_in_data_received(self) -> None:
         """Together with the peer's goodbye in the same turn."""
 
