@@ -32,6 +32,8 @@ CLOSE_S = 10.0
 """How long a connection that is being closed may go without progress, which
 shows in whole records: 16 KiB at most."""
 
+_TCP_ULP = 31
+"""From Linux's tcp.h; Python does not name it."""
 _DISCARD_BYTES = 65536
 _DISCARDS = 16
 
@@ -81,6 +83,14 @@ class TlsOnSocket(DirectWrites):
         if connection is None:
             return None
         return connection.get_alpn_proto_negotiated() or None
+
+    def is_in_kernel(self) -> bool:
+        """Whether the kernel encrypts (docs/decisions/011-a-door-for-kernel-tls.md)."""
+        try:
+            protocol = self.socket.getsockopt(socket.IPPROTO_TCP, _TCP_ULP, 16)
+        except (AttributeError, OSError):  # it is lost, or no TCP
+            return False
+        return protocol.startswith(b"tls")
 
     # Reading --------------------------------------------------------------
     def doRead(self) -> Any:
