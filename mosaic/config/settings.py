@@ -40,7 +40,7 @@ class Tls(Section, frozen=True):
     """Certificates and deadlines of the shared TLS port."""
 
     certs: str = ""
-    transport: Literal["socket", "memory"] = "memory"
+    transport: Literal["socket", "memory"] = "socket"
     handshake_timeout_s: float = 10.0
     first_bytes_timeout_s: float = 10.0
 
