@@ -61,7 +61,7 @@ class StreamOwner(Interface):
 class Pipe(Interface):
     """A connection to a peer that a stream is joined to."""
 
-    transport: IPushProducer
+    producer: IPushProducer
 
     def write(self, data: bytes) -> None:
         """Bytes of the client."""
@@ -251,7 +251,7 @@ class TurnStream(Protocol):
         self._write()
         self._peer = peer
         self.transport.unregisterProducer()  # type: ignore[attr-defined] # of IConsumer
-        self.transport.registerProducer(peer.transport, True)  # type: ignore[attr-defined] # of IConsumer
+        self.transport.registerProducer(peer.producer, True)  # type: ignore[attr-defined] # of IConsumer
         early = self._splitter.rest()
         if early:
             peer.write(early)
