@@ -177,6 +177,7 @@ class _Builder:
                 self.reactor,
                 default_context=self.context,
                 certificates=self.certificates,
+                transport=self.settings.tls.transport,
             ),
             make_factory=self._port_factory,
         )
@@ -228,6 +229,7 @@ class _Builder:
         house.add_service_stage("turn", self.turn, self.turn.begin_drain)
         house.add_service_stage("drcp", self.drcp)
         house.add_service_stage("xmpp", self.xmpp)
+        house.add_stage("exports", _nothing, self.rest.exports.stop)
         house.add_stage("ports", self.listeners.start, self.listeners.stop)
         house.add_stage("addresses", self._note_addresses, _nothing)
         house.add_service_stage("chores", self._chores())

@@ -40,6 +40,7 @@ class Tls(Section, frozen=True):
     """Certificates and deadlines of the shared TLS port."""
 
     certs: str = ""
+    transport: Literal["socket", "memory"] = "memory"
     handshake_timeout_s: float = 10.0
     first_bytes_timeout_s: float = 10.0
 
@@ -111,6 +112,16 @@ class Http(Section, frozen=True):
     allowed_origins: tuple[str, ...] = ()
 
 
+class Export(Section, frozen=True):
+    """Export and import of rooms, in worker processes."""
+
+    worker_timeout_s: float = 300.0
+    worker_memory_bytes: int = 1073741824
+    max_archive_bytes: int = 1073741824
+    keep_s: float = 3600.0
+    waiting: int = 8
+
+
 class Auth(Section, frozen=True):
     """Passwords, PINs and tokens."""
 
@@ -143,5 +154,6 @@ class Settings(Section, frozen=True):
     drcp: Drcp = Drcp()
     xmpp: Xmpp = Xmpp()
     http: Http = Http()
+    export: Export = Export()
     auth: Auth = Auth()
     store: Store = Store()

@@ -13,7 +13,7 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 
 from mosaic.wire.sasl.verifier import ScramVerifier
-from mosaic.workspace.model import Account, Blob, Message, Role, Room
+from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomContent
 
 EMPTY_UPDATE = b"\x00\x00"
 """The Yjs update (v1) that changes nothing; it takes a quarantined one's place."""
@@ -208,6 +208,21 @@ class Store(Protocol):
         self, hub_id: str, name: str, snapshot: bytes, *, through_seq: int
     ) -> Deferred[None]:
         """Replace the updates up to through_seq by one full state."""
+
+    # Whole rooms ----------------------------------------------------------
+    def add_room_with(self, room: Room, content: RoomContent) -> Deferred[None]:
+        """Keep a new room with its content, all or nothing; new epochs.
+
+        Raises NameTaken; whatever reading the content raises.
+        """
+
+    def messages_after(
+        self, hub_id: str, *, after: int, limit: int
+    ) -> Deferred[list[Message]]:
+        """The oldest `limit` messages with seq > after. Raises NotFound."""
+
+    def blobs(self, hub_id: str) -> Deferred[list[Blob]]:
+        """All files that a room refers to, by hash. Raises NotFound."""
 
     def quarantine_update(
         self, hub_id: str, name: str, seq: int, reason: str

@@ -22,7 +22,7 @@ from mosaic.store.interface import (
     StoredToken,
 )
 from mosaic.wire.sasl.verifier import ScramVerifier
-from mosaic.workspace.model import Account, Blob, Message, Role, Room
+from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomContent
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -367,6 +367,37 @@ class MemoryStore:
         entry = document.updates[seq]
         self.quarantined.append((hub_id, name, seq, entry.update, reason))
         document.updates[seq] = JournalEntry(update=EMPTY_UPDATE, author=entry.author)
+
+    # Whole rooms ----------------------------------------------------------
+    @_deferred
+    def add_room_with(self, room: Room, content: RoomContent) -> None:
+        """All or nothing."""
+        if room.hub_id in self._rooms:
+            raise NameTaken(f"the room {room.hub_id} exists")
+        self._check_room(room)
+        self._rooms[room.hub_id] = _RoomRecord(
+            room=room,
+            documents={
+                name: _Document(snapshot=state) for name, state in content.documents
+            },
+            messages=[
+                replace(message, hub_id=room.hub_id, seq=seq)
+                for seq, message in enumerate(content.messages, 1)
+            ],
+            blobs={blob.sha256: blob for blob in content.blobs},
+        )
+
+    @_deferred
+    def messages_after(self, hub_id: str, *, after: int, limit: int) -> list[Message]:
+        """The oldest ones."""
+        found = [one for one in self._record(hub_id).messages if one.seq > after]
+        return found[: max(limit, 0)]
+
+    @_deferred
+    def blobs(self, hub_id: str) -> list[Blob]:
+        """By hash."""
+        held = self._record(hub_id).blobs
+        return [held[sha256] for sha256 in sorted(held)]
 
     # ----------------------------------------------------------------------
     def _account(self, name: str) -> Account:

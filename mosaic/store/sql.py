@@ -12,13 +12,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.internet.task import LoopingCall
 
-from mosaic.store import accounts, blobs, chat, journal, rooms, tokens
+from mosaic.store import accounts, blobs, chat, journal, moving, rooms, tokens
 from mosaic.store.database import database_path, prepare_database
 from mosaic.store.interface import JournalEntry, StoredDocument, StoredToken
 from mosaic.store.schema import heartbeat
 from mosaic.store.threads import Reader, Writer
 from mosaic.wire.sasl.verifier import ScramVerifier
-from mosaic.workspace.model import Account, Blob, Message, Role, Room
+from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomContent
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -276,6 +276,21 @@ class SqlStore:
     ) -> Deferred[None]:
         """Set aside an update; the empty one takes its place. Raises NotFound."""
         return self._change(journal.set_aside, hub_id, name, seq, reason=reason)
+
+    # Whole rooms ----------------------------------------------------------
+    def add_room_with(self, room: Room, content: RoomContent) -> Deferred[None]:
+        """All or nothing. Raises NameTaken."""
+        return self._change(moving.add_with_content, room, content, at=self._wall())
+
+    def messages_after(
+        self, hub_id: str, *, after: int, limit: int
+    ) -> Deferred[list[Message]]:
+        """The oldest `limit` messages with seq > after. Raises NotFound."""
+        return self._ask(moving.messages_after, hub_id, after=after, limit=limit)
+
+    def blobs(self, hub_id: str) -> Deferred[list[Blob]]:
+        """All files of a room, by hash. Raises NotFound."""
+        return self._ask(moving.every_blob, hub_id)
 
 
 def _beat(connection: Connection, *, at: float) -> None:

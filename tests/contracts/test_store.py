@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -21,7 +22,7 @@ from mosaic.store.interface import (
 from mosaic.store.memory import MemoryStore
 from mosaic.store.sql import SqlStore
 from mosaic.wire.sasl.verifier import ScramVerifier
-from mosaic.workspace.model import Blob, Role, Room
+from mosaic.workspace.model import Blob, Message, Role, Room, RoomContent
 from tests.support.pumped import PumpedReactor
 
 T = TypeVar("T")
@@ -432,6 +433,71 @@ class DocumentContract(StoreContract):
         self.assertIsNone(self.result(self.store.ping()))
 
 
+class MovingContract(StoreContract):
+    """Whole rooms: out in the order of their making, in all or nothing."""
+
+    def content(self, **more: Any) -> RoomContent:
+        """Two documents, two lines of chat, one file."""
+        lines = [
+            Message(
+                hub_id="x", seq=7 * n, message_id=f"m{n}", author_id="a",
+                author="Ada", text=f"line {n}", at=float(n),
+            )
+            for n in (1, 2)
+        ]  # fmt: skip
+        blob = Blob(sha256="ab" * 32, size_bytes=1, media_type="a/b", created_at=1.0)
+        given: dict[str, Any] = {
+            "documents": [("board", b"\x00\x00"), ("notes/main", b"\x00\x00")],
+            "messages": lines,
+            "blobs": [blob],
+        }
+        return RoomContent(**(given | more))
+
+    def test_a_room_comes_with_all_that_is_in_it(self) -> None:
+        """Messages are numbered anew and keep author and time."""
+        room = SECOND
+        self.result(self.store.add_room_with(room, self.content()))
+        hub_id = room.hub_id
+        self.assertEqual(self.result(self.store.room(hub_id)), room)
+        names = self.result(self.store.document_names(hub_id))
+        self.assertEqual(names, ["board", "notes/main"])
+        document = self.result(self.store.load_document(hub_id, "board"))
+        self.assertEqual((document.snapshot, document.updates), (b"\x00\x00", ()))
+        other = self.result(self.store.load_document(hub_id, "notes/main"))
+        self.assertNotEqual(document.epoch, other.epoch)
+        lines = self.result(self.store.messages_after(hub_id, after=0, limit=9))
+        self.assertEqual(
+            [(one.seq, one.author, one.text, one.at) for one in lines],
+            [(1, "Ada", "line 1", 1.0), (2, "Ada", "line 2", 2.0)],
+        )
+        self.assertEqual(
+            self.result(self.store.messages_after(hub_id, after=1, limit=9)), lines[1:]
+        )
+        self.assertEqual(
+            self.result(self.store.messages_after(hub_id, after=0, limit=1)), lines[:1]
+        )
+        self.assertEqual(len(self.result(self.store.blobs(hub_id))), 1)
+        after = JournalEntry(update=b"\x00\x00", author="a")
+        seq = self.result(self.store.append_updates(hub_id, "board", [after]))
+        self.assertEqual(seq, 1)
+        kept = self.result(self.store.load_document(hub_id, "board"))
+        self.assertEqual((kept.updates, kept.epoch), ((b"\x00\x00",), document.epoch))
+
+    def test_content_that_cannot_be_read_leaves_nothing(self) -> None:
+        """Not even the room."""
+
+        def broken() -> Iterator[tuple[str, bytes]]:
+            yield "board", b"\x00\x00"
+            raise ValueError("gone")
+
+        room = SECOND
+        content = self.content(documents=broken())
+        self.fails(ValueError, self.store.add_room_with(room, content))
+        self.fails(NotFound, self.store.room(room.hub_id))
+        self.fails(NotFound, self.store.blobs(room.hub_id))
+        self.fails(NotFound, self.store.messages_after(room.hub_id, after=0, limit=1))
+
+
 class _Memory(StoreContract):
     """The fake."""
 
@@ -488,6 +554,14 @@ class MemoryDocumentTests(_Memory, DocumentContract):
     """Documents in the fake."""
 
 
+class MemoryMovingTests(_Memory, MovingContract):
+    """In memory."""
+
+
+class SqlMovingTests(_Sql, MovingContract):
+    """On disk."""
+
+
 class SqlAccountTests(_Sql, AccountContract):
     """Accounts on disk."""
 
@@ -524,4 +598,9 @@ class SqlDocumentTests(_Sql, DocumentContract):
 
 
 del StoreContract, AccountContract, RoomContract, TokenContract, ChatContract
-del DocumentContract, _Memory, _Sql  # abstract: nothing for the runner to collect
+del (
+    DocumentContract,
+    MovingContract,
+    _Memory,
+    _Sql,
+)  # abstract: nothing for the runner to collect

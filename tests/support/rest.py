@@ -23,9 +23,10 @@ from zope.interface import implementer
 from mosaic.auth.door import HouseDoor
 from mosaic.bus.interface import Payload
 from mosaic.bus.memory import MemoryBus
-from mosaic.config.settings import Auth, Http, Settings
+from mosaic.config.settings import Auth, Export, Http, Settings
 from mosaic.services.rest.health import Check
 from mosaic.services.rest.root import Rest, build_rest, join_url_at
+from mosaic.services.rest.workers import Worker
 from mosaic.store.memory import MemoryStore
 
 T = TypeVar("T")
@@ -91,6 +92,8 @@ class RestCase(SynchronousTestCase):
 
     http = Http()
     allowed_origins: tuple[str, ...] = ()
+    export = Export()
+    worker: Worker | None = None
 
     def setUp(self) -> None:
         """Build the house."""
@@ -134,7 +137,7 @@ class RestCase(SynchronousTestCase):
     ) -> Rest:
         """A REST service over this house."""
         rest = build_rest(
-            settings=Settings(http=self.http),
+            settings=Settings(http=self.http, export=self.export),
             door=self.door,
             store=self.store,
             bus=self.bus,
@@ -147,6 +150,7 @@ class RestCase(SynchronousTestCase):
             readiness=readiness,
             metrics_text=metrics_text,
             children=children,
+            worker=self.worker,
         )
         self.use(rest)
         return rest

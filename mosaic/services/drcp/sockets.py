@@ -11,7 +11,6 @@ from urllib.parse import unquote
 from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import (
     WebSocketServerFactory,
-    WebSocketServerProtocol,
 )
 from autobahn.websocket.types import ConnectionDeny
 from twisted.internet.defer import Deferred
@@ -22,6 +21,7 @@ from zope.interface import implementer
 from mosaic.services.drcp.compat import HocuspocusConnection, YConnection, check_y
 from mosaic.services.drcp.connection import Connection
 from mosaic.services.drcp.native import NativeConnection
+from mosaic.tls.websocket import WebSocketOverTls
 from mosaic.wire.drcp.lib0 import ProtocolError
 from mosaic.wire.drcp.native import SUBPROTOCOL
 
@@ -34,7 +34,7 @@ _STATUS = {4401: 401, 4403: 403, 4404: 404, 4423: 423}
 """DRCP's codes as HTTP speaks them."""
 
 
-class Socket(WebSocketServerProtocol):
+class Socket(WebSocketOverTls):
     """Bytes between Autobahn and a Connection, and nothing else."""
 
     factory: Any

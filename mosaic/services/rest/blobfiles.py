@@ -127,15 +127,28 @@ class BlobFiles:
         Each keep() is followed by one settle(). Raises StoreFull.
         """
         sha256 = body.sha256()
-        fd, source, target = body.take(), body.path, self.path_of(body.sha256())
+        self.path_of(sha256)
+        fd = body.take()
+        await self._keep(sha256, body.path, lambda: fd)
+        return sha256
+
+    async def adopt(self, source: Path, sha256: str) -> None:
+        """Move in a file of this disk whose hash was checked.
+
+        Like keep(): one settle() follows. Raises StoreFull, NotFound.
+        """
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        await self._keep(sha256, source, lambda: os.open(source, flags))
+
+    async def _keep(self, sha256: str, source: Path, opened: Callable[[], int]) -> None:
+        target = self.path_of(sha256)
         self._unsettled[sha256] += 1
         try:
-            if await self._run_in_thread(lambda: _store(fd, source, target)):
+            if await self._run_in_thread(lambda: _store(opened(), source, target)):
                 self._fresh.add(sha256)
         except BaseException:
             await self.settle(sha256, wanted=False)
             raise
-        return sha256
 
     async def settle(self, sha256: str, *, wanted: bool) -> None:
         """Say whether a kept file is referred to. One that is new and that

@@ -6,7 +6,7 @@ handler is small and typed. OpenAPI is generated from these same types.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -150,6 +150,12 @@ class MessagesQuery(Body):
     limit: Annotated[int, Meta(ge=1, le=200)] = 100
 
 
+class ExportQuery(Body):
+    """The format to write a document in."""
+
+    format: Literal["svg", "png", "pdf", "excalidraw", "html", "md", "docx", "ydoc"]
+
+
 class User(Answer):
     """An account."""
 
@@ -274,6 +280,22 @@ class BlobView(Answer):
     size_bytes: int
     media_type: str
     url: str
+
+
+class ExportView(Answer):
+    """An export of a room. progress: from 0 to 1; step: what is being written.
+    detail: why it failed. expires_at: when its archive is removed. url: of
+    the archive, once the state is "ready"."""
+
+    export_id: str
+    state: Literal["waiting", "running", "ready", "failed"]
+    progress: float
+    step: str
+    detail: str
+    size_bytes: int | None
+    created_at: float
+    expires_at: float | None
+    url: str | None
 
 
 class TurnView(Answer):

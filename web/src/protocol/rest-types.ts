@@ -65,6 +65,30 @@ export interface BlobInfo {
   url: string;
 }
 
+/** An export of a room; `url` once it is ready. */
+export interface ExportInfo {
+  export_id: string;
+  state: "waiting" | "running" | "ready" | "failed";
+  progress: number;
+  step: string;
+  detail: string;
+  size_bytes: number | null;
+  created_at: number;
+  expires_at: number | null;
+  url: string | null;
+}
+
+/** What a document can be had as. */
+export type DocumentFormat =
+  | "svg"
+  | "png"
+  | "pdf"
+  | "excalidraw"
+  | "html"
+  | "md"
+  | "docx"
+  | "ydoc";
+
 /** Credentials for STUN and TURN; `ttl` in seconds. */
 export interface TurnCredentials {
   urls: string[];

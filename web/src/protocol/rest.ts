@@ -4,6 +4,8 @@ import { NetworkError, readProblem } from "./problem";
 import type {
   Account,
   BlobInfo,
+  DocumentFormat,
+  ExportInfo,
   JoinAnswer,
   LobbyAnswer,
   LoginAnswer,
@@ -13,6 +15,9 @@ import type {
   Room,
   TurnCredentials,
 } from "./rest-types";
+
+/** Archives may be large: they get fifteen minutes for the default's quarter of one. */
+const ARCHIVE_TIMES = 60;
 
 /** What a REST client needs. */
 export interface RestOptions {
@@ -200,6 +205,54 @@ export class RestClient {
       deadlineMs: this.#deadlineMs * 10,
     });
     return response.blob();
+  }
+
+  /** Begin to write a room as one archive. */
+  startExport(hubId: string): Promise<ExportInfo> {
+    return this.#json("POST", `/rooms/${part(hubId)}/exports`);
+  }
+
+  /** How far an export is. */
+  showExport(hubId: string, exportId: string): Promise<ExportInfo> {
+    return this.#json("GET", `/rooms/${part(hubId)}/exports/${part(exportId)}`);
+  }
+
+  /** End an export, or forget its archive. */
+  cancelExport(hubId: string, exportId: string): Promise<void> {
+    return this.#none("DELETE", `/rooms/${part(hubId)}/exports/${part(exportId)}`);
+  }
+
+  /** Fetch a finished archive. */
+  async fetchExport(hubId: string, exportId: string): Promise<Blob> {
+    const path = `/rooms/${part(hubId)}/exports/${part(exportId)}/archive`;
+    const response = await this.#call("GET", path, {
+      deadlineMs: this.#deadlineMs * ARCHIVE_TIMES,
+    });
+    return response.blob();
+  }
+
+  /** Fetch one document in one format. */
+  async exportDocument(
+    hubId: string,
+    name: string,
+    format: DocumentFormat,
+  ): Promise<Blob> {
+    const document = name.split("/").map(part).join("/");
+    const path = `/rooms/${part(hubId)}/documents/${document}/export?format=${format}`;
+    const response = await this.#call("GET", path, {
+      deadlineMs: this.#deadlineMs * ARCHIVE_TIMES,
+    });
+    return response.blob();
+  }
+
+  /** Make a new room of an archive. */
+  async importRoom(archive: Blob): Promise<Room> {
+    const response = await this.#call("POST", "/imports", {
+      body: archive,
+      type: "application/zip",
+      deadlineMs: this.#deadlineMs * ARCHIVE_TIMES,
+    });
+    return (await response.json()) as Room;
   }
 
   /** Credentials for STUN and TURN. */

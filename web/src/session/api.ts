@@ -2,6 +2,7 @@
  * What the session layer offers to the user interface: the whole state of one
  * meeting, observable, with no React and no DOM beyond media types.
  */
+import type { DocumentFormat } from "../protocol/rest-types";
 import type * as Y from "yjs";
 import type { Awareness } from "y-protocols/awareness";
 
@@ -63,6 +64,8 @@ export interface LocalMedia {
   readonly camOn: boolean;
 }
 
+export type { DocumentFormat };
+
 export interface RoomInfo {
   readonly hubId: string;
   readonly name: string;
@@ -119,6 +122,11 @@ export interface RoomSession {
   uploadBlob(data: Blob): Promise<string>;
   /** Fetch a file of the board. */
   fetchBlob(sha256: string): Promise<Blob>;
+
+  /** The whole room as one archive; `told` how far it is, 0 to 1. */
+  exportRoom(told: (progress: number) => void, signal: AbortSignal): Promise<Blob>;
+  /** One document in one format. */
+  exportDocument(name: string, format: DocumentFormat): Promise<Blob>;
 
   leave(): void;
 }

@@ -8,6 +8,7 @@ import {
   type ServerEvent,
 } from "../protocol";
 import type {
+  DocumentFormat,
   EndReason,
   Role,
   RoomSession,
@@ -21,6 +22,7 @@ import { Documents } from "./documents";
 import { endReason } from "./endings";
 import { drcpUrl, type Environment } from "./environment";
 import { LocalStreams } from "./local-media";
+import { exportRoom } from "./room-export";
 import { RoomState } from "./room-state";
 import { saveState } from "./save-state";
 import { SnapshotStore } from "./snapshot-store";
@@ -221,6 +223,14 @@ export class MeetingSession implements RoomSession {
 
   fetchBlob(sha256: string): Promise<Blob> {
     return this.#rest.fetchBlob(this.#hubId(), sha256);
+  }
+
+  exportRoom(told: (progress: number) => void, signal: AbortSignal): Promise<Blob> {
+    return exportRoom(this.#rest, this.#hubId(), told, signal);
+  }
+
+  exportDocument(name: string, format: DocumentFormat): Promise<Blob> {
+    return this.#rest.exportDocument(this.#hubId(), name, format);
   }
 
   leave(): void {

@@ -114,6 +114,20 @@ export class FakeSession implements RoomSession {
     this.#note("setCamOn", on);
     this.show({ local: { ...this.#snapshot.local, camOn: on } });
   }
+  exportRoom(told: (progress: number) => void, signal: AbortSignal): Promise<Blob> {
+    this.#note("exportRoom");
+    told(0.5);
+    return new Promise((resolve, reject) => {
+      this.finishExport = (answer) =>
+        answer instanceof Error ? reject(answer) : resolve(answer);
+      signal.addEventListener("abort", () => reject(signal.reason as Error));
+    });
+  }
+  finishExport: (answer: Blob | Error) => void = () => {};
+  exportDocument(name: string, format: string): Promise<Blob> {
+    this.#note("exportDocument", name, format);
+    return Promise.resolve(new Blob(["x"]));
+  }
   shareScreen(stream: MediaStream): void {
     this.#note("shareScreen", stream);
     this.show({ local: { ...this.#snapshot.local, screen: stream } });

@@ -24,6 +24,7 @@ const paths = {
   send: "M4 12 20 4l-5 16-3.5-6.5ZM11.5 13.5 20 4",
   sliders: "M4 8h9M17 8h3M15 6v4M4 16h3M11 16h9M9 14v4",
   speaker: "M4 10v4h3.5L12 18V6L7.5 10ZM15.5 9.5a3.5 3.5 0 0 1 0 5M18 7a7 7 0 0 1 0 10",
+  download: "M12 4v10M7.5 10 12 14.5 16.5 10M4.5 18.5h15",
   keyboard: "M3 7h18v11H3ZM7 11h.01M11 11h.01M15 11h.01M18 11h.01M8 15h8",
   bold: "M8 5h5a3.2 3.2 0 0 1 0 6.5H8ZM8 11.5h6a3.5 3.5 0 0 1 0 7H8Z",
   italic: "M10.5 5h6M7.5 19h6M14 5l-4 14",

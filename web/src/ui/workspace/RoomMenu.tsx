@@ -11,6 +11,7 @@ interface RoomMenuProps {
   pin: string;
   onDevices: () => void;
   onShortcuts: () => void;
+  onExport: () => void;
 }
 
 /** The link that brings someone here; with the PIN, in the fragment, if we know it. */
@@ -19,7 +20,7 @@ export function joinLink(hubId: string, pin: string, origin = location.origin): 
 }
 
 /** The room's name opens how to get in, and the settings of this page. */
-export function RoomMenu({ room, pin, onDevices, onShortcuts }: RoomMenuProps) {
+export function RoomMenu({ room, pin, onDevices, onShortcuts, onExport }: RoomMenuProps) {
   const t = useText();
   return (
     <Popover
@@ -71,6 +72,16 @@ export function RoomMenu({ room, pin, onDevices, onShortcuts }: RoomMenuProps) {
             }}
           >
             <Icon name="keyboard" /> {t.room.shortcuts}
+          </button>
+          <button
+            type="button"
+            className="menu-item"
+            onClick={() => {
+              close();
+              onExport();
+            }}
+          >
+            <Icon name="download" /> {t.export.menu}
           </button>
           <div className="row between">
             <LanguagePicker />

@@ -9,6 +9,7 @@ import { useText } from "../text";
 import { ChatPanel } from "./ChatPanel";
 import { ControlBar } from "./ControlBar";
 import { DevicesDialog } from "./DevicesDialog";
+import { ExportDialog } from "./ExportDialog";
 import { AdmitButtons, PeoplePanel } from "./PeoplePanel";
 import { RoomMenu } from "./RoomMenu";
 import { ScreenStage } from "./ScreenStage";
@@ -39,7 +40,7 @@ export function Workspace({ session, pin }: WorkspaceProps) {
   const devices = useOwnDevices(session, snapshot);
   const { view, setView, stage } = useStage(snapshot);
   const [panel, setPanel] = useState<Panel | null>(null);
-  const [dialog, setDialog] = useState<"keys" | "devices" | null>(null);
+  const [dialog, setDialog] = useState<"keys" | "devices" | "export" | null>(null);
   const [soundBlocked, setSoundBlocked] = useState(false);
   const [soundAttempt, setSoundAttempt] = useState(0);
   const [notesOpened, setNotesOpened] = useState(false);
@@ -90,6 +91,7 @@ export function Workspace({ session, pin }: WorkspaceProps) {
               pin={pin}
               onDevices={() => setDialog("devices")}
               onShortcuts={() => setDialog("keys")}
+              onExport={() => setDialog("export")}
             />
           )}
         </div>
@@ -123,7 +125,12 @@ export function Workspace({ session, pin }: WorkspaceProps) {
         <div className="view" hidden={view !== "board"}>
           <Boundary what={t.room.whiteboard}>
             <Suspense fallback={<Loading />}>
-              <Board session={session} me={me} shown={view === "board"} />
+              <Board
+                session={session}
+                me={me}
+                shown={view === "board"}
+                onExport={() => setDialog("export")}
+              />
             </Suspense>
           </Boundary>
         </div>
@@ -131,7 +138,7 @@ export function Workspace({ session, pin }: WorkspaceProps) {
           {notesWanted && (
             <Boundary what={t.room.notes}>
               <Suspense fallback={<Loading />}>
-                <Notes session={session} me={me} />
+                <Notes session={session} me={me} onExport={() => setDialog("export")} />
               </Suspense>
             </Boundary>
           )}
@@ -215,6 +222,14 @@ export function Workspace({ session, pin }: WorkspaceProps) {
       </div>
       <RemoteSound streams={sounds} attempt={soundAttempt} onBlocked={() => setSoundBlocked(true)} />
       {dialog === "keys" && <ShortcutsDialog onClose={() => setDialog(null)} />}
+      {dialog === "export" && (
+        <ExportDialog
+          session={session}
+          roomName={snapshot.room?.name ?? t.appName}
+          wholeRoom={me?.role === "host" || me?.role === "editor"}
+          onClose={() => setDialog(null)}
+        />
+      )}
       {dialog === "devices" && (
         <DevicesDialog
           devices={devices}
