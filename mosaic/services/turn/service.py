@@ -19,6 +19,7 @@ from mosaic.config.settings import Turn
 from mosaic.relay.choose import choose_plane
 from mosaic.relay.descriptors import make_room
 from mosaic.relay.interface import (
+    AdoptingPlane,
     ChallengingPlane,
     HostUnavailable,
     RelayError,
@@ -144,6 +145,7 @@ class TurnService(service.Service):
             owner_of=lambda username: owner_of(username) or username,
         )
         self._streams: set[TurnStream | DtlsSession] = set()
+        self._stream_by_tuple: dict[FiveTuple, TurnStream] = {}
         self._tcp = TcpSide(
             reactor,
             core=self._core,
@@ -374,7 +376,10 @@ class TurnService(service.Service):
             stream.abort()
         self._streams.add(stream)
         self._counters.streams += 1
-        many = stream.send_all if isinstance(stream, TurnStream) else None
+        many = None
+        if isinstance(stream, TurnStream):
+            many = stream.send_all
+            self._stream_by_tuple[five_tuple] = stream
         self._plane.attach_stream(five_tuple, stream.send, many)
 
     def stream_received(self, five_tuple: FiveTuple, message: bytes) -> None:
@@ -390,6 +395,7 @@ class TurnService(service.Service):
     ) -> None:
         """It has gone, and its allocation with it."""
         self._streams.discard(stream)
+        self._stream_by_tuple.pop(five_tuple, None)
         self._counters.streams -= 1
         self._plane.detach_stream(five_tuple)
         self._perform(self._core.client_lost(five_tuple))
@@ -400,8 +406,14 @@ class TurnService(service.Service):
         return not self._core.has_allocation(five_tuple)
 
     def _stream_of(self, five_tuple: FiveTuple) -> TurnStream | None:
-        streams = (s for s in self._streams if isinstance(s, TurnStream))
-        return next((s for s in streams if s.five_tuple == five_tuple), None)
+        return self._stream_by_tuple.get(five_tuple)
+
+    def _lend(self, five_tuple: FiveTuple) -> None:
+        """A plane that can has the connection for as long as there is a relay."""
+        if five_tuple.transport == "tcp" and isinstance(self._plane, AdoptingPlane):
+            stream = self._stream_by_tuple.get(five_tuple)
+            if stream is not None:
+                stream.lend(self._plane)
 
     # The core's events
 
@@ -459,6 +471,7 @@ class TurnService(service.Service):
                     port=relayed.port,
                     transport=wanted.five_tuple.transport,
                 )
+            self._lend(wanted.five_tuple)
             self._do(self._core.relay_opened(wanted.relay, relayed, self._now))
 
     def _relay_socket(self, wanted: OpenRelay) -> Address:
