@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from mosaic import __version__
-from mosaic.export.documents import rebuild
+from mosaic.export.documents import is_of_content, rebuild
 from mosaic.export.formats import BOARD_FORMATS, NOTES_FORMATS, Studio
 from mosaic.export.jobs import (
     ArchiveJob,
@@ -183,7 +183,9 @@ class ArchiveWriter:
                 self._studio.board(document, paths)
             else:
                 self._studio.notes(name, document, paths)
-        except (ValueError, ArithmeticError, LookupError, TypeError) as error:
+        except BaseException as error:
+            if not is_of_content(error):
+                raise
             self._notes.append(f"{name}: not drawn ({type(error).__name__})")
         for one, path in paths.items():
             if path.exists():

@@ -33,7 +33,11 @@ from mosaic.workspace.names import DOCUMENT_NAME_CHARS, display_name, room_name
 
 MAX_ENTRIES = 20_000
 MAX_MANIFEST_BYTES = 8 << 20
-MAX_MESSAGES = 500_000
+MAX_DOCUMENTS = 500
+MAX_STATES_BYTES = 200 << 20
+"""Of all documents: they are written in one transaction."""
+MAX_MESSAGES = 200_000
+MAX_CHAT_BYTES = 64 << 20
 MAX_CHAT_LINE_BYTES = 600_000
 MAX_TEXT_CHARS = 100_000
 MAX_RATIO = 200
@@ -178,6 +182,17 @@ class _Intake:
     def _documents(self, manifest: Manifest) -> list[ImportedDocument]:
         found: list[ImportedDocument] = []
         names: set[str] = set()
+        if len(manifest.documents) > MAX_DOCUMENTS:
+            raise WorkRefused(f"the room has more than {MAX_DOCUMENTS} documents")
+        size = sum(
+            info.file_size
+            for name, info in self._entries.items()
+            if name.startswith("documents/")
+        )
+        if size > MAX_STATES_BYTES:
+            raise WorkRefused(
+                f"the documents have {size} bytes, a room may have {MAX_STATES_BYTES}"
+            )
         for at, record in enumerate(manifest.documents):
             self._told(0.1 + 0.6 * at / len(manifest.documents), "documents")
             found.append(self._document(record, at))
@@ -204,9 +219,8 @@ class _Intake:
         """The lines, checked one by one and written anew."""
         self._told(0.7, "chat")
         lines = _Lines(self._folder / "chat.jsonl")
-        limit = min(self._left, MAX_MESSAGES * 4096)
         try:
-            sha256 = self._read("chat.jsonl", limit, lines.feed)
+            sha256 = self._read("chat.jsonl", MAX_CHAT_BYTES, lines.feed)
             lines.end()
         finally:
             lines.out.close()
