@@ -28,8 +28,9 @@ from mosaic.export.jobs import (
 FORMAT = "mosaic-room"
 VERSION = 1
 
-_STORED = {".png", ".docx", ".pdf"}
-"""Already compressed."""
+_STORED = {".png", ".pdf"}
+"""Already compressed. Word documents are too, but they are ZIPs: of a torn
+archive a reader would find the directory of the one inside."""
 
 README = """\
 This is the room "{name}" of a Mosaic server, Hub ID {hub_id},

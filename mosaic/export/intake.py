@@ -7,9 +7,11 @@ must have the hash that it is named by.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import math
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -45,6 +47,18 @@ MAX_RATIO = 200
 RATIO_FROM_BYTES = 16 << 20
 _CHUNK = 1 << 18
 
+_DAMAGE = (
+    zlib.error,
+    struct.error,
+    EOFError,
+    ValueError,
+    LookupError,
+    ArithmeticError,
+    RuntimeError,
+)
+"""What zipfile may raise for bytes that lie (NotImplementedError is a
+RuntimeError)."""
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KNOWN = re.compile(
     r"manifest\.json|README\.txt|chat\.jsonl"
@@ -70,8 +84,12 @@ def take_apart(job: ImportJob, folder: Path, told: Told) -> None:
             _Intake(job, archive, folder, told).run()
     except zipfile.BadZipFile as error:
         raise WorkRefused(f"this is no whole ZIP archive: {error}") from None
-    except (zlib.error, EOFError, NotImplementedError) as error:
+    except _DAMAGE as error:
         raise WorkRefused(f"the archive is damaged: {error}") from None
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # an offset before the file's start
+            raise WorkRefused("the archive is damaged: a wrong offset") from None
+        raise
 
 
 class _Intake:
@@ -282,6 +300,8 @@ class _Lines:
     def _line(self, line: bytes) -> None:
         self.count += 1
         where = f"line {self.count} of the chat"
+        if len(line) > MAX_CHAT_LINE_BYTES:
+            raise WorkRefused(f"{where} is too long")
         if self.count > MAX_MESSAGES:
             raise WorkRefused(f"the chat has more than {MAX_MESSAGES} messages")
         try:

@@ -8,7 +8,7 @@ import re
 import zipfile
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 from pypdf import PdfReader
 
 from tests.browser.test_meeting import (
@@ -22,6 +22,11 @@ from tests.browser.test_meeting import (
 )
 from tests.browser.test_pages import AXE, RUN_AXE
 from tests.support.browser import PHONE, BrowserTestCase, keep_screenshot
+
+
+def archive_file(data: bytes) -> FilePayload:
+    """A file as somebody would choose it."""
+    return FilePayload(name="room.zip", mimeType="application/zip", buffer=data)
 
 
 class ExportTests(BrowserTestCase):
@@ -96,11 +101,11 @@ class ExportTests(BrowserTestCase):
         admin.get_by_label("Password again").fill("engine no. 1")
         admin.get_by_role("button", name="Make administrator").click()
         admin.get_by_text("Import a room").click()
-        bad = {"name": "bad.zip", "mimeType": "application/zip", "buffer": b"PK bad"}
+        bad = archive_file(b"PK bad")
         admin.get_by_label("Archive").set_input_files(bad)
         admin.get_by_role("button", name="Import", exact=True).click()
         expect(admin.get_by_text(re.compile("no whole ZIP archive"))).to_be_visible()
-        good = {"name": "r.zip", "mimeType": "application/zip", "buffer": data}
+        good = archive_file(data)
         admin.get_by_label("Archive").set_input_files(good)
         admin.get_by_role("button", name="Import", exact=True).click()
         expect(admin.get_by_text("Imported: Design review")).to_be_visible()

@@ -32,14 +32,16 @@ SHA256 = "cd" * 32
 XHTML = "{http://www.w3.org/1999/xhtml}"
 LINK = {"href": "https://example.org/?a=1&b=2"}
 
-MARKS = st.dictionaries(
+MARKS: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
     st.sampled_from(["bold", "italic", "underline", "strike", "code"]),
     st.just({}),
     max_size=3,
 )
 WORDS = st.text(max_size=30)
-LINE = st.builds(lambda words, marks: ("paragraph", {}, [(words, marks)]), WORDS, MARKS)
-TREE = st.recursive(
+LINE: st.SearchStrategy[Any] = st.builds(
+    lambda words, marks: ("paragraph", {}, [(words, marks)]), WORDS, MARKS
+)
+TREE: st.SearchStrategy[Any] = st.recursive(
     LINE
     | st.builds(lambda words: ("codeBlock", {}, [(words, {})]), WORDS)
     | st.builds(lambda words: ("strange", {"on": words}, [(words, {})]), WORDS)
@@ -252,10 +254,11 @@ class HostileTests(NotesCase):
         """http, https and mail; nothing that runs."""
         for good in ("https://a.example/", "HTTP://A", "mailto:a@b.example"):
             self.assertEqual(safe_link(good), good)
-        for bad in (
+        hostile: tuple[Any, ...] = (
             "javascript:alert(1)", "data:text/html,x", "vbscript:x", "//a", "file:///",
             "https://a b", "java\nscript:alert(1)", "\x01https://a", "", None, 7, {},
-        ):  # fmt: skip
+        )  # fmt: skip
+        for bad in hostile:
             self.assertEqual(safe_link(bad), "", bad)
 
     def test_overlapping_marks_have_names_with_a_hash(self) -> None:
