@@ -19,6 +19,7 @@ from mosaic.app.addresses import Addresses
 from mosaic.app.banner import banner
 from mosaic.app.chores import DAY_S, HOUR_S, Chores
 from mosaic.app.clock import use_monotonic_clock
+from mosaic.app.collector import calm_collector
 from mosaic.app.control import ControlSocket
 from mosaic.app.credentials import CredentialDesk
 from mosaic.app.firstrun import Welcome, prepare
@@ -138,6 +139,7 @@ class _Builder:
             bus=self.bus,
             origin_allowed=self._origin_allowed,
             wall_clock=time.time,
+            run_in_thread=self.in_thread,
         )
         self.xmpp = XmppService(
             self.reactor,
@@ -161,6 +163,7 @@ class _Builder:
             readiness={"house": self._check_ready},
             metrics_text=self.metrics.text,
             children=self.drcp.resources(),
+            find_state=self.drcp.find_state,
         )
 
     def _build_ports(self) -> None:
@@ -176,6 +179,7 @@ class _Builder:
                 self.reactor,
                 default_context=self.context,
                 certificates=self.certificates,
+                transport=self.settings.tls.transport,
             ),
             make_factory=self._port_factory,
         )
@@ -298,6 +302,7 @@ class _Builder:
         )
 
     def _announce(self) -> None:
+        calm_collector()
         _log.info(
             "ready: {https} and {local}",
             https=self.addresses.https_url,

@@ -40,6 +40,7 @@ class Tls(Section, frozen=True):
     """Certificates and deadlines of the shared TLS port."""
 
     certs: str = ""
+    transport: Literal["socket", "memory"] = "memory"
     handshake_timeout_s: float = 10.0
     first_bytes_timeout_s: float = 10.0
 
@@ -85,6 +86,7 @@ class Drcp(Section, frozen=True):
     max_behind_bytes: int = 4194304
     max_behind_s: float = 10.0
     handshake_timeout_s: float = 10.0
+    snapshot_ref_bytes: int = 262144
     snapshot_after_s: float = 300.0
     unload_after_s: float = 60.0
 

@@ -134,7 +134,11 @@ class Store(Protocol):
     def set_member(
         self, hub_id: str, account: str, role: Role | None
     ) -> Deferred[None]:
-        """Give or take (None) a role. Raises NotFound."""
+        """Give or take (None) a role. Raises NotFound.
+
+        The account's tokens for the room follow: they get the role (and leave
+        the lobby), or are removed with it. Administrators' and the owner's stay.
+        """
 
     # Tokens ---------------------------------------------------------------
     def add_token(self, token: StoredToken) -> Deferred[None]:

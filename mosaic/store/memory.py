@@ -183,11 +183,19 @@ class MemoryStore:
     def set_member(self, hub_id: str, account: str, role: Role | None) -> None:
         """Give or take a role."""
         record = self._record(hub_id)
-        self._account(account)
-        if role is None:
-            record.members.pop(account, None)
-        else:
+        known = self._account(account)
+        removed = record.members.pop(account, None)
+        if role is not None:
             record.members[account] = role
+        if known.admin or record.room.owner == account:
+            return
+        for digest, token in list(self._tokens.items()):
+            if (token.hub_id, token.account) != (hub_id, account):
+                continue
+            if role is not None:
+                self._tokens[digest] = replace(token, role=role, waiting=False)
+            elif removed is not None:
+                del self._tokens[digest]
 
     # Tokens ---------------------------------------------------------------
     @_deferred

@@ -201,6 +201,31 @@ class RoomContract(StoreContract):
         self.assertEqual(self.result(self.store.rooms(member="ben")), [])
         self.fails(NotFound, self.store.set_member(ROOM.hub_id, "eve", Role.HOST))
 
+    def test_tokens_follow_a_membership(self) -> None:
+        """Who is inside by a token must not keep the role of yesterday."""
+        self.furnish()
+        self.result(self.store.add_account("ben", VERIFIER, admin=False))
+        self.result(self.store.add_room(replace(SECOND, owner="ada")))
+        here = SECOND.hub_id
+        for number, account in enumerate(("ben", "ada", None)):
+            entered = token(bytes([number]) * 32, account=account, hub_id=here)
+            kept = replace(entered, kind="room", role=Role.EDITOR, waiting=number == 0)
+            self.result(self.store.add_token(kept))
+
+        def roles() -> list[tuple[Role | None, bool] | None]:
+            found = [self.result(self.store.token(bytes([n]) * 32)) for n in range(3)]
+            return [None if t is None else (t.role, t.waiting) for t in found]
+
+        others: list[tuple[Role | None, bool] | None] = [(Role.EDITOR, False)] * 2
+        self.result(self.store.set_member(here, "ben", None))
+        self.assertEqual(roles(), [(Role.EDITOR, True), *others], "never a member")
+        self.result(self.store.set_member(here, "ben", Role.VIEWER))
+        self.result(self.store.set_member(here, "ada", Role.VIEWER))
+        self.assertEqual(roles(), [(Role.VIEWER, False), *others])
+        self.result(self.store.set_member(here, "ben", None))
+        self.result(self.store.set_member(here, "ada", None))
+        self.assertEqual(roles(), [None, *others])
+
 
 class TokenContract(StoreContract):
     """Tokens."""

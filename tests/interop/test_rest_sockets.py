@@ -12,7 +12,7 @@ from typing import Any
 
 import treq
 from autobahn.twisted.resource import WebSocketResource
-from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.twisted.websocket import WebSocketServerFactory
 from twisted.internet import reactor as installed
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
@@ -24,6 +24,7 @@ from mosaic.bus.memory import MemoryBus
 from mosaic.config.settings import Auth, Http, Settings
 from mosaic.services.rest.root import build_rest, join_url_at
 from mosaic.store.memory import MemoryStore
+from mosaic.tls.websocket import WebSocketOverTls
 from tests.support.rest import PASSWORD, FixedCredentials
 
 reactor: Any = installed
@@ -35,7 +36,7 @@ UPGRADE = (
 )
 
 
-class Echo(WebSocketServerProtocol):
+class Echo(WebSocketOverTls):
     """Says everything again."""
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:

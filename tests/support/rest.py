@@ -26,6 +26,7 @@ from mosaic.bus.memory import MemoryBus
 from mosaic.config.settings import Auth, Export, Http, Settings
 from mosaic.services.rest.health import Check
 from mosaic.services.rest.root import Rest, build_rest, join_url_at
+from mosaic.services.rest.states import FindState
 from mosaic.services.rest.workers import Worker
 from mosaic.store.memory import MemoryStore
 
@@ -134,6 +135,7 @@ class RestCase(SynchronousTestCase):
         readiness: Mapping[str, Check] | None = None,
         metrics_text: Callable[[], str] | None = None,
         children: Mapping[str, IResource] | None = None,
+        find_state: FindState = lambda hub_id, sha256: None,
     ) -> Rest:
         """A REST service over this house."""
         rest = build_rest(
@@ -151,6 +153,7 @@ class RestCase(SynchronousTestCase):
             metrics_text=metrics_text,
             children=children,
             worker=self.worker,
+            find_state=find_state,
         )
         self.use(rest)
         return rest

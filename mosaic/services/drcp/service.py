@@ -22,6 +22,7 @@ from mosaic.services.drcp.counters import Counters
 from mosaic.services.drcp.pace import Pace
 from mosaic.services.drcp.room import WELCOME_CHAT, LiveRoom
 from mosaic.services.drcp.shared import Shared, spawn
+from mosaic.services.drcp.states import RunInThread, at_once
 from mosaic.store.interface import NotFound, Store, StoreError
 from mosaic.wire.drcp.lib0 import ProtocolError
 from mosaic.workspace.model import Principal
@@ -56,6 +57,7 @@ class DrcpService(Service):
         bus: Bus,
         origin_allowed: OriginRule | Callable[[str, str], bool],
         wall_clock: Callable[[], float],
+        run_in_thread: RunInThread = at_once,
     ) -> None:
         self.reactor = reactor
         self.settings = settings
@@ -69,6 +71,7 @@ class DrcpService(Service):
         self._store = store
         self._bus = bus
         self._pace = Pace()
+        self._run_in_thread = run_in_thread
         self._loading: dict[str, Shared[LiveRoom]] = {}
         self._unloads: dict[str, IDelayedCall] = {}
         self._accounts: Subscription | None = None
@@ -210,11 +213,18 @@ class DrcpService(Service):
             pace=self._pace,
             counters=self.counters,
             idle=lambda: self._unload_later(hub_id),
+            run_in_thread=self._run_in_thread,
         )
         self.rooms[hub_id] = room
         self.counters.rooms += 1
         self._unload_later(hub_id)
         return room
+
+    def find_state(self, hub_id: str, etag: str) -> bytes | None:
+        """The gzipped state of a document that a client was referred to."""
+        room = self.rooms.get(hub_id)
+        state = None if room is None else room.shelf.find(etag)
+        return None if state is None else state.packed
 
     # Leaving --------------------------------------------------------------
     def _unload_later(self, hub_id: str) -> None:

@@ -78,6 +78,15 @@ class FileAnswer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BytesAnswer:
+    """Bytes in memory to send as they are. headers: further ones."""
+
+    data: bytes
+    media_type: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
 Run = Callable[[Call, Any], Awaitable[object]]
 
 
@@ -89,7 +98,7 @@ class Operation:
     query: the types that check the request. answer: the type of the result of
     run, None for 204. status: of success. refusals: other statuses beyond those
     that every operation of its kind has. upload: the body is a file, in
-    request.content. file: the answer is a FileAnswer.
+    request.content. file: the answer is a FileAnswer or BytesAnswer.
     """
 
     id: str

@@ -36,6 +36,7 @@ from mosaic.services.rest.relaying import Relaying
 from mosaic.services.rest.rooms import JoinUrl, RoomOperations
 from mosaic.services.rest.sessions import Sessions
 from mosaic.services.rest.site import MosaicSite, answer_problem
+from mosaic.services.rest.states import DocumentStates, FindState
 from mosaic.services.rest.users import UserAccounts
 from mosaic.services.rest.workers import Worker, WorkerProcesses
 from mosaic.store.interface import Store
@@ -105,6 +106,7 @@ def build_rest(
     metrics_text: Callable[[], str] | None = None,
     children: Mapping[str, IResource] | None = None,
     worker: Worker | None = None,
+    find_state: FindState = lambda hub_id, sha256: None,
 ) -> Rest:
     """Build the REST service and the web pages.
 
@@ -113,7 +115,8 @@ def build_rest(
     `blobs`. static: the built web client, which may be missing. join_url: see
     join_url_at(). readiness: further checks for /readyz by name, beside the
     store's. children: websocket resources of other services by their first
-    path segment ("drcp", "y", "hocuspocus", "xmpp-websocket").
+    path segment ("drcp", "y", "hocuspocus", "xmpp-websocket"). find_state: the
+    document states that DRCP refers to.
     """
     http = settings.http
     limit = RateLimit(
@@ -150,6 +153,7 @@ def build_rest(
         *BlobOperations(store=store, files=files, now=now).operations(),
         *ExportOperations(desk=desk, files=files, view=rooms.own_view).operations(),
         *Relaying(door=door).operations(),
+        *DocumentStates(find=find_state).operations(),
     )
     description = json.dumps(describe(operations), indent=1).encode()
     dispatcher = Dispatcher(operations, gate=gate, description=description)

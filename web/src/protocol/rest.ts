@@ -18,6 +18,7 @@ import type {
 
 /** Archives may be large: they get fifteen minutes for the default's quarter of one. */
 const ARCHIVE_TIMES = 60;
+const BASE = "/api/v1";
 
 /** What a REST client needs. */
 export interface RestOptions {
@@ -255,6 +256,19 @@ export class RestClient {
     return (await response.json()) as Room;
   }
 
+  /**
+   * Fetch a document's state that DRCP referred to. Kept by the browser: the
+   * same path never has other bytes.
+   */
+  async fetchState(path: string): Promise<Uint8Array> {
+    if (!path.startsWith(BASE)) throw new RangeError(`no path of ours: ${path}`);
+    const response = await this.#call("GET", path.slice(BASE.length), {
+      deadlineMs: this.#deadlineMs * 10,
+      cache: "default",
+    });
+    return new Uint8Array(await response.arrayBuffer());
+  }
+
   /** Credentials for STUN and TURN. */
   turnCredentials(): Promise<TurnCredentials> {
     return this.#json("POST", "/turn-credentials");
@@ -272,7 +286,12 @@ export class RestClient {
   async #call(
     method: string,
     path: string,
-    extra: { body?: BodyInit; type?: string; deadlineMs?: number },
+    extra: {
+      body?: BodyInit;
+      type?: string;
+      deadlineMs?: number;
+      cache?: RequestCache;
+    },
   ): Promise<Response> {
     const headers = new Headers({ Accept: "application/json" });
     if (this.#options.token) {
@@ -287,12 +306,12 @@ export class RestClient {
     const send = this.#options.fetch;
     let response: Response;
     try {
-      response = await send(`${this.#options.origin}/api/v1${path}`, {
+      response = await send(`${this.#options.origin}${BASE}${path}`, {
         method,
         headers,
         // Bearer tokens only: a cookie of the same host must not travel.
         credentials: "omit",
-        cache: "no-store",
+        cache: extra.cache ?? "no-store",
         signal: abort.signal,
         ...(extra.body === undefined ? {} : { body: extra.body }),
       });

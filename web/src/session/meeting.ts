@@ -2,6 +2,7 @@
 import {
   DrcpClient,
   RestClient,
+  SNAPSHOT_REF,
   type ClientEvent,
   type ConnectionState,
   type Message,
@@ -81,6 +82,7 @@ export class MeetingSession implements RoomSession {
       url: drcpUrl(origin),
       token,
       openSocket: environment.openSocket,
+      caps: [SNAPSHOT_REF],
       events: {
         state: (state) => this.#connection(state),
         message: (message) => this.#message(message),
@@ -93,6 +95,7 @@ export class MeetingSession implements RoomSession {
       {
         send: (...messages) => this.#client.send(...messages),
         changed,
+        fetchState: ({ url }) => this.#rest.fetchState(url),
         owner: () => this.#owner(),
         maxStateVectorBytes: () => this.#maxStateVectorBytes,
       },
