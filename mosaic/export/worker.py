@@ -84,8 +84,11 @@ def _write_document(job: DocumentJob, folder: Path) -> None:
     except BaseException as error:
         if isinstance(error, MemoryError) or not is_of_content(error):
             raise
-        kind = type(error).__name__
-        raise WorkRefused(f"{name} cannot be drawn ({kind})") from error
+        # pycrdt panics, too, where it gets no more memory.
+        raise WorkRefused(
+            f"{name} cannot be drawn: it is damaged, or needs more memory than a"
+            " worker may have"
+        ) from error
 
 
 def limit_this_process(limits: Limits) -> None:
