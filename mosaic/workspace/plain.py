@@ -8,6 +8,7 @@ walks. Both say the same of the same bytes; a test holds them together.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -44,8 +45,8 @@ class PlainSummary:
     is_empty = False
 
     @property
-    def writers(self) -> tuple[int, ...]:
-        """The clients that it has blocks of."""
+    def writers(self) -> Collection[int]:
+        """The client whose block it has; nobody's, if it deletes."""
         return (self.client,) if self.end else ()
 
     def fits(self, clocks: dict[int, int]) -> bool:

@@ -18,7 +18,7 @@ from mosaic.services.drcp.member import Attachment
 from mosaic.services.drcp.pace import MIN_TICK_S, Pace
 from mosaic.services.drcp.replica import CrdtError, Replica, chunks, merged, rebuild
 from mosaic.services.drcp.shared import Shared, spawn
-from mosaic.services.drcp.signing import Signatures
+from mosaic.services.drcp.signing import Signatures, together
 from mosaic.services.drcp.versions import Receipt, Versions
 from mosaic.store.interface import Store, StoreError
 from mosaic.wire.drcp.framing import websocket_frames
@@ -475,15 +475,14 @@ class LiveDocument:
 
 
 def _joined(part: list[_Pending], update: bytes) -> list[_Pending]:
-    """One entry for the journal, if all of a merge is by one author, of whom
-    nothing is new after the first."""
+    """One entry for the journal, if all of a merge is by one author."""
     first, summary = part[0]
     author = first.author
-    if any(edit.author is not author or edit.writer for edit, _ in part[1:]):
+    if any(edit.author is not author for edit, _ in part):
         return part
+    writer = together([edit.writer for edit, _ in part])
     count = sum(edit.count for edit, _ in part)
-    joined = Edit(update, first.author_id, author, first.writer, count)
-    return [(joined, summary)]
+    return [(Edit(update, first.author_id, author, writer, count), summary)]
 
 
 def _stamp(attachment: Attachment, state: object) -> object:

@@ -34,8 +34,10 @@ class Author(Protocol):
 
 @dataclass(slots=True)
 class Edit:
-    """An update and its author. writer: what is new about them. count: how many
-    messages it came in."""
+    """An update and its author.
+
+    writer: what is new about them. count: how many messages it came in.
+    """
 
     update: bytes
     author_id: str
