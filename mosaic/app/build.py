@@ -238,7 +238,8 @@ class _Builder:
         )
         house.add_stage("store", self._open_store, self._close_store)
         house.add_stage("first run", self._first_run, _nothing)
-        house.add_service_stage("turn", self.turn)
+        # Its drain runs while the others close.
+        house.add_service_stage("turn", self.turn, self.turn.begin_drain)
         house.add_service_stage("drcp", self.drcp)
         house.add_service_stage("xmpp", self.xmpp)
         house.add_stage("exports", _nothing, self.rest.exports.stop)

@@ -23,6 +23,9 @@ LEEWAY_S = 60.0
 """Wall clocks differ; a credential lives this much longer than it says."""
 
 
+CALL_BYTES = 3
+"""Random bytes, in hexadecimal after the slash, that tell calls apart."""
+
 KEPT = 1024
 """For how many usernames the passwords are remembered."""
 
@@ -52,6 +55,13 @@ def owner_of(username: str) -> str:
     What follows a slash only tells one of its calls from another.
     """
     return username.partition(":")[2].partition("/")[0]
+
+
+def is_of_a_call(username: str) -> bool:
+    """Whether our own door minted it, for a call of somebody in the web client:
+    such clients are told to come back when the server stops."""
+    owner, slash, call = username.partition(":")[2].partition("/")
+    return bool(owner and slash) and len(call) == CALL_BYTES * 2
 
 
 def expiry_of(username: str) -> int | None:

@@ -40,7 +40,7 @@ class Tls(Section, frozen=True):
     """Certificates and deadlines of the shared TLS port."""
 
     certs: str = ""
-    transport: Literal["socket", "memory"] = "memory"
+    transport: Literal["socket", "memory"] = "socket"
     handshake_timeout_s: float = 10.0
     first_bytes_timeout_s: float = 10.0
 
@@ -57,6 +57,7 @@ class Turn(Section, frozen=True):
     credential_ttl_s: int = 43200
     credential_hash: Literal["sha1", "sha256"] = "sha1"
     allocations_per_credential: int = 10
+    allocations_per_user: int = 100
     allocations_per_address: int = 200
     allocations_total: int = 8000
     first_message_timeout_s: float = 10.0

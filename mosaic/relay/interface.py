@@ -57,6 +57,7 @@ class PlaneCounters:
     bindings, challenges: answered by the plane itself, in which case the core
     sees none.
     *_dropped: for want of room between the plane's thread and the reactor.
+    stream_frames_dropped: of TCP clients whose queue was full, or too old.
     icmp: ICMP errors that clients were told of.
     over_limit: dropped because the allocation or its user was too fast.
     """
@@ -81,6 +82,7 @@ class PlaneCounters:
     challenges_too_short: int = 0
     controls_dropped: int = 0
     frames_dropped: int = 0
+    stream_frames_dropped: int = 0
     streams_dropped: int = 0
 
 
@@ -210,3 +212,42 @@ class ChallengingPlane(Protocol):
     def challenge_with(self, terms: ChallengeTerms) -> None:
         """Answer requests over UDP that have no credentials with 401 from now
         on, as the core would, within the same bounds."""
+
+
+class Lender(Protocol):
+    """Whose connection a plane reads and writes for a while."""
+
+    def lent_received(self, message: bytes) -> None:
+        """A STUN message that is no data."""
+
+    def lent_lost(self, *, broken: bool) -> None:
+        """The connection has ended. broken: what came was no TURN."""
+
+    def given_back(self, unread: bytes, unsent: bytes) -> None:
+        """It is yours again: what came and was not used, and what must leave
+        before anything else."""
+
+
+@runtime_checkable
+class AdoptingPlane(Protocol):
+    """A plane that reads and writes the connections of TCP clients itself, for
+    as long as they have a relay."""
+
+    def adopt(
+        self,
+        five_tuple: FiveTuple,
+        fd: int,
+        unread: bytes,
+        lender: Lender,
+        *,
+        queue_bytes: int,
+        queue_s: float,
+    ) -> None:
+        """The client of a relay that has just been opened, and its socket's
+        descriptor, which stays the lender's: nobody else reads or writes it
+        until `given_back`, or `detach_stream`.
+
+        unread: what came and is no whole message. What is sent waits in a
+        queue of so many bytes and seconds; past that whole frames are dropped.
+        Raises OSError if there is no descriptor left.
+        """

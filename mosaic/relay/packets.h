@@ -116,6 +116,11 @@ static bool is_too_fast(plane *p, struct relay *r, u32 size)
 
 /* ---- Towards the client ---- */
 
+/* tcpclients.h */
+static struct stream *stream_of(plane *p, const struct relay *r);
+static void stream_queue(plane *p, struct stream *s, const u8 *data, u32 size);
+
+
 /* ChannelData where the peer has a channel (RFC 8656 section 12.7), else a
  * Data indication (11.3). The head goes into the bytes before the payload; a
  * TCP or TLS client's frame is padded with zeros. */
@@ -139,7 +144,10 @@ static void to_client(plane *p, struct relay *r, const struct channel *c,
     }
     count(p, FROM_PEERS, 1);
     count(p, FROM_PEERS_BYTES, size);
-    if (r->stream) {
+    struct stream *s = r->stream ? stream_of(p, r) : NULL;
+    if (s != NULL) {
+        stream_queue(p, s, payload - head, total);
+    } else if (r->stream) {
         if (!hand_over(p, &p->frames, RECORD_FRAME, r->number, &NOWHERE, &NOWHERE,
                        payload - head, total))
             count(p, FRAMES_DROPPED, 1);

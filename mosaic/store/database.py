@@ -70,9 +70,16 @@ def open_engine(path: Path, *, write: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+        # The writer has begun already, past SQLAlchemy.
+        if not driver(connection).in_transaction:
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine
+
+
+def driver(connection: Connection) -> sqlite3.Connection:
+    """SQLite's own connection, in the same transaction."""
+    return cast(sqlite3.Connection, connection.connection.dbapi_connection)
 
 
 def prepare_database(

@@ -11,7 +11,7 @@ The format is that of Yjs 13, encoding version 1 (lib0 varints).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 EMPTY_UPDATE = b"\x00\x00"
@@ -62,6 +62,11 @@ class UpdateSummary:
     def is_empty(self) -> bool:
         """Neither blocks nor deletes."""
         return not self.ends and not self.needs
+
+    @property
+    def writers(self) -> Collection[int]:
+        """The clients whose blocks it has."""
+        return self.ends.keys()
 
     def fits(self, clocks: dict[int, int]) -> bool:
         """Whether a document with these clocks can integrate it at once."""

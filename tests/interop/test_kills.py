@@ -161,7 +161,10 @@ class KillTests(TestCase):
         deadline = time.monotonic() + WAIT_S
         while not condition():
             if time.monotonic() > deadline:
-                self.fail(f"no {what}: {self.mosaic.output()[-2000:]}")
+                process = self.mosaic.process
+                ended = process and process.poll()
+                said = self.mosaic.output()[-2000:]
+                self.fail(f"no {what}; exit status {ended}:\n{said}")
             await deferLater(reactor, 0.01)
 
 

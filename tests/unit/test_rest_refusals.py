@@ -46,6 +46,8 @@ class RefusalCase(RestCase):
             "export_id": "ab" * 16,
             "document": "board",
             "sha256": "ab" * 32,
+            "export_id": "ab" * 16,
+            "document": "board",
         }
         path = re.sub(r"{(\w+)}", lambda found: given[found[1]], one.path)
         return self.ask(one.method, f"/api/v1{path}", token, **more)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -17,18 +17,19 @@ from mosaic.services.drcp.member import Attachment
 from mosaic.services.drcp.pace import MIN_TICK_S, Pace
 from mosaic.services.drcp.replica import CrdtError, Replica, chunks, merged, rebuild
 from mosaic.services.drcp.shared import Shared, spawn
-from mosaic.services.drcp.signing import Signatures
+from mosaic.services.drcp.signing import Signatures, together
 from mosaic.services.drcp.versions import Receipt, Versions
 from mosaic.store.interface import Store, StoreError
 from mosaic.wire.drcp.framing import websocket_frames
 from mosaic.wire.drcp.lib0 import ProtocolError
 from mosaic.wire.drcp.yprotocols import AwarenessEntry, Step, decode_awareness
-from mosaic.workspace.documents import MalformedUpdate, UpdateSummary, check_update
+from mosaic.workspace.documents import MalformedUpdate, check_update
+from mosaic.workspace.plain import Summary, summarise
 from mosaic.workspace.versions import Author, NotRestored, Reason
 
 _log = Logger()
 
-_Pending = tuple[Edit, UpdateSummary]
+_Pending = tuple[Edit, Summary]
 
 
 class LiveDocument:
@@ -78,6 +79,7 @@ class LiveDocument:
         self._last_flush = reactor.seconds() - 1
         self._cost_s = 0.0
         self._dirty = False
+        self._framed: dict[Hashable, bytes] = {}
         self._ready = Shared(self._load)
 
     # Loading --------------------------------------------------------------
@@ -87,6 +89,7 @@ class LiveDocument:
 
     async def _load(self) -> None:
         stored = await self._store.load_document(self.hub_id, self.name)
+        self._framed.clear()
         self._replica, poison = rebuild(stored)
         self.epoch = stored.epoch
         self.versions.newest_seq = stored.versioned_seq
@@ -158,6 +161,29 @@ class LiveDocument:
             self._failed(failure)
             raise ProtocolError("the document cannot be read", code=4500) from None
 
+    def framed_diff(
+        self,
+        attachment: Attachment,
+        state_vector: bytes,
+        frame: Callable[[bytes], list[bytes]],
+        *,
+        kind: Hashable,
+    ) -> bytes:
+        """WebSocket frames with a diff; the whole document is framed once for
+        all who ask for it in the same way.
+
+        frame: what makes messages of it; what they hold but the diff follows
+        from `kind` and the attachment's key. Raises ProtocolError, as diff.
+        """
+        update = self.diff(state_vector)
+        if update is not self._replica.encoded:
+            return websocket_frames(frame(update))
+        key = (kind, attachment.key)
+        framed = self._framed.get(key)
+        if framed is None:
+            framed = self._framed[key] = websocket_frames(frame(update))
+        return framed
+
     def state_vector(self) -> bytes:
         """Raises ProtocolError (4500)."""
         try:
@@ -178,7 +204,7 @@ class LiveDocument:
     def _queue(self, attachment: Attachment, update: bytes) -> tuple[int, str] | None:
         member = attachment.member
         try:
-            summary = check_update(update)
+            summary = summarise(update)
         except MalformedUpdate as error:
             return 4400, str(error)
         if summary.is_empty:
@@ -276,12 +302,15 @@ class LiveDocument:
             self._arm_snapshot()
         self._counters.flushes += 1
         self._last_flush = self._reactor.seconds()
-        self._cost_s = self._last_flush - started
+        # Smoothed: one flush that the machine interrupted says little.
+        self._cost_s += (self._last_flush - started - self._cost_s) / 4
 
     def _apply(self, pending: list[_Pending]) -> tuple[list[bytes], list[Edit]]:
         """The merged updates to send, and the edits to keep."""
         updates: list[bytes] = []
         edits: list[Edit] = []
+        if pending:
+            self._framed.clear()
         at = 0
         for chunk in chunks(edit.update for edit, _ in pending):
             part = pending[at : at + len(chunk)]
@@ -295,6 +324,8 @@ class LiveDocument:
                 updates += [edit.update for edit, _ in part]
             else:
                 updates.append(update)
+                if len(part) > 1 and self._replica.is_complete:
+                    part = _joined(part, update)
             edits += [edit for edit, _ in part]
         return updates, edits
 
@@ -312,7 +343,7 @@ class LiveDocument:
             edit.author.refuse(4400, "it cannot be applied")
         return good
 
-    def _try_one(self, edit: Edit, summary: UpdateSummary) -> CrdtError | None:
+    def _try_one(self, edit: Edit, summary: Summary) -> CrdtError | None:
         try:
             self._replica.apply([(edit.update, summary)], edit.update)
         except CrdtError as failure:
@@ -348,25 +379,41 @@ class LiveDocument:
 
     def _fan_out(self, updates: list[bytes], entries: list[AwarenessEntry]) -> None:
         """One write for each member; one encoding for each framing."""
-        frames: dict[tuple[object, bool, bool], bytes] = {}
+        if not updates and not entries:
+            return
+        frames: dict[object, bytes] = {}
+        deliveries = 0
         for attachment in list(self.attachments):
-            member = attachment.member
-            with_updates = bool(updates) and attachment.behind is None
-            with_awareness = bool(entries) and not member.outbound.paused
-            if entries and not with_awareness:
-                attachment.awareness_stale = True
-            if not with_updates and not with_awareness:
+            outbound = attachment.member.outbound
+            if outbound.paused or attachment.behind is not None:
+                deliveries += self._send_to_slow(attachment, updates, entries)
                 continue
-            key = (attachment.key, with_updates, with_awareness)
-            data = frames.get(key)
+            data = frames.get(attachment.key)
             if data is None:
-                data = frames[key] = _frame(
-                    attachment,
-                    updates if with_updates else [],
-                    entries if with_awareness else [],
-                )
-            self._counters.deliveries += 1
-            member.outbound.write(data)
+                data = _frame(attachment, updates, entries)
+                frames[attachment.key] = data
+            deliveries += 1
+            outbound.write(data)
+        self._counters.deliveries += deliveries
+
+    def _send_to_slow(
+        self,
+        attachment: Attachment,
+        updates: list[bytes],
+        entries: list[AwarenessEntry],
+    ) -> int:
+        """What a member with a full buffer gets: no awareness, and no updates
+        once it is behind. The number of writes."""
+        outbound = attachment.member.outbound
+        if outbound.paused and entries:
+            attachment.awareness_stale = True
+            entries = []
+        if attachment.behind is not None:
+            updates = []
+        if not updates and not entries:
+            return 0
+        outbound.write(_frame(attachment, updates, entries))
+        return 1
 
     def catch_up(self, attachment: Attachment) -> None:
         """The member drained: one diff from where it was, and all awareness."""
@@ -488,6 +535,17 @@ class LiveDocument:
         self._flush_call = self._snapshot_call = None
 
 
+def _joined(part: list[_Pending], update: bytes) -> list[_Pending]:
+    """One entry for the journal, if all of a merge is by one author."""
+    first, summary = part[0]
+    author = first.author
+    if any(edit.author is not author for edit, _ in part):
+        return part
+    writer = together([edit.writer for edit, _ in part])
+    count = sum(edit.count for edit, _ in part)
+    return [(Edit(update, first.author_id, author, writer, count), summary)]
+
+
 def _frame(
     attachment: Attachment, updates: list[bytes], entries: list[AwarenessEntry]
 ) -> bytes:
@@ -502,7 +560,7 @@ def _frame(
 
 def _stamp(attachment: Attachment, state: object) -> object:
     """The server owns user.name and user.id."""
-    stamped = dict(state) if isinstance(state, dict) else {"value": state}
+    stamped = state if isinstance(state, dict) else {"value": state}
     user = stamped.get("user")
     member = attachment.member
     stamped["user"] = {

@@ -32,14 +32,18 @@ class Author(Protocol):
         """One update will never be taken."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Edit:
-    """One raw update and its author. writer: what is new about them."""
+    """An update and its author.
+
+    writer: what is new about them. count: how many messages it came in.
+    """
 
     update: bytes
     author_id: str
     author: Author
     writer: Writer | None = None
+    count: int = 1
 
 
 class Journal:
@@ -124,12 +128,12 @@ class Journal:
     def _committed(self, last_seq: int, edits: Sequence[Edit]) -> None:
         self.last_seq = max(self.last_seq, last_seq)
         self._retry_s = FIRST_RETRY_S
-        self._counters.updates_saved += len(edits)
+        self._counters.updates_saved += sum(edit.count for edit in edits)
         self._landed()
         _tell(edits, saved=True)
 
     def _refused(self, failure: Failure, edits: Sequence[Edit], tell: bool) -> None:
-        self._counters.updates_not_saved += len(edits)
+        self._counters.updates_not_saved += sum(edit.count for edit in edits)
         _log.warn(
             "cannot save {name} of {hub_id}: {reason}",
             name=self._name,
@@ -162,5 +166,8 @@ class Journal:
 
 
 def _tell(edits: Sequence[Edit], *, saved: bool) -> None:
-    for author, count in Counter(edit.author for edit in edits).items():
+    counts: Counter[Author] = Counter()
+    for edit in edits:
+        counts[edit.author] += edit.count
+    for author, count in counts.items():
         author.acknowledge(saved, count)
