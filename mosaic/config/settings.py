@@ -138,6 +138,19 @@ class Store(Section, frozen=True):
 
     url: str = ""
     commit_window_s: float = 0.01
+    check_s: float = 20.0
+
+
+class History(Section, frozen=True):
+    """Versions of documents, old tombstones, files that nothing refers to."""
+
+    keep_all_s: float = 86400.0
+    keep_daily_s: float = 2592000.0
+    keep_weekly_s: float = 31536000.0
+    room_bytes: int = 268435456
+    max_named: int = 100
+    prune_after_s: float = 86400.0
+    blob_grace_s: float = 604800.0
 
 
 class Settings(Section, frozen=True):
@@ -157,3 +170,4 @@ class Settings(Section, frozen=True):
     export: Export = Export()
     auth: Auth = Auth()
     store: Store = Store()
+    history: History = History()

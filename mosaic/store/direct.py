@@ -22,7 +22,9 @@ from mosaic.store.database import (
     open_engine,
     prepare_database,
 )
+from mosaic.store.history import SetAside
 from mosaic.store.interface import StoredDocument, StoredToken
+from mosaic.store.migrate import HEAD, current
 from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomContent
 
@@ -163,5 +165,24 @@ def open_direct(url_or_path: str | Path) -> Iterator[DirectStore]:
     engine = open_engine(path, write=True)
     try:
         yield DirectStore(path, engine)
+    finally:
+        engine.dispose()
+
+
+def read_set_aside(path: Path) -> list[SetAside]:
+    """The quarantine of a database, which is not changed.
+
+    Empty if there is none yet, or it is of another release. Raises StoreError.
+    """
+    if not path.exists():
+        return []
+    engine = open_engine(path, write=False)
+    try:
+        with engine.connect() as connection:
+            if current(connection) != HEAD:
+                return []
+            return journal.every_set_aside(connection)
+    except DATABASE_ERRORS as error:
+        raise explain(error, path) from error
     finally:
         engine.dispose()

@@ -42,9 +42,10 @@ class RefusalCase(RestCase):
             "name": "bob",
             "account": "bob",
             "participant_id": "0123456789abcdef",
-            "sha256": "ab" * 32,
+            "version": "1",
             "export_id": "ab" * 16,
             "document": "board",
+            "sha256": "ab" * 32,
         }
         path = re.sub(r"{(\w+)}", lambda found: given[found[1]], one.path)
         return self.ask(one.method, f"/api/v1{path}", token, **more)

@@ -16,7 +16,7 @@ from twisted.web.resource import IResource
 
 from mosaic.auth.interface import AuthError, Door
 from mosaic.bus.interface import Bus, Payload, Subscription
-from mosaic.config.settings import Drcp
+from mosaic.config.settings import Drcp, History
 from mosaic.services.drcp.connection import Connection
 from mosaic.services.drcp.counters import Counters
 from mosaic.services.drcp.pace import Pace
@@ -57,10 +57,12 @@ class DrcpService(Service):
         bus: Bus,
         origin_allowed: OriginRule | Callable[[str, str], bool],
         wall_clock: Callable[[], float],
+        history: History | None = None,
         run_in_thread: RunInThread = at_once,
     ) -> None:
         self.reactor = reactor
         self.settings = settings
+        self.history = history or History()
         self.origin_allowed = origin_allowed
         self.wall_clock = wall_clock
         self.counters = Counters()
@@ -208,6 +210,7 @@ class DrcpService(Service):
             store=self._store,
             bus=self._bus,
             settings=self.settings,
+            history_settings=self.history,
             reactor=self.reactor,
             wall_clock=self.wall_clock,
             pace=self._pace,
@@ -240,6 +243,7 @@ class DrcpService(Service):
             spawn(self._save_and_unload(hub_id, room), "unloading a room")
 
     async def _save_and_unload(self, hub_id: str, room: LiveRoom) -> None:
+        await room.prune()
         await room.drain()
         if not room.is_empty or self.rooms.get(hub_id) is not room:
             return

@@ -14,6 +14,7 @@ import type {
   MessagesAnswer,
   Room,
   TurnCredentials,
+  Version,
 } from "./rest-types";
 
 /** Archives may be large: they get fifteen minutes for the default's quarter of one. */
@@ -267,6 +268,38 @@ export class RestClient {
       cache: "default",
     });
     return new Uint8Array(await response.arrayBuffer());
+  }
+
+  /** Versions of a document, newest first. */
+  async versions(hubId: string, document: string): Promise<Version[]> {
+    const query = new URLSearchParams({ document });
+    const path = `/rooms/${part(hubId)}/versions?${query}`;
+    return (await this.#json<{ versions: Version[] }>("GET", path)).versions;
+  }
+
+  /** Keep a document as it is now, under a name. */
+  nameVersion(hubId: string, document: string, label: string): Promise<Version> {
+    return this.#json("POST", `/rooms/${part(hubId)}/versions`, { document, label });
+  }
+
+  /** The state of a version: a full Yjs update (v1). */
+  async versionState(hubId: string, version: number): Promise<Uint8Array> {
+    const path = `/rooms/${part(hubId)}/versions/${version}`;
+    const response = await this.#call("GET", path, {
+      deadlineMs: this.#deadlineMs * 4,
+    });
+    return new Uint8Array(await response.arrayBuffer());
+  }
+
+  /** Forget a version. */
+  removeVersion(hubId: string, version: number): Promise<void> {
+    return this.#none("DELETE", `/rooms/${part(hubId)}/versions/${version}`);
+  }
+
+  /** Make the document what it was, by a new edit; false if it is like that already. */
+  async restoreVersion(hubId: string, version: number): Promise<boolean> {
+    const path = `/rooms/${part(hubId)}/versions/${version}/restore`;
+    return (await this.#json<{ changed: boolean }>("POST", path)).changed;
   }
 
   /** Credentials for STUN and TURN. */

@@ -13,6 +13,7 @@ import type {
   EndReason,
   Role,
   RoomSession,
+  RoomVersions,
   SessionOptions,
   SharedDoc,
   Snapshot,
@@ -27,6 +28,7 @@ import { exportRoom } from "./room-export";
 import { RoomState } from "./room-state";
 import { saveState } from "./save-state";
 import { SnapshotStore } from "./snapshot-store";
+import { roomVersions } from "./versions";
 import { forgetToken, rememberToken } from "./token-memory";
 
 /** Pages of 100 messages fetched by themselves after an absence. */
@@ -50,6 +52,7 @@ export class MeetingSession implements RoomSession {
   readonly #local: LocalStreams;
   readonly #mesh: CallMesh;
   readonly #unwatch: () => void;
+  readonly versions: RoomVersions;
   #entered = false;
   #ended: EndReason | null = null;
   #said = "";
@@ -69,6 +72,7 @@ export class MeetingSession implements RoomSession {
     this.#token = token;
     this.#store = new SnapshotStore(() => this.#build());
     this.#rest = new RestClient({ origin, fetch: environment.fetch, token });
+    this.versions = roomVersions(this.#rest, () => this.#hubId());
     this.#room = new RoomState(
       {
         joined: (id) => this.#mesh.joined(id),
