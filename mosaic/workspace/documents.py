@@ -45,13 +45,14 @@ class UpdateSummary:
     first: for each client, the clock of its first block. ends: the clock after
     its last block. needs: for each client, the clock that must be known (one
     past the highest referred to) before the update can be integrated, deletes
-    included. has_gap: it contains Skip blocks. size: bytes.
+    included. gaps: for each client, the clock after its last Skip block: all
+    before it must be known. size: bytes.
     """
 
     first: dict[int, int] = field(default_factory=dict)
     ends: dict[int, int] = field(default_factory=dict)
     needs: dict[int, int] = field(default_factory=dict)
-    has_gap: bool = False
+    gaps: dict[int, int] = field(default_factory=dict)
     size: int = 0
 
     @property
@@ -61,8 +62,9 @@ class UpdateSummary:
 
     def fits(self, clocks: dict[int, int]) -> bool:
         """Whether a document with these clocks can integrate it at once."""
-        if self.has_gap:
-            return False
+        for client, clock in self.gaps.items():
+            if clocks.get(client, 0) < clock:
+                return False
         ends = self.ends
         for client, clock in self.first.items():
             if clocks.get(client, 0) < clock:
@@ -201,7 +203,10 @@ class _Walk:
                 continue
             summary.first[client] = clock
             for _ in range(blocks):
+                skips = self.data[self.at] & 0x1F == _SKIP
                 clock += self.block()
+                if skips:
+                    summary.gaps[client] = clock
             if clock > MAX_CLOCK:
                 raise MalformedUpdate("the clock runs over")
             summary.ends[client] = clock
@@ -227,7 +232,6 @@ class _Walk:
         if kind == _GC:
             return self.length()
         if kind == _SKIP:
-            self.summary.has_gap = True
             return self.length()
         if info & _HAS_ORIGIN:
             self.reference()
