@@ -23,12 +23,10 @@ from mosaic.services.drcp.connection import Connection
 from mosaic.services.drcp.native import NativeConnection
 from mosaic.tls.websocket import WebSocketOverTls
 from mosaic.wire.drcp.lib0 import ProtocolError
-from mosaic.wire.drcp.native import SUBPROTOCOL
+from mosaic.wire.drcp.native import PING_S, SUBPROTOCOL
 
 if TYPE_CHECKING:
     from mosaic.services.drcp.service import DrcpService
-
-_PING_S = 20
 
 _STATUS = {4401: 401, 4403: 403, 4404: 404, 4423: 423}
 """DRCP's codes as HTTP speaks them."""
@@ -140,8 +138,8 @@ class SocketFactory(WebSocketServerFactory):
             maxFramePayloadSize=settings.max_frame_bytes,
             maxMessagePayloadSize=settings.max_frame_bytes,
             openHandshakeTimeout=settings.handshake_timeout_s,
-            autoPingInterval=_PING_S,
-            autoPingTimeout=_PING_S,
+            autoPingInterval=PING_S,
+            autoPingTimeout=PING_S,
             failByDrop=False,
             perMessageCompressionAccept=lambda offers: None,
         )
