@@ -40,7 +40,7 @@ class Tls(Section, frozen=True):
     """Certificates and deadlines of the shared TLS port."""
 
     certs: str = ""
-    transport: Literal["socket", "memory"] = "memory"
+    transport: Literal["socket", "memory"] = "socket"
     handshake_timeout_s: float = 10.0
     first_bytes_timeout_s: float = 10.0
 
@@ -87,6 +87,7 @@ class Drcp(Section, frozen=True):
     max_behind_bytes: int = 4194304
     max_behind_s: float = 10.0
     handshake_timeout_s: float = 10.0
+    snapshot_ref_bytes: int = 262144
     snapshot_after_s: float = 300.0
     unload_after_s: float = 60.0
 
@@ -138,6 +139,19 @@ class Store(Section, frozen=True):
 
     url: str = ""
     commit_window_s: float = 0.01
+    check_s: float = 20.0
+
+
+class History(Section, frozen=True):
+    """Versions of documents, old tombstones, files that nothing refers to."""
+
+    keep_all_s: float = 86400.0
+    keep_daily_s: float = 2592000.0
+    keep_weekly_s: float = 31536000.0
+    room_bytes: int = 268435456
+    max_named: int = 100
+    prune_after_s: float = 86400.0
+    blob_grace_s: float = 604800.0
 
 
 class Settings(Section, frozen=True):
@@ -157,3 +171,4 @@ class Settings(Section, frozen=True):
     export: Export = Export()
     auth: Auth = Auth()
     store: Store = Store()
+    history: History = History()

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from mosaic import __version__
-from mosaic.export.documents import rebuild
+from mosaic.export.documents import is_of_content, rebuild
 from mosaic.export.formats import BOARD_FORMATS, NOTES_FORMATS, Studio
 from mosaic.export.jobs import (
     ArchiveJob,
@@ -28,8 +28,9 @@ from mosaic.export.jobs import (
 FORMAT = "mosaic-room"
 VERSION = 1
 
-_STORED = {".png", ".docx", ".pdf"}
-"""Already compressed."""
+_STORED = {".png", ".pdf"}
+"""Already compressed. Word documents are too, but they are ZIPs: of a torn
+archive a reader would find the directory of the one inside."""
 
 README = """\
 This is the room "{name}" of a Mosaic server, Hub ID {hub_id},
@@ -183,7 +184,9 @@ class ArchiveWriter:
                 self._studio.board(document, paths)
             else:
                 self._studio.notes(name, document, paths)
-        except (ValueError, ArithmeticError, LookupError, TypeError) as error:
+        except BaseException as error:
+            if not is_of_content(error):
+                raise
             self._notes.append(f"{name}: not drawn ({type(error).__name__})")
         for one, path in paths.items():
             if path.exists():

@@ -44,11 +44,18 @@ def applies(document: Doc[Any], update: bytes) -> bool:
     except (MalformedUpdate, ValueError, RuntimeError):
         return False
     except BaseException as error:
-        # pycrdt's panics derive from BaseException alone.
-        if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
+        if isinstance(error, MemoryError) or not is_of_content(error):
             raise
         return False
     return True
+
+
+def is_of_content(error: BaseException) -> bool:
+    """Whether it is the content's fault, and the worker can go on.
+
+    pycrdt's panics derive from BaseException alone.
+    """
+    return not isinstance(error, KeyboardInterrupt | SystemExit | OSError)
 
 
 def load_state(state: bytes, *, name: str) -> Doc[Any]:

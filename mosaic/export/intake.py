@@ -7,9 +7,11 @@ must have the hash that it is named by.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import math
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -33,13 +35,29 @@ from mosaic.workspace.names import DOCUMENT_NAME_CHARS, display_name, room_name
 
 MAX_ENTRIES = 20_000
 MAX_MANIFEST_BYTES = 8 << 20
-MAX_MESSAGES = 500_000
+MAX_DOCUMENTS = 500
+MAX_STATES_BYTES = 200 << 20
+"""Of all documents: they are written in one transaction."""
+MAX_MESSAGES = 200_000
+MAX_CHAT_BYTES = 64 << 20
 MAX_CHAT_LINE_BYTES = 600_000
 MAX_TEXT_CHARS = 100_000
 MAX_RATIO = 200
 """Unpacked to packed, of the whole archive: text seldom passes 20."""
 RATIO_FROM_BYTES = 16 << 20
 _CHUNK = 1 << 18
+
+_DAMAGE = (
+    zlib.error,
+    struct.error,
+    EOFError,
+    ValueError,
+    LookupError,
+    ArithmeticError,
+    RuntimeError,
+)
+"""What zipfile may raise for bytes that lie (NotImplementedError is a
+RuntimeError)."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KNOWN = re.compile(
@@ -66,8 +84,12 @@ def take_apart(job: ImportJob, folder: Path, told: Told) -> None:
             _Intake(job, archive, folder, told).run()
     except zipfile.BadZipFile as error:
         raise WorkRefused(f"this is no whole ZIP archive: {error}") from None
-    except (zlib.error, EOFError, NotImplementedError) as error:
+    except _DAMAGE as error:
         raise WorkRefused(f"the archive is damaged: {error}") from None
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # an offset before the file's start
+            raise WorkRefused("the archive is damaged: a wrong offset") from None
+        raise
 
 
 class _Intake:
@@ -178,6 +200,17 @@ class _Intake:
     def _documents(self, manifest: Manifest) -> list[ImportedDocument]:
         found: list[ImportedDocument] = []
         names: set[str] = set()
+        if len(manifest.documents) > MAX_DOCUMENTS:
+            raise WorkRefused(f"the room has more than {MAX_DOCUMENTS} documents")
+        size = sum(
+            info.file_size
+            for name, info in self._entries.items()
+            if name.startswith("documents/")
+        )
+        if size > MAX_STATES_BYTES:
+            raise WorkRefused(
+                f"the documents have {size} bytes, a room may have {MAX_STATES_BYTES}"
+            )
         for at, record in enumerate(manifest.documents):
             self._told(0.1 + 0.6 * at / len(manifest.documents), "documents")
             found.append(self._document(record, at))
@@ -204,9 +237,8 @@ class _Intake:
         """The lines, checked one by one and written anew."""
         self._told(0.7, "chat")
         lines = _Lines(self._folder / "chat.jsonl")
-        limit = min(self._left, MAX_MESSAGES * 4096)
         try:
-            sha256 = self._read("chat.jsonl", limit, lines.feed)
+            sha256 = self._read("chat.jsonl", MAX_CHAT_BYTES, lines.feed)
             lines.end()
         finally:
             lines.out.close()
@@ -268,6 +300,8 @@ class _Lines:
     def _line(self, line: bytes) -> None:
         self.count += 1
         where = f"line {self.count} of the chat"
+        if len(line) > MAX_CHAT_LINE_BYTES:
+            raise WorkRefused(f"{where} is too long")
         if self.count > MAX_MESSAGES:
             raise WorkRefused(f"the chat has more than {MAX_MESSAGES} messages")
         try:

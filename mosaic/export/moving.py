@@ -31,7 +31,7 @@ from mosaic.workspace.ids import new_hub_id, new_pin
 from mosaic.workspace.model import Blob, Message, Room, RoomContent
 
 T = TypeVar("T")
-CHAT_PAGE = 500
+CHAT_PAGE = 200
 HUB_ID_TRIES = 8
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 
 from mosaic.export.archive import ArchiveWriter
-from mosaic.export.documents import rebuild
+from mosaic.export.documents import is_of_content, rebuild
 from mosaic.export.formats import Studio, formats_of
 from mosaic.export.intake import take_apart
 from mosaic.export.jobs import (
@@ -79,7 +79,16 @@ def _write_document(job: DocumentJob, folder: Path) -> None:
     )
     updates = read_updates(folder / job.document.file)
     document, _ = rebuild(updates, name=name)
-    studio.write(name, document, job.format, folder / job.out)
+    try:
+        studio.write(name, document, job.format, folder / job.out)
+    except BaseException as error:
+        if isinstance(error, MemoryError) or not is_of_content(error):
+            raise
+        # pycrdt panics, too, where it gets no more memory.
+        raise WorkRefused(
+            f"{name} cannot be drawn: it is damaged, or needs more memory than a"
+            " worker may have"
+        ) from error
 
 
 def limit_this_process(limits: Limits) -> None:

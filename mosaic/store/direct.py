@@ -20,9 +20,12 @@ from mosaic.store.database import (
     database_path,
     explain,
     open_engine,
+    open_mark,
     prepare_database,
 )
+from mosaic.store.history import SetAside
 from mosaic.store.interface import StoredDocument, StoredToken
+from mosaic.store.migrate import HEAD, current
 from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomContent
 
@@ -159,9 +162,33 @@ def open_direct(url_or_path: str | Path) -> Iterator[DirectStore]:
     Raises StoreError (also for a damaged file) or StoreFull.
     """
     path = database_path(url_or_path)
+    log = Path(f"{path}-wal")
+    left = log.exists()
     prepare_database(path, check=False)
     engine = open_engine(path, write=True)
     try:
         yield DirectStore(path, engine)
+    finally:
+        engine.dispose()
+        if left and not log.exists():
+            # What a killed server left was folded in here: nothing is missing.
+            open_mark(path).unlink(missing_ok=True)
+
+
+def read_set_aside(path: Path) -> list[SetAside]:
+    """The quarantine of a database, which is not changed.
+
+    Empty if there is none yet, or it is of another release. Raises StoreError.
+    """
+    if not path.exists():
+        return []
+    engine = open_engine(path, write=False)
+    try:
+        with engine.connect() as connection:
+            if current(connection) != HEAD:
+                return []
+            return journal.every_set_aside(connection)
+    except DATABASE_ERRORS as error:
+        raise explain(error, path) from error
     finally:
         engine.dispose()

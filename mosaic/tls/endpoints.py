@@ -48,7 +48,7 @@ def server_endpoint(
     *,
     default_context: ServerContext | None,
     certificates: Certificates | None = None,
-    transport: Transport = "memory",
+    transport: Transport = "socket",
 ) -> IStreamServerEndpoint:
     """Make an endpoint from a description.
 
@@ -76,7 +76,7 @@ def tls_endpoint(
     *,
     default_context: ServerContext | None,
     certificates: Certificates | None = None,
-    transport: Transport = "memory",
+    transport: Transport = "socket",
 ) -> IStreamServerEndpoint:
     """Make the endpoint of a `mosaic-tls:` description that is in parts already.
 

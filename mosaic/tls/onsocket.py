@@ -32,6 +32,8 @@ CLOSE_S = 10.0
 """How long a connection that is being closed may go without progress, which
 shows in whole records: 16 KiB at most."""
 
+_TCP_ULP = 31
+"""From Linux's tcp.h; Python does not name it."""
 _DISCARD_BYTES = 65536
 _DISCARDS = 16
 
@@ -50,6 +52,9 @@ class TlsOnSocket(DirectWrites):
     _open = False  # until the handshake is done
     _connection: SSL.Connection | None = None
     _ssl: Any = None
+    _paused = False
+    _held: Exception | None = None
+    """The end, which came together with data that made the protocol pause."""
     _read_waits_for_room = False
     _write_waits_for_input = False
     _lingers = False
@@ -79,6 +84,14 @@ class TlsOnSocket(DirectWrites):
             return None
         return connection.get_alpn_proto_negotiated() or None
 
+    def is_in_kernel(self) -> bool:
+        """Whether the kernel encrypts (docs/decisions/011-a-door-for-kernel-tls.md)."""
+        try:
+            protocol = self.socket.getsockopt(socket.IPPROTO_TCP, _TCP_ULP, 16)
+        except (AttributeError, OSError):  # it is lost, or no TCP
+            return False
+        return protocol.startswith(b"tls")
+
     # Reading --------------------------------------------------------------
     def doRead(self) -> Any:
         """The socket has something, or has ended."""
@@ -95,7 +108,24 @@ class TlsOnSocket(DirectWrites):
         if self._write_waits_for_input:
             self._write_waits_for_input = False
             self.startWriting()
-        return None if self._aborting or not self.connected else why
+        if self._aborting or not self.connected:
+            return None
+        if self._paused:
+            self._held = why
+            return None
+        return why
+
+    def pauseProducing(self) -> None:
+        """Deliver nothing, nor the end."""
+        self._paused = True
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Deliver again, and first the end that came in the meantime."""
+        self._paused = False
+        super().resumeProducing()
+        if self._held is not None and self.connected and not self.disconnecting:
+            self.startWriting()
 
     def _cannot_read(self, reason: int) -> Exception | None:
         if reason == openssl.WANT_WRITE:
@@ -162,6 +192,15 @@ class TlsOnSocket(DirectWrites):
                 openssl.shut_down(self._ssl)
             self.connectionLost(reason)
 
+    def _let_go(self) -> Exception | None:
+        """Tell the end that was held."""
+        why, self._held = self._held, None
+        if why is not CONNECTION_DONE:
+            return why
+        self.stopReading()
+        self.readConnectionLost(Failure(CONNECTION_DONE))
+        return None
+
     def _peer_said_goodbye(self) -> bool:
         connection = self._connection
         if connection is None:
@@ -188,9 +227,13 @@ class TlsOnSocket(DirectWrites):
             return self._shake_hands()
         if self._read_waits_for_room:
             self._read_waits_for_room = False
-            why = self.doRead()
-            if why is not None or not self.connected:
+            self._held = self.doRead()
+        if self._held is not None and not self._paused:
+            why = self._let_go()
+            if why is not None:
                 return why
+        if not self.connected:
+            return None
         if self._lingers:
             self.stopWriting()
             return None

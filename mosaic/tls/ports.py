@@ -90,6 +90,8 @@ class SocketEndpoint:
         if isinstance(port, tcp.Port):
             # Documented for this use, though annotated as a class.
             port.transport = self._transport  # type: ignore[assignment]
+        elif self.context is not None:
+            raise TypeError(f"{port!r} would speak in clear")
         return port
 
     def _transport(

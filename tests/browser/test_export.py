@@ -8,7 +8,7 @@ import re
 import zipfile
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 from pypdf import PdfReader
 
 from tests.browser.test_meeting import (
@@ -22,6 +22,14 @@ from tests.browser.test_meeting import (
 )
 from tests.browser.test_pages import AXE, RUN_AXE
 from tests.support.browser import PHONE, BrowserTestCase, keep_screenshot
+
+WORKER_MS = 60_000
+"""A worker process yields to everything else on a busy machine."""
+
+
+def archive_file(data: bytes) -> FilePayload:
+    """A file as somebody would choose it."""
+    return FilePayload(name="room.zip", mimeType="application/zip", buffer=data)
 
 
 class ExportTests(BrowserTestCase):
@@ -38,7 +46,7 @@ class ExportTests(BrowserTestCase):
         expect(page.get_by_role("dialog", name="Export")).to_be_visible()
 
     def download(self, page: Page, button: str) -> tuple[str, bytes]:
-        with page.expect_download() as caught:
+        with page.expect_download(timeout=WORKER_MS) as caught:
             page.get_by_role("button", name=button).click()
         found = caught.value
         return found.suggested_filename, Path(found.path()).read_bytes()
@@ -96,14 +104,16 @@ class ExportTests(BrowserTestCase):
         admin.get_by_label("Password again").fill("engine no. 1")
         admin.get_by_role("button", name="Make administrator").click()
         admin.get_by_text("Import a room").click()
-        bad = {"name": "bad.zip", "mimeType": "application/zip", "buffer": b"PK bad"}
+        bad = archive_file(b"PK bad")
         admin.get_by_label("Archive").set_input_files(bad)
         admin.get_by_role("button", name="Import", exact=True).click()
-        expect(admin.get_by_text(re.compile("no whole ZIP archive"))).to_be_visible()
-        good = {"name": "r.zip", "mimeType": "application/zip", "buffer": data}
+        refusal = admin.get_by_text(re.compile("no whole ZIP archive"))
+        expect(refusal).to_be_visible(timeout=WORKER_MS)
+        good = archive_file(data)
         admin.get_by_label("Archive").set_input_files(good)
         admin.get_by_role("button", name="Import", exact=True).click()
-        expect(admin.get_by_text("Imported: Design review")).to_be_visible()
+        done = admin.get_by_text("Imported: Design review")
+        expect(done).to_be_visible(timeout=WORKER_MS)
         cards = admin.get_by_role("listitem").filter(has_text="Design review")
         expect(cards).to_have_count(2)
         self.assert_accessible(admin)

@@ -242,10 +242,11 @@ class TightTests(ServerCase):
     def test_memory_is_bounded(self) -> None:
         """A board that is too large fails with a sentence, the server is well."""
         furnish(self.server.state, self.room["hub_id"], elements=20000)
-        view = self.wait_for(self.start(), "ready", "failed")
-        self.assertEqual(view["state"], "failed")
-        with self.assertRaises(HTTPError):
-            self.fetch(
-                f"/api/v1/rooms/{self.room['hub_id']}/documents/board/export?format=pdf"
-            )
+        board = f"/api/v1/rooms/{self.room['hub_id']}/documents/board/export"
+        with self.assertRaises(HTTPError) as caught:
+            self.fetch(f"{board}?format=pdf")
+        problem = json.loads(caught.exception.read())
+        self.assertEqual(problem["status"], 422, problem)
+        self.assertIn("more memory", problem["detail"])
         self.fetch("/livez")
+        self.assertEqual(self.children(), [])

@@ -25,6 +25,7 @@ from mosaic.config.settings import Auth, Http, Settings
 from mosaic.services.rest.root import build_rest, join_url_at
 from mosaic.store.memory import MemoryStore
 from mosaic.tls.websocket import WebSocketOverTls
+from tests.support.live import live_versions
 from tests.support.rest import PASSWORD, FixedCredentials
 
 reactor: Any = installed
@@ -78,6 +79,7 @@ class SocketTests(TestCase):
             state=self.state,
             static=self.state / "static",
             join_url=join_url_at("https://localhost"),
+            live=live_versions(reactor, door, store, bus, time.time),
             children={"drcp": WebSocketResource(factory)},
         )
         await door.add_account("ada", PASSWORD, admin=True)

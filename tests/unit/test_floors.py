@@ -22,6 +22,7 @@ FLOORS = {
     "metrics": 2,
     "render": 2,
     "export": 3,
+    "drcpclient": 2,
     "auth": 3,
     "services": 4,
     "hub": 4,

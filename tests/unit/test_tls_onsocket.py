@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import socket
 import ssl
 from pathlib import Path
@@ -28,6 +30,7 @@ from zope.interface.verify import verifyObject
 from mosaic.tls import openssl
 from mosaic.tls.context import ServerContext
 from mosaic.tls.onsocket import CLOSE_S
+from mosaic.tls.transports import TlsServer
 from tests.support.tls_folders import certificate_folder
 from tests.support.tls_pumped import Pair, Recorder
 
@@ -494,6 +497,29 @@ class EndTests(PairCase):
         self.assertEqual(pair.client.hear(), b"answer")
         self.assertIsInstance(pair.protocol.reason, ConnectionDone)
 
+    def test_an_end_that_comes_to_a_paused_protocol_waits(self) -> None:
+        """Even if it came in one read with what made the protocol pause."""
+
+        class Pauses(Recorder):
+            def dataReceived(self, data: bytes) -> None:
+                super().dataReceived(data)
+                self.transport.pauseProducing()  # type: ignore[union-attr]  # ours
+
+        for broken in (False, True):
+            pair = self.pair(Pauses())
+            pair.client.say(b"wait")
+            if broken:
+                pair.theirs.shutdown(socket.SHUT_WR)
+            else:
+                pair.client.say_goodbye()
+            pair.turn(3)
+            self.assertEqual(pair.protocol.received, b"wait")
+            self.assertIsNone(pair.protocol.reason)
+            pair.server.resumeProducing()
+            pair.turn(2)
+            expected = ConnectionLost if broken else ConnectionDone
+            self.assertIsInstance(pair.protocol.reason, expected)
+
     def test_closing_in_data_received(self) -> None:
         """Together with the peer's goodbye in the same turn."""
 
@@ -508,6 +534,64 @@ class EndTests(PairCase):
         pair.turn(3)
         self.assertEqual(pair.client.hear(), b"bye")
         self.assertIsInstance(pair.protocol.reason, ConnectionDone)
+
+
+class ManyTests(PairCase):
+    """Nothing is left of connections that have ended, whichever way."""
+
+    def test_no_descriptor_and_no_object_stays(self) -> None:
+        """Hundreds, each ended in one of five ways."""
+
+        def alive() -> int:
+            gc.collect()
+            return sum(
+                isinstance(it, (TlsServer, SSL.Connection)) for it in gc.get_objects()
+            )
+
+        before = len(os.listdir("/proc/self/fd")), alive()
+        for number in range(300):
+            pair = Pair(self.folder, context=self.context)
+            how = number % 5
+            if how == 0:  # garbage
+                pair.theirs.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            elif how == 1:  # in the middle of the handshake
+                pair.client.shake_hands()
+                pair.turn()
+            else:
+                pair.shake_hands()
+                pair.client.say(b"x" * 1000)
+                pair.server.write(b"x" * 1000)
+            if how == 3:
+                pair.server.loseConnection()
+            elif how == 4:
+                pair.client.say_goodbye()
+            pair.turn(2)
+            pair.theirs.close()
+            pair.turn(3)
+            self.assertEqual(pair.protocol.events[-1], "lost")
+            self.assertEqual(pair.reactor.getDelayedCalls(), [])
+        del pair
+        self.assertEqual((len(os.listdir("/proc/self/fd")), alive()), before)
+
+
+class KernelTests(PairCase):
+    """Who encrypts."""
+
+    def test_the_kernel_does_not_unless_it_was_asked(self) -> None:
+        """Nor on a UNIX socket, nor where the connection is gone."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            theirs = socket.create_connection(listener.getsockname())
+            ours, _ = listener.accept()
+        self.addCleanup(theirs.close)
+        pair = self.pair()
+        self.assertFalse(pair.server.is_in_kernel())
+        its_own, pair.server.socket = pair.server.socket, ours
+        self.assertFalse(pair.server.is_in_kernel())
+        pair.server.socket = its_own
+        ours.close()
+        pair.server.abortConnection()
+        pair.turn()
+        self.assertFalse(pair.server.is_in_kernel())
 
 
 class ReloadTests(PairCase):

@@ -6,14 +6,18 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from mosaic.services.drcp.connection import BoundedWire, Connection, Entrance
-from mosaic.services.drcp.member import Member
+from mosaic.services.drcp.document import LiveDocument
+from mosaic.services.drcp.member import Attachment, Member
 from mosaic.services.drcp.room import LiveRoom
 from mosaic.wire.drcp import events as ev
+from mosaic.wire.drcp.framing import websocket_frames
 from mosaic.wire.drcp.lib0 import ProtocolError
 from mosaic.wire.drcp.native import (
+    SNAPSHOT_REF,
     NativeFraming,
     Session,
     close_message,
+    error_body,
     json_message,
     opened_message,
 )
@@ -33,9 +37,15 @@ class NativeConnection(Connection):
         super().__init__(service, wire, FRAMING, self._session)
         self._member: Member | None = None
         self._room: LiveRoom | None = None
+        self._caps: frozenset[str] = frozenset()
 
     def perform(self, event: ev.Event) -> Coroutine[Any, Any, None] | None:
         """Do what the client asked for. Raises ProtocolError."""
+        if isinstance(event, ev.Update | ev.Awareness) and self._member is not None:
+            attachment = self._member.attachments.get(event.channel)
+            if attachment is not None:
+                return self.in_document(attachment, event)
+            return None
         match event:
             case ev.Hello():
                 return self._hello(event)
@@ -79,8 +89,7 @@ class NativeConnection(Connection):
             self._error(error.code, str(error))
 
     def _error(self, code: int, message: str) -> None:
-        body = {"code": code, "message": message}
-        self.send([json_message(0, Type.ERROR, body)])
+        self.send([json_message(0, Type.ERROR, error_body(code, message))])
 
     async def _hello(self, hello: ev.Hello) -> None:
         try:
@@ -92,6 +101,7 @@ class NativeConnection(Connection):
         if self.closed:
             return
         self._room = room
+        self._caps = hello.caps
         self._member = member = self.join(principal, room)
         self.send([b"".join(room.welcome(member, hello.resume))])
         room.welcomed(member)
@@ -105,23 +115,66 @@ class NativeConnection(Connection):
             if event.channel not in self._session.open_channels:
                 return
             document = attachment.document
-            update = document.diff(event.state_vector)
-            state_vector = document.state_vector()
+            opened = await self._opened(member, room, attachment, event.state_vector)
+            if opened is None:
+                return
         except ProtocolError:
             self._session.close_channel(event.channel)
             raise
         attachment.open()
-        opened = opened_message(
-            event.channel,
-            epoch=document.epoch,
-            write=member.role.may_edit,
-            update=update,
-            state_vector=state_vector,
-        )
+        self.outbound.write(opened)
         states = document.awareness.states()
         if states:
-            opened += self.framing.batch(event.channel, b"", states)[0]
-        self.send([opened])
+            self.send(self.framing.batch(event.channel, b"", states))
+
+    async def _opened(
+        self,
+        member: Member,
+        room: LiveRoom,
+        attachment: Attachment,
+        state_vector: bytes,
+    ) -> bytes | None:
+        """The frame of `opened`; None if nobody waits for it any more.
+
+        Nothing may come between it and the attachment. Raises ProtocolError.
+        """
+        document, channel = attachment.document, attachment.channel
+        write = member.role.may_edit
+        reference: tuple[bytes, ev.Json] | None = None
+        assert isinstance(channel, int)
+
+        def message(update: bytes) -> list[bytes]:
+            opened = opened_message(
+                channel,
+                epoch=document.epoch,
+                write=write,
+                update=update,
+                state_vector=document.state_vector(),
+                reference=reference and reference[1],
+            )
+            return [opened]
+
+        size = len(document.diff(state_vector))
+        if size > self.service.settings.snapshot_ref_bytes:
+            reference = await self._refer(room, document)
+            if self.closed or member not in room.members:
+                return None
+            if channel not in self._session.open_channels:
+                return None
+        if reference is not None:
+            # It may have changed while the state was packed.
+            return websocket_frames(message(document.diff(reference[0])))
+        kind = (Type.OPENED, document.epoch, write)
+        return document.framed_diff(attachment, state_vector, message, kind=kind)
+
+    async def _refer(
+        self, room: LiveRoom, document: LiveDocument
+    ) -> tuple[bytes, ev.Json] | None:
+        """What a state on HTTP holds, and where it is; None: send it all here."""
+        if SNAPSHOT_REF not in self._caps:
+            return None
+        state = await room.shelf.state_of(document)
+        return state.state_vector, state.reference(room.room.hub_id)
 
     def _call(self, call: ev.Rpc) -> None:
         body: dict[str, Any] = {"id": call.id}

@@ -16,10 +16,11 @@ from mosaic.workspace.documents import (
     check_state_vector,
     check_update,
 )
+from mosaic.workspace.plain import Summary
 
 T = TypeVar("T")
 
-MERGE_UPDATES = 300
+MERGE_UPDATES = 100
 MERGE_BYTES = 65536
 """merge_updates is super-linear: no chunk is larger."""
 
@@ -85,26 +86,30 @@ class Replica:
         self.size_bytes = 0
 
     @property
+    def encoded(self) -> bytes | None:
+        """The whole document, if it was encoded since the last change."""
+        return self._full
+
+    @property
     def is_complete(self) -> bool:
         """Whether its encoding holds everything that was applied."""
         return not self._waiting
 
-    def accepts(self, summary: UpdateSummary) -> bool:
+    def accepts(self, summary: Summary) -> bool:
         """Whether an out-of-order update may still be kept waiting."""
         return len(self._waiting) < MAX_WAITING or summary.fits(self._clocks)
 
-    def apply(
-        self, batch: Sequence[tuple[bytes, UpdateSummary]], update: bytes
-    ) -> None:
+    def apply(self, batch: Sequence[tuple[bytes, Summary]], update: bytes) -> None:
         """Apply `update`, the merge of a batch. Raises CrdtError."""
         self._full = None
         guarded(self._doc.apply_update, update)
+        clocks = self._clocks
         for raw, summary in batch:
             self.size_bytes += len(raw)
-            if not summary.fits(self._clocks):
-                self._waiting.append((raw, summary))
+            if summary.fits(clocks):
+                summary.advance(clocks)
             else:
-                summary.advance(self._clocks)
+                self._waiting.append((raw, check_update(raw)))
         if self._waiting:
             self._sort_waiting()
 

@@ -36,9 +36,12 @@ from mosaic.services.rest.relaying import Relaying
 from mosaic.services.rest.rooms import JoinUrl, RoomOperations
 from mosaic.services.rest.sessions import Sessions
 from mosaic.services.rest.site import MosaicSite, answer_problem
+from mosaic.services.rest.states import DocumentStates, FindState
 from mosaic.services.rest.users import UserAccounts
+from mosaic.services.rest.versions import VersionOperations
 from mosaic.services.rest.workers import Worker, WorkerProcesses
 from mosaic.store.interface import Store
+from mosaic.workspace.live import LiveVersions
 
 XMPP_LINK = "urn:xmpp:alt-connections:websocket"
 
@@ -101,19 +104,22 @@ def build_rest(
     state: Path,
     static: Path,
     join_url: JoinUrl,
+    live: LiveVersions,
     readiness: Mapping[str, Check] | None = None,
     metrics_text: Callable[[], str] | None = None,
     children: Mapping[str, IResource] | None = None,
     worker: Worker | None = None,
+    find_state: FindState = lambda hub_id, sha256: None,
 ) -> Rest:
     """Build the REST service and the web pages.
 
     reactor: for timers and rate limits. now: Unix seconds. run_in_thread:
     like deferToThread, for fsync. state: the state folder; uploads go to its
     `blobs`. static: the built web client, which may be missing. join_url: see
-    join_url_at(). readiness: further checks for /readyz by name, beside the
-    store's. children: websocket resources of other services by their first
-    path segment ("drcp", "y", "hocuspocus", "xmpp-websocket").
+    join_url_at(). live: documents as they are now. readiness: further checks
+    for /readyz by name, beside the store's. children: websocket resources of
+    other services by their first path segment ("drcp", "y", "hocuspocus",
+    "xmpp-websocket"). find_state: the document states that DRCP refers to.
     """
     http = settings.http
     limit = RateLimit(
@@ -148,8 +154,12 @@ def build_rest(
             door=door, store=store, token_ttl_s=settings.auth.room_token_ttl_s
         ).operations(),
         *BlobOperations(store=store, files=files, now=now).operations(),
+        *VersionOperations(
+            store=store, live=live, settings=settings.history
+        ).operations(),
         *ExportOperations(desk=desk, files=files, view=rooms.own_view).operations(),
         *Relaying(door=door).operations(),
+        *DocumentStates(find=find_state).operations(),
     )
     description = json.dumps(describe(operations), indent=1).encode()
     dispatcher = Dispatcher(operations, gate=gate, description=description)

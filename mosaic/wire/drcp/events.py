@@ -14,11 +14,15 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The first message on `/drcp`. resume: (sid, last_seq) or None."""
+    """The first message on `/drcp`.
+
+    resume: (sid, last_seq) or None. caps: those that this server knows too.
+    """
 
     token: str
     client: str
     resume: tuple[str, int] | None
+    caps: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,9 @@ class StateVector:
     reply: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+# Every keystroke and pointer move makes one of the next two: frozen ones take
+# three times as long to make.
+@dataclass(slots=True)
 class Update:
     """A change; answer: it came as sync step 2."""
 
@@ -56,7 +62,7 @@ class Update:
     answer: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Awareness:
     """An awareness update (y-protocols)."""
 

@@ -7,7 +7,7 @@ open and nothing of rooms, roles or sockets.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from mosaic.wire.drcp import events as ev
@@ -30,7 +30,17 @@ from mosaic.wire.drcp.yprotocols import (
 SUBPROTOCOL = "drcp.1"
 VERSION = 1
 MAX_CHANNEL = 255
+MAX_CHANNELS = 64
 MAX_MESSAGES_PER_FRAME = 4096
+PING_S = 20
+"""The server pings idle sockets (RFC 6455) and drops those that stay silent."""
+
+SNAPSHOT_REF = "snapshotRef"
+CAPS = (SNAPSHOT_REF,)
+"""What this version can do beyond the first; both sides name theirs."""
+
+RETRY_AFTER_S = {4429: 5.0, 4500: 5.0}
+"""Errors on a channel that may be gone when the same is tried again."""
 
 _EMPTY = var_bytes(b"")
 
@@ -48,15 +58,23 @@ def json_message(channel: int, kind: Type, value: Any) -> bytes:
 
 
 def opened_message(
-    channel: int, *, epoch: str, write: bool, update: bytes, state_vector: bytes
+    channel: int,
+    *,
+    epoch: str,
+    write: bool,
+    update: bytes,
+    state_vector: bytes,
+    reference: ev.Json | None = None,
 ) -> bytes:
-    """The answer to open."""
+    """The answer to open. reference: a snapshotRef, for those who asked."""
     inside = (
         var_string(epoch)
         + var_uint(int(write))
         + var_bytes(update)
         + var_bytes(state_vector)
     )
+    if reference is not None:
+        inside += var_bytes(json_bytes(reference))
     return var_uint(channel) + var_uint(Type.OPENED) + var_bytes(inside)
 
 
@@ -83,6 +101,14 @@ def read_json(data: bytes) -> ev.Json:
     return value
 
 
+def error_body(code: int, message: str) -> ev.Json:
+    """An error; with retry_after_s if trying again may help."""
+    body: ev.Json = {"code": code, "message": message}
+    if code in RETRY_AFTER_S:
+        body["retry_after_s"] = RETRY_AFTER_S[code]
+    return body
+
+
 class NativeFraming:
     """How the room's messages look on `/drcp`: several in one frame."""
 
@@ -91,12 +117,11 @@ class NativeFraming:
         return channel
 
     def batch(
-        self, channel: ev.Channel, update: bytes, entries: Iterable[AwarenessEntry]
+        self, channel: ev.Channel, update: bytes, entries: Sequence[AwarenessEntry]
     ) -> list[bytes]:
         """One tick's update (b"" if none) and awareness."""
         head = self._head(channel)
         out = head + encode_sync(Step.UPDATE, update) if update else b""
-        entries = list(entries)
         if entries:
             out += head + awareness_message(entries)
         return [out]
@@ -113,7 +138,7 @@ class NativeFraming:
     def error(self, channel: ev.Channel, code: int, message: str) -> list[bytes]:
         """An error on a channel; it does not close the socket."""
         assert isinstance(channel, int)
-        body = {"code": code, "message": message}
+        body = error_body(code, message)
         return [json_message(channel, Type.ERROR, body)]
 
     def stateless(self, channel: ev.Channel, text: str) -> list[bytes]:
@@ -140,7 +165,7 @@ class Session:
     close_channel() when the server closes one or refuses to open it.
     """
 
-    def __init__(self, *, max_channels: int = 64) -> None:
+    def __init__(self, *, max_channels: int = MAX_CHANNELS) -> None:
         self.open_channels: set[int] = set()
         self._max_channels = max_channels
         self._greeted = False
@@ -158,6 +183,10 @@ class Session:
         events: list[ev.Event] = []
         if self._broken:
             return events
+        if frame and frame[0] in self.open_channels and frame[0] < 0x80:
+            common = read_common(frame[0], frame, 1)
+            if common is not None:
+                return [common]
         reader = Reader(frame)
         try:
             while reader.left:
@@ -187,6 +216,8 @@ class Session:
             event = read_shared(channel, kind, reader)
             if channel in self.open_channels:
                 events.append(event)
+                if isinstance(event, ev.Close):
+                    self.open_channels.discard(channel)
             else:
                 events.append(
                     ev.Violation(4404, f"channel {channel} is not open", channel)
@@ -236,6 +267,38 @@ class Session:
             events.append(ev.Close(channel))
 
 
+def read_common(
+    channel: ev.Channel, frame: bytes, at: int
+) -> ev.Update | ev.Awareness | None:
+    """The update or awareness that a frame consists of from `at` on.
+
+    None: it is another message, has a length of more than two bytes, or is
+    not all; read it the long way.
+    """
+    size = len(frame) - at
+    if size < 3:
+        return None
+    kind = frame[at]
+    if kind == 0 and frame[at + 1] == 2:
+        at += 2
+    elif kind == 1:
+        at += 1
+    else:
+        return None
+    length = frame[at]
+    at += 1
+    if length >= 0x80:
+        if at == len(frame) or frame[at] >= 0x80:
+            return None
+        length += (frame[at] << 7) - 0x80
+        at += 1
+    if length != len(frame) - at:
+        return None
+    if kind == 0:
+        return ev.Update(channel, frame[at:], False)
+    return ev.Awareness(channel, frame[at:])
+
+
 def read_shared(channel: ev.Channel, kind: int, reader: Reader) -> ev.Event:
     """A message with y-protocols' payload. Raises ProtocolError."""
     match kind:
@@ -271,7 +334,15 @@ def read_hello(body: ev.Json) -> ev.Hello:
         if isinstance(last_seq, bool) or not isinstance(last_seq, int):
             raise ProtocolError("resume.last_seq must be a number")
         resume = (_text(wanted, "sid"), last_seq)
-    return ev.Hello(_text(body, "token"), str(body.get("client", ""))[:200], resume)
+    caps = body.get("caps", [])
+    if not isinstance(caps, list):
+        raise ProtocolError("hello.caps must be a list")
+    return ev.Hello(
+        _text(body, "token"),
+        str(body.get("client", ""))[:200],
+        resume,
+        frozenset(cap for cap in CAPS if cap in caps),
+    )
 
 
 def _text(body: ev.Json, key: str) -> str:

@@ -27,6 +27,26 @@ export interface Me {
   waiting: boolean;
 }
 
+/** Somebody who edited a document. */
+export interface VersionAuthor {
+  id: string;
+  name: string;
+  account: string | null;
+  client_ids: number[];
+}
+
+/** A kept state of a document; `label` is null for one that is kept for a time only. */
+export interface Version {
+  id: number;
+  document: string;
+  at: number;
+  label: string | null;
+  reason: "auto" | "empty" | "named" | "restore";
+  by: string | null;
+  size_bytes: number;
+  authors: VersionAuthor[];
+}
+
 /** A room as its hosts see it; `pin` is absent for other members. */
 export interface Room {
   hub_id: string;

@@ -2,6 +2,7 @@
 import {
   DrcpClient,
   RestClient,
+  SNAPSHOT_REF,
   type ClientEvent,
   type ConnectionState,
   type Message,
@@ -12,6 +13,7 @@ import type {
   EndReason,
   Role,
   RoomSession,
+  RoomVersions,
   SessionOptions,
   SharedDoc,
   Snapshot,
@@ -26,6 +28,7 @@ import { exportRoom } from "./room-export";
 import { RoomState } from "./room-state";
 import { saveState } from "./save-state";
 import { SnapshotStore } from "./snapshot-store";
+import { roomVersions } from "./versions";
 import { forgetToken, rememberToken } from "./token-memory";
 
 /** Pages of 100 messages fetched by themselves after an absence. */
@@ -49,6 +52,7 @@ export class MeetingSession implements RoomSession {
   readonly #local: LocalStreams;
   readonly #mesh: CallMesh;
   readonly #unwatch: () => void;
+  readonly versions: RoomVersions;
   #entered = false;
   #ended: EndReason | null = null;
   #said = "";
@@ -68,6 +72,7 @@ export class MeetingSession implements RoomSession {
     this.#token = token;
     this.#store = new SnapshotStore(() => this.#build());
     this.#rest = new RestClient({ origin, fetch: environment.fetch, token });
+    this.versions = roomVersions(this.#rest, () => this.#hubId());
     this.#room = new RoomState(
       {
         joined: (id) => this.#mesh.joined(id),
@@ -81,6 +86,7 @@ export class MeetingSession implements RoomSession {
       url: drcpUrl(origin),
       token,
       openSocket: environment.openSocket,
+      caps: [SNAPSHOT_REF],
       events: {
         state: (state) => this.#connection(state),
         message: (message) => this.#message(message),
@@ -93,6 +99,7 @@ export class MeetingSession implements RoomSession {
       {
         send: (...messages) => this.#client.send(...messages),
         changed,
+        fetchState: ({ url }) => this.#rest.fetchState(url),
         owner: () => this.#owner(),
         maxStateVectorBytes: () => this.#maxStateVectorBytes,
       },

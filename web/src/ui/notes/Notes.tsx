@@ -11,11 +11,10 @@ import { colourIndex } from "../parts/person";
 import { useText } from "../text";
 import type { Messages } from "../text/en";
 import { useSnapshot } from "../workspace/useSession";
+import { FIELD } from "./field";
 import "./notes.css";
 
 const DOCUMENT = "notes/main";
-/** The name that Collaboration gives its fragment of the document by default. */
-const FIELD = "default";
 
 interface CaretUser {
   id?: unknown;

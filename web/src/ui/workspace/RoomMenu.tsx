@@ -9,6 +9,7 @@ import { useText } from "../text";
 interface RoomMenuProps {
   room: RoomInfo;
   pin: string;
+  onVersions: () => void;
   onDevices: () => void;
   onShortcuts: () => void;
   onExport: () => void;
@@ -20,7 +21,14 @@ export function joinLink(hubId: string, pin: string, origin = location.origin): 
 }
 
 /** The room's name opens how to get in, and the settings of this page. */
-export function RoomMenu({ room, pin, onDevices, onShortcuts, onExport }: RoomMenuProps) {
+export function RoomMenu({
+  room,
+  pin,
+  onVersions,
+  onDevices,
+  onShortcuts,
+  onExport,
+}: RoomMenuProps) {
   const t = useText();
   return (
     <Popover
@@ -53,6 +61,16 @@ export function RoomMenu({ room, pin, onDevices, onShortcuts, onExport }: RoomMe
           <CopyButton text={joinLink(room.hubId, pin)} label={t.room.copyLink} />
           {pin && <p className="field-hint">{t.room.linkWithPin}</p>}
           <hr />
+          <button
+            type="button"
+            className="menu-item"
+            onClick={() => {
+              close();
+              onVersions();
+            }}
+          >
+            <Icon name="history" /> {t.versions.title}
+          </button>
           <button
             type="button"
             className="menu-item"

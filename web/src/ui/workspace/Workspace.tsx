@@ -15,6 +15,7 @@ import { RoomMenu } from "./RoomMenu";
 import { ScreenStage } from "./ScreenStage";
 import { ShortcutsDialog } from "./ShortcutsDialog";
 import { StateLine } from "./StateLine";
+import { VersionsPanel } from "../versions/VersionsPanel";
 import { useAnnouncements } from "./useAnnouncements";
 import { useOwnDevices } from "./useOwnDevices";
 import { useSnapshot } from "./useSession";
@@ -26,7 +27,7 @@ import { VideoStrip } from "./VideoStrip";
 const Board = lazy(() => import("../board/Board"));
 const Notes = lazy(() => import("../notes/Notes"));
 
-type Panel = "people" | "chat";
+type Panel = "people" | "chat" | "versions";
 
 interface WorkspaceProps {
   session: RoomSession;
@@ -89,6 +90,7 @@ export function Workspace({ session, pin }: WorkspaceProps) {
             <RoomMenu
               room={snapshot.room}
               pin={pin}
+              onVersions={() => setPanel("versions")}
               onDevices={() => setDialog("devices")}
               onShortcuts={() => setDialog("keys")}
               onExport={() => setDialog("export")}
@@ -153,9 +155,9 @@ export function Workspace({ session, pin }: WorkspaceProps) {
       <VideoStrip snapshot={snapshot} onMore={() => setPanel("people")} />
 
       {panel && (
-        <section className="panel card" aria-label={panel === "chat" ? t.chat.title : t.people.title}>
+        <section className="panel card" aria-label={t[panel].title}>
           <div className="panel-head">
-            <h2>{panel === "chat" ? t.chat.title : t.people.title}</h2>
+            <h2>{t[panel].title}</h2>
             <button
               type="button"
               className="button quiet square"
@@ -171,8 +173,14 @@ export function Workspace({ session, pin }: WorkspaceProps) {
               meId={me?.id ?? null}
               onSend={(text) => session.sendChat(text)}
             />
-          ) : (
+          ) : panel === "people" ? (
             <PeoplePanel session={session} snapshot={snapshot} />
+          ) : (
+            <VersionsPanel
+              session={session}
+              me={me}
+              document={view === "notes" ? "notes/main" : "board"}
+            />
           )}
         </section>
       )}
