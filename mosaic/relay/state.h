@@ -29,7 +29,11 @@ enum {
     RING_CONTROLS = 1 << 20,
     RING_FRAMES = 4 << 20,
     RING_STREAMS = 4 << 20,
+#ifdef PLANE_KERNEL
+    RING_STREAM_CONTROLS = 1 << 13, /* a test fills it */
+#else
     RING_STREAM_CONTROLS = 1 << 18,
+#endif
     STREAM_READ = 1 << 16,
     STREAM_IN = STREAM_READ + (1 << 17), /* what was left of reads that stalled */
     STREAM_PIECES = 64,
