@@ -4,9 +4,9 @@
  *
  * stun.h     bytes of messages          table.h   look-ups
  * ring.h     hand-over of records       outbox.h  batches that leave
- * state.h    what is kept               packets.h the way of a packet
- * reading.h  sockets                    commands.h what the reactor asks for
- * streams.h  stream clients
+ * state.h    what is kept               sockets.h second ones on a port
+ * packets.h  the way of a packet        reading.h batches that come
+ * commands.h what the reactor asks for  streams.h stream clients
  * This file: the thread, and what Python calls (plane_api.h). */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -41,6 +41,7 @@ static void read_sockets(plane *p)
         if (p->listener_busy[at])
             p->listener_busy[at] = read_listener(p, p->listeners[at]);
     read_busy(p);
+    p->tos = 0; /* what we say ourselves has none */
     flush(p);
     p->arena.used = 0;
 }
@@ -154,7 +155,7 @@ static bool plane_init(plane *p)
            ring_init(&p->controls, RING_CONTROLS) &&
            ring_init(&p->frames, RING_FRAMES) &&
            ring_init(&p->streams, RING_STREAMS) &&
-           watch(p->epoll_fd, p->wake_fd, tag_of(TAG_WAKE, 0, 0));
+           watch(p->epoll_fd, p->wake_fd, tag_of(TAG_WAKE, 0, 0), ONCE);
 }
 
 plane *plane_new(int answer_bindings, double bindings_per_s, double burst)

@@ -29,10 +29,13 @@ static void read_busy(plane *p)
     struct relay *r = p->busy, *next;
     p->busy = NULL;
     for (; r != NULL; r = next) {
+        u8 which = r->busy;
         next = r->next_busy;
-        r->busy = false;
-        if (read_relay(p, r))
-            be_busy(p, r);
+        r->busy = 0;
+        if (which & MAIN && read_relay(p, r, &r->socket))
+            be_busy(p, r, MAIN);
+        if (which & DIRECT && r->direct_to != NULL && read_relay(p, r, &r->direct))
+            be_busy(p, r, DIRECT);
     }
 }
 
@@ -41,14 +44,16 @@ static void relay_event(plane *p, const struct epoll_event *event)
 {
     u64 tag = event->data.u64;
     u32 index = (u32)tag;
+    enum tag kind = tag >> 62;
     if (index >= p->slot_count)
         return;
     struct relay *r = p->slots[index].relay;
-    if (r == NULL || tag_of(TAG_RELAY, p->slots[index].generation, index) != tag)
+    if (r == NULL || tag_of(kind, p->slots[index].generation, index) != tag ||
+        (kind == TAG_DIRECT && r->direct_to == NULL))
         return; /* it was another's */
     if (event->events & EPOLLERR)
-        read_errors(p, r);
-    be_busy(p, r);
+        read_errors(p, r, kind == TAG_DIRECT ? r->direct.fd : r->socket.fd);
+    be_busy(p, r, kind == TAG_DIRECT ? DIRECT : MAIN);
 }
 
 /* Read the relays of stream clients. told: the reactor's event was there. */
@@ -63,6 +68,7 @@ static void read_stream_relays(plane *p, bool *told)
             relay_event(p, &events[at]);
     }
     read_busy(p);
+    p->tos = 0;
     flush(p);
     p->arena.used = 0;
 }
