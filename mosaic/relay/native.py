@@ -75,7 +75,8 @@ class NativePlane:
     thread has its own, and is told what is left of each time.
     answer_bindings: plain Binding requests are answered in the thread, at most
     bindings_per_s (and a burst of them) for a /24 or /56.
-    quarantine_s: how long a freed port rests.
+    quarantine_s: how long a freed port rests. preserve_dscp: packets leave with
+    the traffic class that they came with.
     """
 
     abilities = frozenset(("dual", "reserve", "move", "df", "icmp"))
@@ -90,13 +91,19 @@ class NativePlane:
         answer_bindings: bool = True,
         bindings_per_s: float = 1000.0,
         bindings_burst: float = 4000.0,
+        preserve_dscp: bool = False,
     ) -> None:
         self._reactor = reactor
         self._ports = ports
         self._quarantine = Quarantine(quarantine_s, clock)
         self._held: dict[int, socket.socket] = {}
         self._clock = clock
-        self._bindings = (answer_bindings, bindings_per_s, bindings_burst)
+        self._options = (
+            answer_bindings,
+            bindings_per_s,
+            bindings_burst,
+            preserve_dscp,
+        )
         self._control: Control = lambda data, five_tuple: None
         self._plane: Any = None
         self._take = ffi.new("unsigned char[]", _TAKE_BYTES)
@@ -126,7 +133,7 @@ class NativePlane:
         Raises OSError if the machine gives no thread or descriptors.
         """
         self._control = control
-        plane = lib.plane_new(*self._bindings)
+        plane = lib.plane_new(*self._options)
         if plane == ffi.NULL:
             raise OSError("no memory or descriptors for the data plane")
         self._plane = ffi.gc(plane, lib.plane_free)

@@ -158,7 +158,8 @@ static bool plane_init(plane *p)
            watch(p->epoll_fd, p->wake_fd, tag_of(TAG_WAKE, 0, 0), ONCE);
 }
 
-plane *plane_new(int answer_bindings, double bindings_per_s, double burst)
+plane *plane_new(int answer_bindings, double bindings_per_s, double burst,
+                 int preserve_tos)
 {
     plane *p = aligned_alloc(64, (sizeof *p + 63) & ~(size_t)63);
     if (p == NULL)
@@ -167,6 +168,7 @@ plane *plane_new(int answer_bindings, double bindings_per_s, double burst)
     p->wake_fd = p->event_fd = p->epoll_fd = p->reader_fd = -1;
     pthread_mutex_init(&p->turn, NULL);
     p->answer_bindings = answer_bindings;
+    p->preserve_tos = preserve_tos;
     p->budget.per_s = bindings_per_s;
     p->budget.burst = burst;
     for (int at = 0; at < BUDGET_ROWS; at++)

@@ -45,6 +45,8 @@ static void judge(bool right, const char *rule)
 static void judge_segments(const struct msghdr *h)
 {
     size_t total = 0, first = h->msg_iov[0].iov_len;
+    judge(h->msg_controllen <= CONTROL_BYTES, "room for what is told");
+    judge((h->msg_control == NULL) == (h->msg_controllen == 0), "no empty control");
     for (size_t at = 0; at < h->msg_iovlen; at++) {
         const volatile u8 *bytes = h->msg_iov[at].iov_base;
         size_t size = h->msg_iov[at].iov_len;
@@ -196,7 +198,7 @@ static void open_other(int client)
 
 static void make_world(void)
 {
-    the_plane = plane_new(1, 1000, 4000);
+    the_plane = plane_new(1, 1000, 4000, 1);
     server = address_v4(1, 3478);
     for (int at = 0; at < CLIENTS; at++)
         clients[at] = address_v4(10u + (unsigned)at, 40000);
@@ -352,6 +354,7 @@ static void step_client(struct input *in)
     static u8 bytes[4096];
     unsigned who = next(in) % CLIENTS, repeat = 1 + next(in) % 12;
     u32 size = make_bytes(in, bytes);
+    the_plane->tos = bytes[size / 2] & 3; /* as a datagram's own */
     for (; repeat > 0; repeat--) {
         struct address l = server;
         u32 listeners = the_plane->listener_count;
@@ -376,6 +379,7 @@ static void step_stream(struct input *in)
 {
     static u8 bytes[4096];
     u32 size = make_bytes(in, bytes);
+    the_plane->tos = 0; /* a stream has none */
     if (size >= 4) /* the splitter cuts whole messages */
         plane_stream(the_plane, relay_numbers[next(in) % CLIENTS], bytes, (int)size);
     datagrams++;

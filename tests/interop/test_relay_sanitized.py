@@ -19,7 +19,12 @@ from mosaic.relay.plane_build import build
 from tests.support.running import ROOT
 
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O1")
-SUITES = ("tests.contracts.test_relay", "tests.contracts.test_native_relay")
+SUITES = (
+    "tests.contracts.test_relay",
+    "tests.contracts.test_native_relay",
+    "tests.contracts.test_native_sockets",
+    "tests.contracts.test_traffic_class",
+)
 FUZZ_S = float(os.environ.get("MOSAIC_FUZZ_S", "20"))
 FUZZ = ROOT / "tests" / "fuzz"
 SUITE = """

@@ -17,6 +17,7 @@ import benchlib as bl
 
 # cell -> list of (what it is, saturating?, turnload options)
 VOICE = ["-s", 160, "-b", 1]
+HOT = ["-s", 160, "-b", 32]
 CELLS = {
     "voice100": [
         ("160 B, 100 calls, client to peer", True, ["-n", 100, *VOICE, "-d", "c"]),
@@ -39,8 +40,8 @@ CELLS = {
         ),
     ],
     "hot": [
-        ("160 B, one flow, client to peer", True, ["-n", 1, *VOICE, "-d", "c"]),
-        ("160 B, one flow, peer to client", True, ["-n", 1, *VOICE, "-d", "p"]),
+        ("160 B, one flow, client to peer", True, ["-n", 1, *HOT, "-d", "c"]),
+        ("160 B, one flow, peer to client", True, ["-n", 1, *HOT, "-d", "p"]),
     ],
     "relay-relay": [
         ("160 B, 100 clients, relay to relay", True, ["-n", 100, *VOICE, "-r"]),
