@@ -58,6 +58,18 @@ CELLS = {
             ["-n", 100, *VOICE, "-d", "b", "-R", 20000],
         )
     ],
+    "meeting": [
+        (
+            f"{people} people, voice and 1 Mbit/s of video between each two, {how}",
+            False,
+            ["-n", flows, "-s", 160, "-M", 1000, *way],
+        )
+        for people in (4, 10, 20)
+        for how, flows, way in (
+            ("one of the two relayed", people * (people - 1) // 2, ["-d", "b"]),
+            ("both relayed", people * (people - 1), ["-r"]),
+        )
+    ],
     "alloc": [
         ("1500 authenticated allocations, 32 in flight", False, ["-a", 1500, "-W", 32])
     ],
@@ -147,6 +159,9 @@ def measure(args, side, saturating, options):
     # nobody else may have used it either.
     core = r["util"] if saturating else r["avail"]
     metrics = {"work": r["per_cpu_s"]}
+    if "-M" in options:
+        metrics["share"] = 100 * r["util"]
+        metrics["packets"] = r["recv_s"]
     if "loss" in r:
         if r["loss"] > 0.0005:
             notes.append(f"loss {100 * r['loss']:.1f} %")
@@ -214,6 +229,8 @@ def main():
                 rounds,
                 [
                     bl.Metric("work", f"{unit} per server CPU-second"),
+                    bl.Metric("share", "per cent of a core", lower_is_better=True),
+                    bl.Metric("packets", "packets per second"),
                     bl.Metric("rate", "allocations per second"),
                     bl.Metric(
                         "memory",
