@@ -204,6 +204,12 @@ def main():
         action="store_true",
         help="one peer address per client (needed by port-sharing relays)",
     )
+    parser.add_argument(
+        "--rate",
+        type=int,
+        metavar="N",
+        help="offer N packets/s instead of as many as possible: what is lost then?",
+    )
     bl.common_arguments(parser, rounds=5)
     args = parser.parse_args()
     bl.check_arguments(args)
@@ -215,6 +221,9 @@ def main():
     for cell in names:
         for title, saturating, cell_options in CELLS[cell]:
             options = list(cell_options)
+            if args.rate and saturating:
+                options += ["-R", args.rate]
+                saturating = False
             if args.many_peers and "-n" in options:
                 options += ["-P", options[options.index("-n") + 1]]
             rounds = bl.run_rounds(
