@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mosaic.wire.stun.address import Address, FiveTuple
+from mosaic.wire.turn.nonce import ChallengeTerms
 
 Control = Callable[[bytes, FiveTuple], None]
 """Called with each STUN message that is not data."""
@@ -53,7 +54,8 @@ class PlaneCounters:
 
     *_no_route: no allocation, permission or channel lets the packet through.
     *_failed: the kernel would not take it.
-    bindings: answered by the plane itself, in which case the core sees none.
+    bindings, challenges: answered by the plane itself, in which case the core
+    sees none.
     *_dropped: for want of room between the plane's thread and the reactor.
     icmp: ICMP errors that clients were told of.
     over_limit: dropped because the allocation or its user was too fast.
@@ -74,6 +76,9 @@ class PlaneCounters:
     not_stun: int = 0
     bindings: int = 0
     bindings_over_budget: int = 0
+    challenges: int = 0
+    challenges_over_budget: int = 0
+    challenges_too_short: int = 0
     controls_dropped: int = 0
     frames_dropped: int = 0
     streams_dropped: int = 0
@@ -196,3 +201,12 @@ class RelayPlane(Protocol):
 
     def settled(self, done: Callable[[], None]) -> None:
         """Call back when every command so far has taken effect."""
+
+
+@runtime_checkable
+class ChallengingPlane(Protocol):
+    """A plane that meets strangers itself, so that the reactor need not."""
+
+    def challenge_with(self, terms: ChallengeTerms) -> None:
+        """Answer requests over UDP that have no credentials with 401 from now
+        on, as the core would, within the same bounds."""

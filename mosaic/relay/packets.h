@@ -398,6 +398,30 @@ static void answer_binding(plane *p, struct listener *l, const u8 *data,
     queue_to_client(p, l, client, server, out, size);
 }
 
+/* 401 for a stranger: no longer than twice the request, and within the budget
+ * of its prefix (wire/turn/server.py does the same for what comes to it). */
+static void challenge(plane *p, struct listener *l, const u8 *data, u32 request_size,
+                      const struct address *client, const struct address *server,
+                      bool fingerprint)
+{
+    const struct terms *t = &p->terms;
+    u32 room = 2 * request_size;
+    bool offer = offer_size(t) + (fingerprint ? 8 : 0) <= room;
+    p->tos = 0;
+    if (outbox_is_full(&p->outbox))
+        flush(p);
+    u8 *out = p->answer[p->outbox.packet_count];
+    u32 size = put_challenge(out, t, p->now + t->ahead, data, client, offer,
+                             fingerprint);
+    count(p, CHALLENGES, 1);
+    if (size > room)
+        count(p, CHALLENGES_TOO_SHORT, 1);
+    else if (!budget_allows(p, client))
+        count(p, CHALLENGES_OVER_BUDGET, 1);
+    else
+        queue_to_client(p, l, client, server, out, size);
+}
+
 /* One datagram of a client (RFC 7983 for the first byte). */
 static void from_listener(plane *p, struct listener *l, u8 *data, u32 size,
                           const struct address *client, const struct address *server)
@@ -412,6 +436,8 @@ static void from_listener(plane *p, struct listener *l, u8 *data, u32 size,
         count(p, NOT_STUN, 1);
     } else if (p->answer_bindings && is_plain_binding(data, size, &fingerprint)) {
         answer_binding(p, l, data, client, server, fingerprint);
+    } else if (p->terms.realm_size > 0 && is_challenged(data, size, &fingerprint)) {
+        challenge(p, l, data, size, client, server, fingerprint);
     } else {
         hand_over_control(p, client, server, data, size);
     }

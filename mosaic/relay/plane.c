@@ -3,6 +3,7 @@
  * reach it through a list, and what it has to say leaves through rings.
  *
  * stun.h     bytes of messages          table.h   look-ups
+ * challenge.h 401 for strangers          blake2b.h its nonce
  * ring.h     hand-over of records       outbox.h  batches that leave
  * state.h    what is kept               sockets.h second ones on a port
  * packets.h  the way of a packet        reading.h batches that come
@@ -311,6 +312,50 @@ static struct address address_at(const unsigned char *bytes)
     struct address made;
     memcpy(&made, bytes, sizeof made);
     return made;
+}
+
+int plane_socket(const unsigned char *host, int buffer_bytes)
+{
+    struct address at = address_at(host);
+    struct sockaddr_in6 name;
+    socklen_t size = to_sockaddr(&at, &name);
+    int on = 1, family = at.family == 6 ? AF_INET6 : AF_INET;
+    int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    /* Past the system's limit where we may, else up to it. */
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer_bytes,
+                   sizeof buffer_bytes) != 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer_bytes, sizeof buffer_bytes);
+    /* No SO_REUSEADDR: two processes must not share a port silently. */
+    if ((family == AF_INET6 &&
+         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) ||
+        bind(fd, (const struct sockaddr *)&name, size) != 0) {
+        int error = errno;
+        close(fd);
+        return -error;
+    }
+    return fd;
+}
+
+int plane_challenge(plane *p, const unsigned char *key, const unsigned char *realm,
+                    int realm_size, int proof_size, int features, int64_t now)
+{
+    struct terms t = {.realm_size = (u32)realm_size,
+                      .proof_size = (u32)proof_size,
+                      .features = (u32)features & 0xFFFFFF};
+    if (realm_size < 1 || realm_size > MAX_REALM_BYTES || proof_size < 1 ||
+        proof_size > MAX_PROOF_BYTES)
+        return -1;
+    memcpy(t.key, key, sizeof t.key);
+    memcpy(t.realm, realm, t.realm_size);
+    /* A little behind, so that no nonce comes from a minute that the core has
+     * not reached. */
+    t.ahead = now - clock_ns(p) - 1000000;
+    pthread_mutex_lock(&p->turn);
+    p->terms = t;
+    pthread_mutex_unlock(&p->turn);
+    return 0;
 }
 
 static int submit(plane *p, struct command *c)

@@ -31,6 +31,16 @@ void plane_turn_forward(plane *p, int64_t ns);
 /* Copies the counters, in the order of plane.c; returns how many there are. */
 int plane_counters(plane *p, uint64_t *out, int room);
 
+/* A bound, non-blocking UDP socket with that much room to receive: its
+ * descriptor, or an errno below 0. IPv6 ones take IPv6 alone. */
+int plane_socket(const unsigned char *host, int buffer_bytes);
+
+/* From now on challenge requests without credentials. key: 32 random bytes.
+ * realm: 1-12 bytes. proof_size: bytes of the nonce's hash, 1-7. now: the
+ * core's clock, from which the nonce's minute is taken. -1: a size is wrong. */
+int plane_challenge(plane *p, const unsigned char *key, const unsigned char *realm,
+                    int realm_size, int proof_size, int features, int64_t now);
+
 /* Commands: they take effect in their order. The plane owns fd from then on. */
 int plane_listen(plane *p, int fd, const unsigned char *bound, int wildcard);
 int plane_local_host(plane *p, const unsigned char *host);

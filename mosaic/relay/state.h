@@ -3,6 +3,7 @@
 #ifndef MOSAIC_STATE_H
 #define MOSAIC_STATE_H
 
+#include "challenge.h"
 #include "outbox.h"
 #include "plane_api.h"
 #include "ring.h"
@@ -31,6 +32,7 @@ enum {
     RING_STREAMS = 4 << 20,
     STOP_WITHIN_S = 5,
 };
+_Static_assert((int)MAX_BINDING_ANSWER <= (int)MAX_CHALLENGE, "one buffer for both");
 _Static_assert((int)MAX_INDICATION_HEAD <= (int)HEADROOM, "a Data indication's head fits");
 _Static_assert(MAX_INDICATION_HEAD <= sizeof(struct record), "over a record too");
 
@@ -51,6 +53,9 @@ enum counter {
     NOT_STUN,
     BINDINGS,
     BINDINGS_OVER_BUDGET,
+    CHALLENGES,
+    CHALLENGES_OVER_BUDGET,
+    CHALLENGES_TOO_SHORT,
     CONTROLS_DROPPED,
     FRAMES_DROPPED,
     COUNTERS
@@ -215,7 +220,8 @@ struct plane {
     struct arena arena;
     struct outbox outbox;
     struct budget budget;
-    u8 answer[MAX_PACKETS][MAX_BINDING_ANSWER];
+    struct terms terms;
+    u8 answer[MAX_PACKETS][MAX_CHALLENGE];
 };
 
 static void count(plane *p, enum counter which, u64 more)

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
-from mosaic.store import rooms
+from mosaic.store import rooms, versions
+from mosaic.store.history import SetAside
 from mosaic.store.interface import (
     EMPTY_UPDATE,
     JournalEntry,
@@ -76,6 +77,9 @@ def append(
         for seq, entry in enumerate(entries, document.last_seq + 1)
     ]
     connection.execute(_APPEND, rows)
+    for entry in entries:
+        if entry.writer is not None:
+            versions.note_writer(connection, int(document.id), entry.writer, at=at)
     last_seq = int(document.last_seq) + len(rows)
     connection.execute(_COUNT, {"document": document.id, "newest": last_seq})
     return last_seq
@@ -109,6 +113,7 @@ def save_snapshot(
         "state_v1": state,
     }
     connection.execute(insert(snapshots).values(values))
+    versions.fold_authors(connection, int(document.id), through_seq=through_seq, at=at)
     connection.execute(
         delete(journal).where(
             journal.c.document_id == document.id, journal.c.seq <= through_seq
@@ -135,6 +140,28 @@ def set_aside(
         values = {**entry._mapping, "reason": reason[:1000]}
         connection.execute(insert(quarantine).values(values))
     connection.execute(update(journal).where(place).values(update_v1=EMPTY_UPDATE))
+
+
+def every_set_aside(connection: Connection) -> list[SetAside]:
+    """The quarantine, oldest first."""
+    place = documents.c.id == quarantine.c.document_id
+    rows = connection.execute(
+        select(quarantine, documents.c.hub_id, documents.c.name)
+        .join(documents, place)
+        .order_by(quarantine.c.at, quarantine.c.document_id, quarantine.c.seq)
+    )
+    return [
+        SetAside(
+            hub_id=row.hub_id,
+            document=row.name,
+            seq=row.seq,
+            author=row.author,
+            at=row.at,
+            size_bytes=len(row.update_v1),
+            reason=row.reason,
+        )
+        for row in rows
+    ]
 
 
 def _row(connection: Connection, hub_id: str, name: str) -> DocumentRow | None:
@@ -174,4 +201,5 @@ def _load(connection: Connection, document: DocumentRow) -> StoredDocument:
         snapshot=state,
         updates=tuple(rows.scalars()),
         last_seq=document.last_seq,
+        versioned_seq=versions.newest_seq(connection, int(document.id)),
     )

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Row, Select, delete, insert, or_, select, upd
 
 from mosaic.store import accounts
 from mosaic.store.interface import NameTaken, NotFound
-from mosaic.store.schema import members, rooms
+from mosaic.store.schema import members, rooms, tokens
 from mosaic.workspace.model import Role, Room
 
 
@@ -70,15 +70,23 @@ def roles(connection: Connection, hub_id: str) -> dict[str, Role]:
 def set_member(
     connection: Connection, hub_id: str, account: str, role: Role | None
 ) -> None:
-    """Give or take (None) a role. Raises NotFound for either."""
-    get(connection, hub_id)
-    accounts.get(connection, account)
-    connection.execute(
+    """Give or take (None) a role, tokens included. Raises NotFound for either."""
+    room = get(connection, hub_id)
+    known = accounts.get(connection, account)
+    removed = connection.execute(
         delete(members).where(members.c.hub_id == hub_id, members.c.account == account)
-    )
+    ).rowcount
     if role is not None:
         values = {"hub_id": hub_id, "account": account, "role": role.value}
         connection.execute(insert(members).values(values))
+    if known.admin or room.owner == account:
+        return  # hosts whatever the table says
+    held = (tokens.c.hub_id == hub_id) & (tokens.c.account == account)
+    if role is not None:
+        inside = {"role": role.value, "waiting": False}
+        connection.execute(update(tokens).where(held).values(inside))
+    elif removed:
+        connection.execute(delete(tokens).where(held))
 
 
 def _check(connection: Connection, room: Room) -> None:

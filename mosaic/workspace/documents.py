@@ -45,13 +45,17 @@ class UpdateSummary:
     first: for each client, the clock of its first block. ends: the clock after
     its last block. needs: for each client, the clock that must be known (one
     past the highest referred to) before the update can be integrated, deletes
-    included. has_gap: it contains Skip blocks. size: bytes.
+    included. has_gap: it contains Skip blocks. has_lists: it makes an array
+    inside another shared type. has_wide_text: it holds text beyond ASCII.
+    size: bytes.
     """
 
     first: dict[int, int] = field(default_factory=dict)
     ends: dict[int, int] = field(default_factory=dict)
     needs: dict[int, int] = field(default_factory=dict)
     has_gap: bool = False
+    has_lists: bool = False
+    has_wide_text: bool = False
     size: int = 0
 
     @property
@@ -282,11 +286,14 @@ class _Walk:
         text = self.text()
         if text.isascii():
             return len(text)
+        self.summary.has_wide_text = True
         return len(text.encode("utf-16-le")) // 2
 
     def type(self) -> None:
         """A shared type: array, map, text, element, fragment, hook, XML text."""
         ref = self.var()
+        if ref == 0:
+            self.summary.has_lists = True
         if ref in (3, 5):
             self.text()
         elif ref > 6:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -32,6 +33,21 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
             for other in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
                 with socket.socket(socket.AF_INET, other) as second:
                     second.bind(("", port))
+        except OSError:
+            continue
+        return port
+    raise RuntimeError("no free port")
+
+
+def lasting_port() -> int:
+    """A port below the ephemeral ones, so that nobody is given it by chance
+    while the process that has it is down."""
+    for _ in range(50):
+        port = random.randrange(10_000, 32_000)
+        try:
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                with socket.socket(socket.AF_INET, kind) as probe:
+                    probe.bind(("", port))
         except OSError:
             continue
         return port

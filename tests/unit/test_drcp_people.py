@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from mosaic.store.interface import StoredToken
 from mosaic.wire.drcp import client
 from mosaic.wire.drcp.yprotocols import Type
+from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Role
 from tests.support.drcp import HUB, Hub
 
@@ -111,6 +112,43 @@ class PeopleTests(SynchronousTestCase):
         ann.hear()
         self.assertEqual(ann.errors, [(1, 4403)])
 
+    def test_a_standing_role_changes_who_is_inside(self) -> None:
+        """By REST (the bus says whose) or from another process (look at all)."""
+        hub = Hub()
+        key = b"k" * 32
+        verifier = ScramVerifier(
+            salt=key, iterations=4096, stored_key=key, server_key=key
+        )
+        self.successResultOf(hub.store.add_account("ann", verifier, admin=False))
+        ann = hub.native("ann", account="ann")
+        ann.open()
+        self.successResultOf(hub.store.add_token(_stored("ann", account="ann")))
+        for role, topic, news in (
+            (Role.VIEWER, f"room.{HUB}.people", {"type": "member", "account": "ann"}),
+            (Role.HOST, "store", {"type": "changed"}),
+        ):
+            self.successResultOf(hub.store.set_member(HUB, "ann", role))
+            hub.bus.publish(topic, news)
+            hub.tick()
+            write = role.may_edit
+            self.assertEqual(ann.of(Type.PERM), [{"role": role.value, "write": write}])
+        self.successResultOf(hub.store.set_member(HUB, "ann", None))
+        news = {"type": "member", "account": "ann"}
+        hub.bus.publish(f"room.{HUB}.people", news)
+        hub.tick()
+        self.assertEqual(ann.wire.closed, (4403, "kicked"))
+
+    def test_an_editor_from_the_lobby_may_send_large_documents(self) -> None:
+        """The size limit follows the role, and perm says so."""
+        hub = Hub()
+        gus = hub.native("gus", waiting=True)
+        before = gus.wire.limit
+        news = {"type": "admitted", "participant_id": f"{'gus':0>16}", "role": "editor"}
+        hub.bus.publish(f"room.{HUB}.people", news)
+        hub.tick()
+        self.assertGreater(gus.wire.limit, before)
+        self.assertEqual(gus.of(Type.PERM), [{"role": "editor", "write": True}])
+
     def test_kick_close_and_account_end_connections(self) -> None:
         """Each with its code."""
         hub = Hub()
@@ -134,19 +172,7 @@ class PeopleTests(SynchronousTestCase):
         """A token that the command line revoked, a room that it closed."""
         hub = Hub()
         ann, bob = hub.native("ann"), hub.native("bob")
-        hub.store.add_token(
-            StoredToken(
-                digest=b"a",
-                kind="room",
-                name="Ann",
-                account=None,
-                hub_id=HUB,
-                role=Role.EDITOR,
-                participant_id=f"{'ann':0>16}",
-                created_at=0.0,
-                expires_at=1e12,
-            )
-        )
+        hub.store.add_token(_stored("ann"))
         hub.bus.publish("store", {"type": "changed"})
         hub.tick()
         self.assertIsNone(ann.wire.closed)
@@ -250,6 +276,21 @@ class AwarenessTests(SynchronousTestCase):
         bob.open()
         ((entry,),) = bob.of(Type.AWARENESS)
         self.assertEqual(entry.client, 7)
+
+
+def _stored(who: str, account: str | None = None) -> StoredToken:
+    """An editor's room token as the store keeps it."""
+    return StoredToken(
+        digest=b"a",
+        kind="room",
+        name=who.title(),
+        account=account,
+        hub_id=HUB,
+        role=Role.EDITOR,
+        participant_id=f"{who:0>16}",
+        created_at=0.0,
+        expires_at=1e12,
+    )
 
 
 def _attachments(hub: Hub) -> list[Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 from hypothesis import given, settings
@@ -21,7 +19,7 @@ from mosaic.wire.drcp.lib0 import (
     var_string,
     var_uint,
 )
-from mosaic.wire.drcp.native import NativeFraming, Session, json_message, opened_message
+from mosaic.wire.drcp.native import Session, json_message
 from mosaic.wire.drcp.yprotocols import (
     AwarenessEntry,
     Step,
@@ -31,8 +29,6 @@ from mosaic.wire.drcp.yprotocols import (
     encode_sync,
 )
 
-VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "drcp.json").read_text())
-
 
 def greeted() -> Session:
     """A session after hello, with channel 1 open."""
@@ -40,74 +36,6 @@ def greeted() -> Session:
     session.receive(client.hello("t", client="test"))
     session.receive(client.open_document(1, "board"))
     return session
-
-
-def described(event: ev.Event) -> dict[str, Any]:
-    """An event as the vectors describe it."""
-    match event:
-        case ev.Hello():
-            return {"type": "hello", "token": event.token, "client": event.client}
-        case ev.Open():
-            known = event.state_vector.hex()
-            return {
-                "type": "open",
-                "channel": event.channel,
-                "name": event.name,
-                "state_vector": known,
-            }
-        case ev.Update():
-            return {
-                "type": "update",
-                "channel": event.channel,
-                "update": event.update.hex(),
-                "answer": event.answer,
-            }
-        case ev.StateVector():
-            known = event.state_vector.hex()
-            return {
-                "type": "state_vector",
-                "channel": event.channel,
-                "state_vector": known,
-            }
-        case ev.Awareness():
-            return {
-                "type": "awareness",
-                "channel": event.channel,
-                "data": event.data.hex(),
-            }
-        case ev.QueryAwareness():
-            return {"type": "query_awareness", "channel": event.channel}
-        case ev.Ping():
-            return {"type": "ping", "channel": event.channel}
-        case ev.Close():
-            return {"type": "close", "channel": event.channel}
-        case _:
-            raise AssertionError(event)
-
-
-class VectorTests(SynchronousTestCase):
-    """The bytes that other implementations are built against."""
-
-    def test_what_clients_send(self) -> None:
-        """Each frame, in order, is one event."""
-        session = Session()
-        for vector in VECTORS["client"]:
-            (event,) = session.receive(bytes.fromhex(vector["hex"]))
-            self.assertEqual(described(event), vector["message"], vector["name"])
-
-    def test_what_the_server_sends(self) -> None:
-        """Byte for byte."""
-        framing = NativeFraming()
-        sent = [
-            framing.pong(0)[0],
-            framing.status(1, True, 1)[0],
-            opened_message(
-                1, epoch="e", write=True, update=b"\0\0", state_vector=b"\0"
-            ),
-            framing.error(1, 4403, "no")[0],
-        ]
-        wanted = [bytes.fromhex(vector["hex"]) for vector in VECTORS["server"]]
-        self.assertEqual(sent, wanted)
 
 
 class Lib0Tests(SynchronousTestCase):
@@ -190,6 +118,13 @@ class NativeSessionTests(SynchronousTestCase):
         (violation,) = session.receive(client.sync(1, Step.UPDATE, b"\0\0"))
         assert isinstance(violation, ev.Violation)
         self.assertEqual((violation.code, violation.channel), (4404, 1))
+
+    def test_a_channel_closed_as_hocuspocus_does_it(self) -> None:
+        """It may be opened again."""
+        session = greeted()
+        session.receive(b"\x01\x07\x00")
+        (event,) = session.receive(client.open_document(1, "board"))
+        self.assertIsInstance(event, ev.Open)
 
     def test_channels_are_limited(self) -> None:
         """In number and in value."""

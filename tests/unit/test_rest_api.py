@@ -210,6 +210,9 @@ class RoomTests(RestCase):
             {"account": "bob", "role": "editor"},
         ]
         self.assertEqual(members, expected)
+        self.clock.advance(0)
+        news = (f"room.{self.room.hub_id}.people", {"type": "member", "account": "bob"})
+        self.assertIn(news, self.heard, "who is inside is told")
         self.assertEqual(self.ask("DELETE", path, self.ada).status, 204)
         self.problem(self.ask("GET", self.hub, self.bob), 403)
 

@@ -7,13 +7,11 @@ from dataclasses import asdict
 from hypothesis import given, settings
 from hypothesis.strategies import integers, lists, sampled_from, tuples
 from twisted.internet.interfaces import IPushProducer
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mosaic.config.settings import Turn
 from mosaic.relay.interface import LEAST_BURST_BYTES, NoRelayPort
 from mosaic.relay.limit import ByteLimit
-from mosaic.relay.quarantine import Quarantine
 from mosaic.services.turn.listen import RelayHosts
 from mosaic.services.turn.service import TurnService
 from mosaic.services.turn.users import Users
@@ -309,30 +307,6 @@ class ByteLimitTests(SynchronousTestCase):
         limit.take(65536)
         self.assertFalse(limit.has(1, 10.0))
         self.assertFalse(limit.has(1, 5.0))
-
-
-class QuarantineTests(SynchronousTestCase):
-    """Freed ports rest."""
-
-    def test_rest_and_end(self) -> None:
-        """Order of their end, not of their number."""
-        clock = Clock()
-        quarantine = Quarantine(30.0, clock.seconds)
-        for port in (5, 3, 4):
-            quarantine.freed(port)
-            clock.advance(10)
-        self.assertEqual(list(quarantine.longest_rested()), [5, 3, 4])
-        self.assertEqual([quarantine.rests(port) for port in (5, 3, 4)], [0, 1, 1])
-        quarantine.taken(3)
-        self.assertFalse(quarantine.rests(3))
-        clock.advance(30)
-        self.assertFalse(quarantine.rests(4))
-
-    def test_none(self) -> None:
-        """0 turns it off."""
-        quarantine = Quarantine(0.0, Clock().seconds)
-        quarantine.freed(5)
-        self.assertFalse(quarantine.rests(5))
 
 
 class UsersTests(SynchronousTestCase):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from mosaic.config.settings import Drcp
+from mosaic.config.settings import Drcp, History
 from mosaic.services.drcp.awareness import AwarenessTable
 from mosaic.services.drcp.counters import Counters
 from mosaic.services.drcp.journal import Edit, Journal
@@ -17,11 +17,14 @@ from mosaic.services.drcp.member import Attachment
 from mosaic.services.drcp.pace import MIN_TICK_S, Pace
 from mosaic.services.drcp.replica import CrdtError, Replica, chunks, merged, rebuild
 from mosaic.services.drcp.shared import Shared, spawn
-from mosaic.store.interface import Store
+from mosaic.services.drcp.signing import Signatures
+from mosaic.services.drcp.versions import Receipt, Versions
+from mosaic.store.interface import Store, StoreError
 from mosaic.wire.drcp.framing import websocket_frames
 from mosaic.wire.drcp.lib0 import ProtocolError
 from mosaic.wire.drcp.yprotocols import AwarenessEntry, Step, decode_awareness
 from mosaic.workspace.documents import MalformedUpdate, UpdateSummary, check_update
+from mosaic.workspace.versions import Author, NotRestored, Reason
 
 _log = Logger()
 
@@ -47,6 +50,8 @@ class LiveDocument:
         reactor: IReactorTime,
         pace: Pace,
         counters: Counters,
+        history: History,
+        wall_clock: Callable[[], float],
     ) -> None:
         self.hub_id = hub_id
         self.name = name
@@ -55,6 +60,10 @@ class LiveDocument:
         self.awareness: AwarenessTable[Attachment] = AwarenessTable(
             _stamp, lambda a, b: a.member.participant_id == b.member.participant_id
         )
+        self.versions = Versions(
+            self, store=store, settings=history, wall_clock=wall_clock
+        )
+        self._signatures = Signatures()
         self._store = store
         self._settings = settings
         self._reactor = reactor
@@ -80,6 +89,7 @@ class LiveDocument:
         stored = await self._store.load_document(self.hub_id, self.name)
         self._replica, poison = rebuild(stored)
         self.epoch = stored.epoch
+        self.versions.newest_seq = stored.versioned_seq
         unsaved = self._journal.unsaved
         self._journal.stop()
         self._journal = self._new_journal(stored.last_seq)
@@ -94,7 +104,11 @@ class LiveDocument:
                 "update {seq} of {name} in {hub_id} is set aside: {reason}",
                 seq=seq, name=self.name, hub_id=self.hub_id, reason=reason,
             )  # fmt: skip
-            await self._store.quarantine_update(self.hub_id, self.name, seq, reason)
+            try:
+                await self._store.quarantine_update(self.hub_id, self.name, seq, reason)
+            except StoreError as error:
+                # It is met again at the next opening; the room opens all the same.
+                _log.warn("not set aside: {reason}", reason=str(error))
 
     def _new_journal(self, last_seq: int) -> Journal:
         return Journal(
@@ -126,7 +140,7 @@ class LiveDocument:
             if self.awareness.pending:
                 self._schedule()
         else:
-            spawn(self.snapshot(), "the snapshot of an empty document")
+            spawn(self._keep(Reason.EMPTY), "the version of a document that was left")
 
     def diff(self, state_vector: bytes) -> bytes:
         """Everything that a holder of the state vector lacks, batch included.
@@ -178,11 +192,27 @@ class LiveDocument:
             return 4413, "the document is full"
         if not self._replica.accepts(summary):
             return 4413, "too many updates wait for others"
-        edit = Edit(update, member.participant_id, attachment)
-        self._pending.append((edit, summary))
+        who = member.participant_id
+        writer = self._signatures.of(who, member.name, member.account, summary)
+        self._pending.append((Edit(update, who, attachment, writer), summary))
         self._pending_bytes += len(update)
         self._schedule()
         return None
+
+    def edit(self, update: bytes, author: Author) -> Deferred[None]:
+        """An edit that the server makes in somebody's name.
+
+        Fires when it is committed; see Receipt. Raises NotRestored.
+        """
+        summary = check_update(update)
+        if not self._has_room(len(update)):
+            raise NotRestored("the document is full")
+        receipt = Receipt()
+        writer = self._signatures.of(author.id, author.name, author.account, summary)
+        self._pending.append((Edit(update, author.id, receipt, writer), summary))
+        self._pending_bytes += len(update)
+        self.flush()
+        return receipt.done
 
     def receive_awareness(self, attachment: Attachment, data: bytes) -> None:
         """Stamp and queue awareness states; refusals are told to the sender."""
@@ -279,8 +309,7 @@ class LiveDocument:
                 good.append((edit, summary))
                 continue
             self._counters.updates_refused += 1
-            # Only attachments queue edits here.
-            cast(Attachment, edit.author).refuse(4400, "it cannot be applied")
+            edit.author.refuse(4400, "it cannot be applied")
         return good
 
     def _try_one(self, edit: Edit, summary: UpdateSummary) -> CrdtError | None:
@@ -370,7 +399,11 @@ class LiveDocument:
 
     def _snapshot_due(self) -> None:
         self._snapshot_call = None
-        spawn(self.snapshot(), "a snapshot")
+        spawn(self._keep(Reason.AUTO), "a snapshot")
+
+    async def _keep(self, reason: Reason) -> None:
+        await self.snapshot()
+        await self.versions.keep_by_itself(reason)
 
     async def snapshot(self) -> bool:
         """Replace the journal by one full state, if all of it is in there.
@@ -413,6 +446,24 @@ class LiveDocument:
             name=self.name, hub_id=self.hub_id, reason=failure.getErrorMessage(),
         )  # fmt: skip
         return False
+
+    def state(self) -> bytes:
+        """The whole document as one update. Raises CrdtError."""
+        self.flush()
+        try:
+            return self._replica.full()
+        except CrdtError as failure:
+            self._failed(failure)
+            raise
+
+    def settled(self) -> Deferred[None]:
+        """Fires when nothing is on its way to the disk."""
+        return self._journal.settled()
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the newest committed update."""
+        return self._journal.last_seq
 
     @property
     def is_saved(self) -> bool:

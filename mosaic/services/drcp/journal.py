@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from mosaic.services.drcp.counters import Counters
 from mosaic.store.interface import JournalEntry, Store
+from mosaic.workspace.versions import Author as Writer
 
 _log = Logger()
 
@@ -27,14 +28,18 @@ class Author(Protocol):
     def acknowledge(self, saved: bool, count: int) -> None:
         """So many updates are committed, or are not saved for now."""
 
+    def refuse(self, code: int, message: str) -> None:
+        """One update will never be taken."""
+
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One raw update and its author."""
+    """One raw update and its author. writer: what is new about them."""
 
     update: bytes
     author_id: str
     author: Author
+    writer: Writer | None = None
 
 
 class Journal:
@@ -103,7 +108,10 @@ class Journal:
         self._retry = None
 
     def _commit(self, edits: Sequence[Edit], *, tell: bool) -> None:
-        entries = [JournalEntry(update=e.update, author=e.author_id) for e in edits]
+        entries = [
+            JournalEntry(update=e.update, author=e.author_id, writer=e.writer)
+            for e in edits
+        ]
         self._in_flight += 1
         append = self._store.append_updates
         maybeDeferred(append, self._hub_id, self._name, entries).addCallbacks(

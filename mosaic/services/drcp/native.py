@@ -6,14 +6,17 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from mosaic.services.drcp.connection import BoundedWire, Connection, Entrance
+from mosaic.services.drcp.document import LiveDocument
 from mosaic.services.drcp.member import Member
 from mosaic.services.drcp.room import LiveRoom
 from mosaic.wire.drcp import events as ev
 from mosaic.wire.drcp.lib0 import ProtocolError
 from mosaic.wire.drcp.native import (
+    SNAPSHOT_REF,
     NativeFraming,
     Session,
     close_message,
+    error_body,
     json_message,
     opened_message,
 )
@@ -33,6 +36,7 @@ class NativeConnection(Connection):
         super().__init__(service, wire, FRAMING, self._session)
         self._member: Member | None = None
         self._room: LiveRoom | None = None
+        self._caps: frozenset[str] = frozenset()
 
     def perform(self, event: ev.Event) -> Coroutine[Any, Any, None] | None:
         """Do what the client asked for. Raises ProtocolError."""
@@ -79,8 +83,7 @@ class NativeConnection(Connection):
             self._error(error.code, str(error))
 
     def _error(self, code: int, message: str) -> None:
-        body = {"code": code, "message": message}
-        self.send([json_message(0, Type.ERROR, body)])
+        self.send([json_message(0, Type.ERROR, error_body(code, message))])
 
     async def _hello(self, hello: ev.Hello) -> None:
         try:
@@ -92,6 +95,7 @@ class NativeConnection(Connection):
         if self.closed:
             return
         self._room = room
+        self._caps = hello.caps
         self._member = member = self.join(principal, room)
         self.send([b"".join(room.welcome(member, hello.resume))])
         room.welcomed(member)
@@ -106,6 +110,17 @@ class NativeConnection(Connection):
                 return
             document = attachment.document
             update = document.diff(event.state_vector)
+            reference = None
+            if len(update) > self.service.settings.snapshot_ref_bytes:
+                reference = await self._refer(room, document)
+                # It may have changed while the state was packed.
+                known = event.state_vector if reference is None else reference[0]
+                update = document.diff(known)
+            # Nothing may come between this diff and the attachment.
+            if self.closed or member not in room.members:
+                return
+            if event.channel not in self._session.open_channels:
+                return
             state_vector = document.state_vector()
         except ProtocolError:
             self._session.close_channel(event.channel)
@@ -117,11 +132,21 @@ class NativeConnection(Connection):
             write=member.role.may_edit,
             update=update,
             state_vector=state_vector,
+            reference=reference and reference[1],
         )
         states = document.awareness.states()
         if states:
             opened += self.framing.batch(event.channel, b"", states)[0]
         self.send([opened])
+
+    async def _refer(
+        self, room: LiveRoom, document: LiveDocument
+    ) -> tuple[bytes, ev.Json] | None:
+        """What a state on HTTP holds, and where it is; None: send it all here."""
+        if SNAPSHOT_REF not in self._caps:
+            return None
+        state = await room.shelf.state_of(document)
+        return state.state_vector, state.reference(room.room.hub_id)
 
     def _call(self, call: ev.Rpc) -> None:
         body: dict[str, Any] = {"id": call.id}

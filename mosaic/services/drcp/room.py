@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from mosaic.bus.interface import Bus, Payload
-from mosaic.config.settings import Drcp
+from mosaic.config.settings import Drcp, History
 from mosaic.services.drcp.counters import Counters
 from mosaic.services.drcp.document import LiveDocument
 from mosaic.services.drcp.member import Member
@@ -25,10 +25,11 @@ from mosaic.services.drcp.people import (
     chat_json,
 )
 from mosaic.services.drcp.shared import spawn
+from mosaic.services.drcp.states import RunInThread, Shelf
 from mosaic.store.interface import NotFound, Store, StoreError
 from mosaic.wire.drcp.framing import websocket_frame
 from mosaic.wire.drcp.lib0 import ProtocolError
-from mosaic.wire.drcp.native import json_message
+from mosaic.wire.drcp.native import CAPS, MAX_CHANNELS, PING_S, json_message
 from mosaic.wire.drcp.yprotocols import Type
 from mosaic.workspace.documents import is_document_name
 from mosaic.workspace.model import Message, Role, Room
@@ -55,11 +56,13 @@ class LiveRoom:
         store: Store,
         bus: Bus,
         settings: Drcp,
+        history_settings: History,
         reactor: IReactorTime,
         wall_clock: Callable[[], float],
         pace: Pace,
         counters: Counters,
         idle: Callable[[], None],
+        run_in_thread: RunInThread,
     ) -> None:
         self.room = room
         self.members: set[Member] = set()
@@ -67,6 +70,11 @@ class LiveRoom:
         self.documents: dict[str, LiveDocument] = {}
         self.people: dict[str, Person] = {}
         self.ring = EventRing()
+        self.shelf = Shelf(
+            run_in_thread,
+            seconds=reactor.seconds,
+            renew_bytes=settings.snapshot_ref_bytes // 4,
+        )
         self._natives: dict[str, Member] = {}
         self._chat: deque[Message] = deque(history, maxlen=WELCOME_CHAT)
         self._known_messages = deque(
@@ -76,6 +84,7 @@ class LiveRoom:
         self._sessions = 0
         self._store = store
         self._settings = settings
+        self._history_settings = history_settings
         self._reactor = reactor
         self._wall_clock = wall_clock
         self._pace = pace
@@ -151,6 +160,7 @@ class LiveRoom:
             "role": member.role.value,
             "waiting": member.waiting,
             "room": self.describe(),
+            "caps": list(CAPS),
             "limits": self._limits(),
             "server_time": self._wall_clock(),
             "resumed": missed is not None,
@@ -202,6 +212,10 @@ class LiveRoom:
             "messages_per_s": settings.messages_per_s,
             "message_burst": settings.message_burst,
             "bytes_per_s": settings.bytes_per_s,
+            "max_channels": MAX_CHANNELS,
+            "snapshot_ref_bytes": settings.snapshot_ref_bytes,
+            "ping_interval_s": PING_S,
+            "greeting_s": settings.handshake_timeout_s,
         }
 
     # Documents ------------------------------------------------------------
@@ -222,6 +236,8 @@ class LiveRoom:
                 reactor=self._reactor,
                 pace=self._pace,
                 counters=self._counters,
+                history=self._history_settings,
+                wall_clock=self._wall_clock,
             )
             self.documents[name] = document
             self._counters.documents += 1
@@ -345,20 +361,38 @@ class LiveRoom:
         spawn(self._recheck(), "checking a room again")
 
     async def _recheck(self) -> None:
-        hub_id, before = self.room.hub_id, self.room
+        before = self.room
         await self._reload()
         if self.room.closed_at is not None and before.closed_at is None:
             self._room_news("", {"type": "closed"})
         for member in [*self.members, *self.waiting]:
-            token = await self._store.participant_token(hub_id, member.participant_id)
-            if token is None:
-                member.end(4401, "logged out")
+            await self._recheck_member(member, 4401, "logged out")
+
+    async def _recheck_account(self, account: str) -> None:
+        """Its standing in the room has changed, and its tokens with it."""
+        for member in [*self.members, *self.waiting]:
+            if member.account == account:
+                await self._recheck_member(member, 4403, "kicked")
+        self._tell_lobby()
+
+    async def _recheck_member(self, member: Member, code: int, reason: str) -> None:
+        """The token says what somebody may do now; without it they must go."""
+        hub_id, who = self.room.hub_id, member.participant_id
+        token = await self._store.participant_token(hub_id, who)
+        if token is None:
+            member.end(code, reason)
+        elif token.role is not None and not token.waiting:
+            self.change_role(member, token.role)
 
     def _people_news(self, topic: str, payload: Payload) -> None:
         kind = payload.get("type")
         who = payload.get("participant_id")
         if kind == "waiting":
             self._tell_lobby()
+            return
+        if kind == "member":
+            work = self._recheck_account(str(payload["account"]))
+            spawn(work, "checking a member again")
             return
         for member in [*self.members, *self.waiting]:
             if member.participant_id != who:
@@ -378,6 +412,7 @@ class LiveRoom:
             self.members.add(member)
             self._appear(member)
             self.tell([member], "admitted", {"role": role.value})
+            member.owner.role_changed(member)
             member.send([self.resync(member)])
         elif member.role is not role:
             member.role = role
@@ -403,6 +438,11 @@ class LiveRoom:
     def is_saved(self) -> bool:
         """Nothing would be lost if the room were unloaded."""
         return all(document.is_saved for document in self.documents.values())
+
+    async def prune(self) -> None:
+        """Forget old tombstones, as long as nobody is here."""
+        for document in list(self.documents.values()):
+            await document.versions.prune()
 
     async def drain(self) -> None:
         """Flush, commit and snapshot every document."""

@@ -16,12 +16,13 @@ from twisted.web.resource import IResource
 
 from mosaic.auth.interface import AuthError, Door
 from mosaic.bus.interface import Bus, Payload, Subscription
-from mosaic.config.settings import Drcp
+from mosaic.config.settings import Drcp, History
 from mosaic.services.drcp.connection import Connection
 from mosaic.services.drcp.counters import Counters
 from mosaic.services.drcp.pace import Pace
 from mosaic.services.drcp.room import WELCOME_CHAT, LiveRoom
 from mosaic.services.drcp.shared import Shared, spawn
+from mosaic.services.drcp.states import RunInThread, at_once
 from mosaic.store.interface import NotFound, Store, StoreError
 from mosaic.wire.drcp.lib0 import ProtocolError
 from mosaic.workspace.model import Principal
@@ -56,9 +57,12 @@ class DrcpService(Service):
         bus: Bus,
         origin_allowed: OriginRule | Callable[[str, str], bool],
         wall_clock: Callable[[], float],
+        history: History | None = None,
+        run_in_thread: RunInThread = at_once,
     ) -> None:
         self.reactor = reactor
         self.settings = settings
+        self.history = history or History()
         self.origin_allowed = origin_allowed
         self.wall_clock = wall_clock
         self.counters = Counters()
@@ -69,6 +73,7 @@ class DrcpService(Service):
         self._store = store
         self._bus = bus
         self._pace = Pace()
+        self._run_in_thread = run_in_thread
         self._loading: dict[str, Shared[LiveRoom]] = {}
         self._unloads: dict[str, IDelayedCall] = {}
         self._accounts: Subscription | None = None
@@ -205,16 +210,24 @@ class DrcpService(Service):
             store=self._store,
             bus=self._bus,
             settings=self.settings,
+            history_settings=self.history,
             reactor=self.reactor,
             wall_clock=self.wall_clock,
             pace=self._pace,
             counters=self.counters,
             idle=lambda: self._unload_later(hub_id),
+            run_in_thread=self._run_in_thread,
         )
         self.rooms[hub_id] = room
         self.counters.rooms += 1
         self._unload_later(hub_id)
         return room
+
+    def find_state(self, hub_id: str, etag: str) -> bytes | None:
+        """The gzipped state of a document that a client was referred to."""
+        room = self.rooms.get(hub_id)
+        state = None if room is None else room.shelf.find(etag)
+        return None if state is None else state.packed
 
     # Leaving --------------------------------------------------------------
     def _unload_later(self, hub_id: str) -> None:
@@ -230,6 +243,7 @@ class DrcpService(Service):
             spawn(self._save_and_unload(hub_id, room), "unloading a room")
 
     async def _save_and_unload(self, hub_id: str, room: LiveRoom) -> None:
+        await room.prune()
         await room.drain()
         if not room.is_empty or self.rooms.get(hub_id) is not room:
             return

@@ -11,7 +11,6 @@ from urllib.parse import unquote
 from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import (
     WebSocketServerFactory,
-    WebSocketServerProtocol,
 )
 from autobahn.websocket.types import ConnectionDeny
 from twisted.internet.defer import Deferred
@@ -22,19 +21,18 @@ from zope.interface import implementer
 from mosaic.services.drcp.compat import HocuspocusConnection, YConnection, check_y
 from mosaic.services.drcp.connection import Connection
 from mosaic.services.drcp.native import NativeConnection
+from mosaic.tls.websocket import WebSocketOverTls
 from mosaic.wire.drcp.lib0 import ProtocolError
-from mosaic.wire.drcp.native import SUBPROTOCOL
+from mosaic.wire.drcp.native import PING_S, SUBPROTOCOL
 
 if TYPE_CHECKING:
     from mosaic.services.drcp.service import DrcpService
-
-_PING_S = 20
 
 _STATUS = {4401: 401, 4403: 403, 4404: 404, 4423: 423}
 """DRCP's codes as HTTP speaks them."""
 
 
-class Socket(WebSocketServerProtocol):
+class Socket(WebSocketOverTls):
     """Bytes between Autobahn and a Connection, and nothing else."""
 
     factory: Any
@@ -140,8 +138,8 @@ class SocketFactory(WebSocketServerFactory):
             maxFramePayloadSize=settings.max_frame_bytes,
             maxMessagePayloadSize=settings.max_frame_bytes,
             openHandshakeTimeout=settings.handshake_timeout_s,
-            autoPingInterval=_PING_S,
-            autoPingTimeout=_PING_S,
+            autoPingInterval=PING_S,
+            autoPingTimeout=PING_S,
             failByDrop=False,
             perMessageCompressionAccept=lambda offers: None,
         )

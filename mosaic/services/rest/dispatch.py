@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 from klein import Klein
@@ -23,6 +24,8 @@ from mosaic.services.rest.filestream import FileStream
 from mosaic.services.rest.gate import Gate
 from mosaic.services.rest.operations import (
     PARAMETERS,
+    WITH_SLASHES,
+    BytesAnswer,
     Call,
     FileAnswer,
     Operation,
@@ -59,7 +62,7 @@ class Dispatcher:
             return shielded(self._serve(operation, request, path))
 
         serve.__name__ = operation.id
-        rule = re.sub(r"{(\w+)}", r"<\1>", operation.path)
+        rule = re.sub(r"{(\w+)}", _placeholder, operation.path)
         self.app.route(rule, methods=[operation.method])(serve)
 
     async def _serve(
@@ -141,6 +144,11 @@ class ApiResource(Resource):
         return True
 
 
+def _placeholder(match: re.Match[str]) -> str:
+    name = match[1]
+    return f"<path:{name}>" if name in WITH_SLASHES else f"<{name}>"
+
+
 def shielded(steps: Any) -> Deferred[bytes]:
     """A Deferred whose cancellation does not reach the steps.
 
@@ -196,6 +204,8 @@ async def render(request: Any, status: int, result: object) -> bytes:
     """Bytes for the result of an operation; a file is sent from here."""
     if isinstance(result, FileAnswer):
         return await send_file(request, result)
+    if isinstance(result, BytesAnswer):
+        return await send_bytes(request, result)
     request.setResponseCode(status)
     if result is None:
         return b""
@@ -212,14 +222,24 @@ async def send_file(request: Any, answer: FileAnswer) -> bytes:
     except FileNotFoundError:
         return refuse(request, NotFound("there is no such file"))
     with open(fd, "rb") as file:
-        for name, value in answer.headers.items():
-            request.setHeader(name, value)
-        request.setHeader("Content-Type", answer.media_type)
-        tag = answer.headers.get("ETag")
-        if tag is not None and request.setETag(tag.encode("ascii")):
-            return b""
-        request.setHeader("Content-Length", str(os.fstat(fd).st_size))
-        if request.method == b"HEAD":
-            return b""
+        return await _send(request, answer, file, os.fstat(fd).st_size)
+
+
+async def send_bytes(request: Any, answer: BytesAnswer) -> bytes:
+    """Send as fast as the peer reads, like a file."""
+    return await _send(request, answer, io.BytesIO(answer.data), len(answer.data))
+
+
+async def _send(
+    request: Any, answer: FileAnswer | BytesAnswer, file: IO[bytes], size: int
+) -> bytes:
+    for name, value in answer.headers.items():
+        request.setHeader(name, value)
+    request.setHeader("Content-Type", answer.media_type)
+    tag = answer.headers.get("ETag")
+    if tag is not None and request.setETag(tag.encode("ascii")):
+        return b""
+    request.setHeader("Content-Length", str(size))
+    if request.method != b"HEAD":
         await FileStream(file, request).send()
     return b""

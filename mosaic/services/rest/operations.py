@@ -78,6 +78,15 @@ class FileAnswer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BytesAnswer:
+    """Bytes in memory to send as they are. headers: further ones."""
+
+    data: bytes
+    media_type: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
 Run = Callable[[Call, Any], Awaitable[object]]
 
 
@@ -89,7 +98,7 @@ class Operation:
     query: the types that check the request. answer: the type of the result of
     run, None for 204. status: of success. refusals: other statuses beyond those
     that every operation of its kind has. upload: the body is a file, in
-    request.content. file: the answer is a FileAnswer.
+    request.content. file: the answer is a FileAnswer or BytesAnswer.
     """
 
     id: str
@@ -140,6 +149,15 @@ PARAMETERS: dict[str, tuple[str, str]] = {
     "name": (r"[^/\x00-\x20\x7f]{1,64}", "An account's name."),
     "account": (r"[^/\x00-\x20\x7f]{1,64}", "An account's name."),
     "participant_id": (r"[0-9a-f]{16}", "The id of somebody in the room."),
+    "version": (r"[1-9][0-9]{0,15}", "The number of a version."),
+    "export_id": (r"[0-9a-f]{32}", "The id of an export."),
+    "document": (
+        r"board|room|notes/[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
+        "A document: `board`, `room` or `notes/<slug>`; the slash as it is, or as %2F.",
+    ),
     "sha256": (r"[0-9a-f]{64}", "SHA-256 of the file, in hexadecimal."),
 }
 """Pattern and description of every path parameter; another form is a 404."""
+
+WITH_SLASHES = frozenset({"document"})
+"""Path parameters that may hold a slash."""

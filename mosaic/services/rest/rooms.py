@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from mosaic.auth.interface import Door
-from mosaic.bus.interface import Bus
+from mosaic.bus.interface import Bus, Payload
 from mosaic.services.rest.documents import (
     Member,
     Members,
@@ -240,10 +240,16 @@ class RoomOperations:
         account = path_account(call.path["account"])
         await self._store.account(account)
         await self._store.set_member(hub_id, account, role)
+        news: Payload = {"type": "member", "account": account}
+        self._bus.publish(f"room.{hub_id}.people", news)
 
     async def _write(self, room: Room, kind: str) -> RoomView:
         await self._store.update_room(room)
         self._bus.publish(f"room.{room.hub_id}", {"type": kind})
+        return self._view(room, with_pin=True)
+
+    def own_view(self, room: Room) -> RoomView:
+        """A room as its hosts see it."""
         return self._view(room, with_pin=True)
 
     def _view(self, room: Room, *, with_pin: bool) -> RoomView:

@@ -19,6 +19,7 @@ from mosaic.config.settings import Turn
 from mosaic.relay.choose import choose_plane
 from mosaic.relay.descriptors import make_room
 from mosaic.relay.interface import (
+    ChallengingPlane,
     HostUnavailable,
     RelayError,
     RelayPlane,
@@ -240,6 +241,8 @@ class TurnService(service.Service):
                     wanted=wanted,
                 )
             self._plane.start(self._control)
+            if isinstance(self._plane, ChallengingPlane):
+                self._plane.challenge_with(self._core.challenge_terms())
             self.listen_udp(self._udp)
             self._ports.listen_dtls(self._dtls)
             self._ports.listen_for_discovery(self._discovery.addresses())

@@ -16,7 +16,6 @@ from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from mosaic.services.turn.eager import be_eager, write_now
 from mosaic.wire.stun.address import Address, FiveTuple, canonical
 from mosaic.wire.stun.errors import FramingLost
 from mosaic.wire.stun.framing import StreamSplitter
@@ -117,7 +116,6 @@ class TurnStream(Protocol):
         server = _address(self.transport.getHost())
         self._five_tuple = FiveTuple(self._name, client, server)
         self._open = True
-        be_eager(self.transport)
         self.transport.registerProducer(self, True)  # type: ignore[attr-defined] # of IConsumer, which stream transports are
         self._watch = self._reactor.callLater(
             self._first_message_timeout_s, self._too_quiet
@@ -198,7 +196,7 @@ class TurnStream(Protocol):
     def send_all(self, frames: list[bytes]) -> None:
         """Whole frames that came together: they leave at once, if they can."""
         if self._open and not self._paused and not self._queue:
-            write_now(self.transport, b"".join(frames))
+            self.transport.write(b"".join(frames))
             return
         for frame in frames:
             self.send(frame)
@@ -217,7 +215,7 @@ class TurnStream(Protocol):
             joined = b"".join(frame for _, frame in self._queue)
             self._queue.clear()
             self._queued_bytes = 0
-            write_now(self.transport, joined)
+            self.transport.write(joined)
 
     def pauseProducing(self) -> None:
         """The transport is full: queue."""

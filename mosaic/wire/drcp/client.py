@@ -1,10 +1,12 @@
-"""The client's half of DRCP/1, without I/O: what to send, what arrived."""
+"""DRCP/1 messages, without I/O: what a client sends, and how any frame reads."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mosaic.wire.drcp.events import Json
 from mosaic.wire.drcp.lib0 import ProtocolError, Reader, var_bytes, var_uint
 from mosaic.wire.drcp.native import (
     VERSION,
@@ -26,11 +28,12 @@ from mosaic.wire.drcp.yprotocols import (
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message from the server.
+    """One message, of either side.
 
     value: for JSON types the object; for sync (step, bytes); for awareness the
-    entries; for opened an Opened; for syncStatus a bool; for texts the string;
-    else None.
+    entries; for open (name, state vector); for opened an Opened; for syncStatus
+    a bool; for texts the string; else None, also for types from 64 on that are
+    not known here.
     """
 
     channel: int
@@ -40,21 +43,28 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A document as it was when the channel was opened."""
+    """A document as it was when the channel was opened.
+
+    reference: a snapshotRef; then `update` is what that state lacks.
+    """
 
     epoch: str
     write: bool
     update: bytes
     state_vector: bytes
+    reference: Json | None = None
 
 
 _JSON = {
+    Type.HELLO,
     Type.WELCOME,
     Type.ERROR,
     Type.PERM,
     Type.EVENT,
+    Type.RPC,
     Type.RPC_RESULT,
     Type.SIGNAL,
+    Type.REFRESH,
     Type.RESYNC,
 }
 
@@ -73,11 +83,11 @@ def _value(kind: int, reader: Reader) -> Any:
         payload = reader.bytes()
         if kind in _JSON:
             return read_json(payload)
-        if kind == Type.OPENED:
+        if kind == Type.OPEN:
             inside = Reader(payload)
-            return Opened(
-                inside.string(), inside.var_uint() == 1, inside.bytes(), inside.bytes()
-            )
+            return inside.string(), inside.bytes()
+        if kind == Type.OPENED:
+            return _opened(Reader(payload))
         return None
     match kind:
         case Type.SYNC | Type.SYNC_REPLY:
@@ -94,9 +104,26 @@ def _value(kind: int, reader: Reader) -> Any:
             raise ProtocolError(f"message type {kind} is unknown")
 
 
-def hello(token: str, *, client: str, resume: tuple[str, int] | None = None) -> bytes:
+def _opened(inside: Reader) -> Opened:
+    epoch, write = inside.string(), inside.var_uint() == 1
+    update, state_vector = inside.bytes(), inside.bytes()
+    # What a later version may add comes after the reference.
+    reference = None
+    if inside.left:
+        text = inside.bytes()
+        reference = read_json(var_bytes(text)) if text else None
+    return Opened(epoch, write, update, state_vector, reference)
+
+
+def hello(
+    token: str,
+    *,
+    client: str,
+    resume: tuple[str, int] | None = None,
+    caps: Sequence[str] = (),
+) -> bytes:
     """The first message."""
-    body: dict[str, Any] = {"v": [VERSION], "client": client, "caps": []}
+    body: dict[str, Any] = {"v": [VERSION], "client": client, "caps": list(caps)}
     body["token"] = token
     if resume is not None:
         body["resume"] = {"sid": resume[0], "last_seq": resume[1]}
@@ -127,6 +154,11 @@ def awareness(channel: int, client: int, clock: int, state: str) -> bytes:
 def ping(channel: int = 0) -> bytes:
     """Answered by a pong."""
     return var_uint(channel) + bytes((Type.PING,))
+
+
+def pong(channel: int = 0) -> bytes:
+    """The answer to a ping."""
+    return var_uint(channel) + bytes((Type.PONG,))
 
 
 def event(kind: str, data: dict[str, Any]) -> bytes:

@@ -14,11 +14,15 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The first message on `/drcp`. resume: (sid, last_seq) or None."""
+    """The first message on `/drcp`.
+
+    resume: (sid, last_seq) or None. caps: those that this server knows too.
+    """
 
     token: str
     client: str
     resume: tuple[str, int] | None
+    caps: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,17 @@ from mosaic.wire.drcp.yprotocols import (
 SUBPROTOCOL = "drcp.1"
 VERSION = 1
 MAX_CHANNEL = 255
+MAX_CHANNELS = 64
 MAX_MESSAGES_PER_FRAME = 4096
+PING_S = 20
+"""The server pings idle sockets (RFC 6455) and drops those that stay silent."""
+
+SNAPSHOT_REF = "snapshotRef"
+CAPS = (SNAPSHOT_REF,)
+"""What this version can do beyond the first; both sides name theirs."""
+
+RETRY_AFTER_S = {4429: 5.0, 4500: 5.0}
+"""Errors on a channel that may be gone when the same is tried again."""
 
 _EMPTY = var_bytes(b"")
 
@@ -48,15 +58,23 @@ def json_message(channel: int, kind: Type, value: Any) -> bytes:
 
 
 def opened_message(
-    channel: int, *, epoch: str, write: bool, update: bytes, state_vector: bytes
+    channel: int,
+    *,
+    epoch: str,
+    write: bool,
+    update: bytes,
+    state_vector: bytes,
+    reference: ev.Json | None = None,
 ) -> bytes:
-    """The answer to open."""
+    """The answer to open. reference: a snapshotRef, for those who asked."""
     inside = (
         var_string(epoch)
         + var_uint(int(write))
         + var_bytes(update)
         + var_bytes(state_vector)
     )
+    if reference is not None:
+        inside += var_bytes(json_bytes(reference))
     return var_uint(channel) + var_uint(Type.OPENED) + var_bytes(inside)
 
 
@@ -81,6 +99,14 @@ def read_json(data: bytes) -> ev.Json:
     if not isinstance(value, dict):
         raise ProtocolError("the payload is no JSON object")
     return value
+
+
+def error_body(code: int, message: str) -> ev.Json:
+    """An error; with retry_after_s if trying again may help."""
+    body: ev.Json = {"code": code, "message": message}
+    if code in RETRY_AFTER_S:
+        body["retry_after_s"] = RETRY_AFTER_S[code]
+    return body
 
 
 class NativeFraming:
@@ -113,7 +139,7 @@ class NativeFraming:
     def error(self, channel: ev.Channel, code: int, message: str) -> list[bytes]:
         """An error on a channel; it does not close the socket."""
         assert isinstance(channel, int)
-        body = {"code": code, "message": message}
+        body = error_body(code, message)
         return [json_message(channel, Type.ERROR, body)]
 
     def stateless(self, channel: ev.Channel, text: str) -> list[bytes]:
@@ -140,7 +166,7 @@ class Session:
     close_channel() when the server closes one or refuses to open it.
     """
 
-    def __init__(self, *, max_channels: int = 64) -> None:
+    def __init__(self, *, max_channels: int = MAX_CHANNELS) -> None:
         self.open_channels: set[int] = set()
         self._max_channels = max_channels
         self._greeted = False
@@ -187,6 +213,8 @@ class Session:
             event = read_shared(channel, kind, reader)
             if channel in self.open_channels:
                 events.append(event)
+                if isinstance(event, ev.Close):
+                    self.open_channels.discard(channel)
             else:
                 events.append(
                     ev.Violation(4404, f"channel {channel} is not open", channel)
@@ -271,7 +299,15 @@ def read_hello(body: ev.Json) -> ev.Hello:
         if isinstance(last_seq, bool) or not isinstance(last_seq, int):
             raise ProtocolError("resume.last_seq must be a number")
         resume = (_text(wanted, "sid"), last_seq)
-    return ev.Hello(_text(body, "token"), str(body.get("client", ""))[:200], resume)
+    caps = body.get("caps", [])
+    if not isinstance(caps, list):
+        raise ProtocolError("hello.caps must be a list")
+    return ev.Hello(
+        _text(body, "token"),
+        str(body.get("client", ""))[:200],
+        resume,
+        frozenset(cap for cap in CAPS if cap in caps),
+    )
 
 
 def _text(body: ev.Json, key: str) -> str:

@@ -83,7 +83,10 @@ class Allocation:
     @property
     def relayed(self) -> Address | None:
         """The first relayed address that is open; None while none is."""
-        return next((half.relayed for half in self.halves if half.relayed), None)
+        for half in self.halves:
+            if half.relayed is not None:
+                return half.relayed
+        return None
 
     @property
     def opening(self) -> bool:

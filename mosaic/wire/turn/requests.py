@@ -186,7 +186,9 @@ class Allocations:
         request, allocation = self._opening.pop(relay, (None, None))
         if request is None or allocation is None:
             return [CloseRelay(relay)]
-        half = next(half for half in allocation.halves if half.relay == relay)
+        half = allocation.halves[0]
+        if half.relay != relay:
+            half = next(half for half in allocation.halves if half.relay == relay)
         half.relayed = relayed
         (self._relayed_tcp if allocation.tcp else self._relayed).add(relayed)
         self._policy.reached_at(relayed.host)
@@ -238,15 +240,21 @@ class Allocations:
         return [Extend(half.relay, ends) for half in allocation.open_halves()]
 
     def _allocated(self, request: Request, allocation: Allocation) -> Answer:
+        halves, client = allocation.halves, request.five_tuple.client
+        relayed = halves[0].relayed
+        plain = len(halves) == 1 and not allocation.token and not allocation.tickets
+        if plain and relayed is not None and ":" not in relayed.host + client.host:
+            body = turn.pack_allocated(relayed, allocation.lifetime_s, client)
+            return request.success_of(body)
         rows: list[tuple[Attribute[Any], Any]] = []
-        for half in allocation.halves:
+        for half in halves:
             if half.relayed is not None:
                 rows.append((turn.XOR_RELAYED_ADDRESS, half.relayed))
             elif half.failure:
                 error = turn.AddressError(half.family, half.failure)
                 rows.append((turn.ADDRESS_ERROR_CODE, error))
         rows.append((turn.LIFETIME, allocation.lifetime_s))
-        rows.append((stun.XOR_MAPPED_ADDRESS, request.five_tuple.client))
+        rows.append((stun.XOR_MAPPED_ADDRESS, client))
         if allocation.token:
             rows.append((turn.RESERVATION_TOKEN, allocation.token))
         if allocation.tickets:

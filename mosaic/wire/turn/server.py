@@ -30,7 +30,7 @@ from mosaic.wire.turn.counters import Counters
 from mosaic.wire.turn.door import Door, PasswordsFor, UsernameOf
 from mosaic.wire.turn.events import Answer, CloseRelay, Event
 from mosaic.wire.turn.limits import Limits
-from mosaic.wire.turn.nonce import Nonces
+from mosaic.wire.turn.nonce import ChallengeTerms, Nonces
 from mosaic.wire.turn.peers import PeerPolicy
 from mosaic.wire.turn.refusals import BadRequest, Refusal, UnknownAttribute
 from mosaic.wire.turn.request import Request
@@ -154,6 +154,11 @@ class TurnServer:
             fingerprint=message.fingerprint,
         )
         return [Answer(reply.five_tuple, data)]
+
+    def challenge_terms(self) -> ChallengeTerms:
+        """For a data plane that challenges strangers itself: it answers as we
+        would, and each checks what the other has made."""
+        return self._door.terms()
 
     def _within_budget(self, five_tuple: FiveTuple, now: float) -> bool:
         if five_tuple.transport not in _SPOOFABLE:

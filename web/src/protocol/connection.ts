@@ -60,6 +60,8 @@ export interface ConnectionOptions {
   events: ConnectionEvents;
   /** Named in hello. */
   client?: string;
+  /** What the owner can do beyond the first version. */
+  caps?: string[];
   /** 0 <= n < 1. */
   random?: () => number;
 }
@@ -189,7 +191,7 @@ export class DrcpClient {
       json: {
         v: [1],
         client: this.#options.client ?? "mosaic-web",
-        caps: [],
+        caps: this.#options.caps ?? [],
         token: this.#token,
         ...(this.#resume === null ? {} : { resume: this.#resume }),
       },

@@ -1,7 +1,12 @@
 /** Frames of DRCP/1: `frame = 1*(channel:varUint type:varUint payload)`. */
 import * as decoding from "lib0/decoding";
 import * as encoding from "lib0/encoding";
-import { MessageType, type Message, type MessageBody } from "./messages";
+import {
+  MessageType,
+  type Message,
+  type MessageBody,
+  type SnapshotRef,
+} from "./messages";
 
 /** Bytes that are no DRCP/1 frame; `offset` is where reading stopped. */
 export class MalformedFrame extends Error {
@@ -96,6 +101,9 @@ function encodeInner(body: DrcpBody): Uint8Array {
       encoding.writeVarUint(inner, body.write ? 1 : 0);
       encoding.writeVarUint8Array(inner, body.update);
       encoding.writeVarUint8Array(inner, body.stateVector);
+      if (body.reference !== undefined) {
+        encoding.writeVarString(inner, JSON.stringify(body.reference));
+      }
       break;
     default:
       encoding.writeVarString(inner, JSON.stringify(body.json));
@@ -177,14 +185,28 @@ function decodeInner(type: number, bytes: Uint8Array): MessageBody | null {
         write: decoding.readVarUint(inner) === 1,
         update: decoding.readVarUint8Array(inner),
         stateVector: decoding.readVarUint8Array(inner),
+        ...readReference(inner),
       };
   }
   const name = JSON_TYPE_BY_NUMBER.get(type);
   if (name === undefined) return null;
-  const json: unknown = JSON.parse(decoding.readVarString(inner));
+  const json = readObject(decoding.readVarString(inner), name);
+  // The shape is the server's promise; a wrong member shows where it is used.
+  return { type: name, json } as MessageBody;
+}
+
+/** What may follow the state vector; empty, or absent, if there is none. */
+function readReference(inner: decoding.Decoder): { reference?: SnapshotRef } {
+  if (!decoding.hasContent(inner)) return {};
+  const text = decoding.readVarString(inner);
+  if (text === "") return {};
+  return { reference: readObject(text, "snapshotRef") as SnapshotRef };
+}
+
+function readObject(text: string, name: string): object {
+  const json: unknown = JSON.parse(text);
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     throw new Error(`${name} holds no JSON object`);
   }
-  // The shape is the server's promise; a wrong member shows where it is used.
-  return { type: name, json } as MessageBody;
+  return json;
 }

@@ -86,6 +86,21 @@ export interface Hello {
   resume?: { sid: string; last_seq: number };
 }
 
+/** The capability of fetching large documents by HTTP. */
+export const SNAPSHOT_REF = "snapshotRef";
+
+/** A large document's state on HTTP; `sv`, in hex, is what it holds. */
+export interface SnapshotRef {
+  /** A path on the same server. */
+  url: string;
+  /** SHA-256 of the state, in hex. */
+  etag: string;
+  enc: string;
+  /** Bytes, when unpacked. */
+  size: number;
+  sv: string;
+}
+
 /** The server's answer to hello. */
 export interface Welcome {
   v: number;
@@ -96,6 +111,8 @@ export interface Welcome {
   waiting: boolean;
   room: WireRoom;
   seq: number;
+  /** What the server can do beyond the first version. */
+  caps?: string[];
   limits: Record<string, number>;
   server_time: number;
   people: WirePerson[];
@@ -178,6 +195,8 @@ export type MessageBody =
       write: boolean;
       update: Uint8Array;
       stateVector: Uint8Array;
+      /** If set, `update` is what comes after that state. */
+      reference?: SnapshotRef;
     }
   | { type: "error"; json: WireError }
   | { type: "perm"; json: { role: WireRole; write: boolean } }

@@ -6,7 +6,12 @@ import {
   removeAwarenessStates,
 } from "y-protocols/awareness";
 import * as Y from "yjs";
-import { SyncStep, type Message, type MessageBody } from "../protocol";
+import {
+  SyncStep,
+  type Message,
+  type MessageBody,
+  type SnapshotRef,
+} from "../protocol";
 import type { SharedDoc } from "./api";
 import { EditShelf } from "./edit-shelf";
 import type { EditKeeper } from "./kept-edits";
@@ -27,6 +32,8 @@ export interface DocumentHost {
   nextChannel(): number;
   /** The server's limit. */
   maxStateVectorBytes(): number;
+  /** The state that the server referred to; rejects if it is not to be had. */
+  fetchState(reference: SnapshotRef): Promise<Uint8Array>;
   /** Whose edits these are; null before the first welcome. */
   owner(): { hubId: string; id: string; name: string } | null;
 }
@@ -70,6 +77,8 @@ export class RoomDocument implements SharedDoc {
   #retryMs = FIRST_RETRY_MS;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #generation = 0;
+  /** Set while a large document comes; called when it came on the channel. */
+  #loading: (() => void) | null = null;
 
   constructor(name: string, host: DocumentHost, keeper: EditKeeper) {
     this.name = name;
@@ -123,6 +132,7 @@ export class RoomDocument implements SharedDoc {
     this.#stopRetrying();
     this.#channel = this.#host.nextChannel();
     this.#synced = false;
+    this.#loading = null;
     this.#uncertain = false;
     const stateVector = Y.encodeStateVector(this.#doc);
     // A document that many people wrote outgrows what the server reads: then
@@ -191,7 +201,7 @@ export class RoomDocument implements SharedDoc {
         this.permit(message.json.write);
         return;
       case "error":
-        this.#error(message.json.code);
+        this.#error(message.json.code, message.json.retry_after_s);
         return;
       case "close":
         this.#channel = null;
@@ -247,6 +257,10 @@ export class RoomDocument implements SharedDoc {
     }
     this.#epoch = message.epoch;
     const lacking = missingUpdate(this.#doc, message.stateVector, message.update);
+    if (message.reference !== undefined) {
+      await this.#load(message.reference);
+      if (this.#channel !== message.channel) return;
+    }
     if (message.update.length > 0) {
       Y.applyUpdate(this.#doc, message.update, this);
     }
@@ -267,6 +281,33 @@ export class RoomDocument implements SharedDoc {
     }
     this.#enter(owner);
     this.#host.changed();
+  }
+
+  /**
+   * Take a large document from HTTP. If that fails it comes on the channel,
+   * like every answer to a state vector.
+   */
+  async #load(reference: SnapshotRef): Promise<void> {
+    const channel = this.#channel;
+    this.#loading = () => undefined;
+    try {
+      const state = await this.#host.fetchState(reference);
+      if (this.#channel === channel) Y.applyUpdate(this.#doc, state, this);
+    } catch {
+      if (this.#channel !== channel) return;
+      const answered = new Promise<void>((resolve) => {
+        this.#loading = resolve;
+      });
+      this.#askForAll();
+      await answered;
+    } finally {
+      if (this.#channel === channel) this.#loading = null;
+    }
+  }
+
+  #askForAll(): void {
+    const data = Y.encodeStateVector(this.#doc);
+    this.#sendOn({ type: "sync", step: SyncStep.stateVector, data });
   }
 
   #enter(owner: { id: string; name: string } | null): void {
@@ -293,13 +334,12 @@ export class RoomDocument implements SharedDoc {
       return;
     }
     Y.applyUpdate(this.#doc, data, this);
-    if (this.#doc.store.pendingStructs !== null) {
+    if (this.#loading !== null) {
+      // What it builds on is on its way.
+      if (step === SyncStep.reply) this.#loading();
+    } else if (this.#doc.store.pendingStructs !== null) {
       // Something before it was lost on the way: ask for it.
-      this.#sendOn({
-        type: "sync",
-        step: SyncStep.stateVector,
-        data: Y.encodeStateVector(this.#doc),
-      });
+      this.#askForAll();
     }
   }
 
@@ -341,19 +381,20 @@ export class RoomDocument implements SharedDoc {
   }
 
   /** The reason of the refusal that follows; or the channel does not open. */
-  #error(code: number): void {
+  #error(code: number, retryAfterS: number | undefined): void {
     this.#lastError = code;
     if (this.#synced) return;
     this.#problem = problemOf(code);
-    this.#retryLater();
+    this.#retryLater((retryAfterS ?? 0) * 1000);
     this.#host.changed();
   }
 
   /** Offer everything again on a new channel, where the count begins anew. */
-  #retryLater(): void {
+  #retryLater(leastMs = 0): void {
     // An error and a status may tell of the same refusal: wait once.
     if (this.#retryTimer !== undefined) return;
-    this.#retryTimer = setTimeout(() => this.#reopen(), this.#retryMs);
+    const delay = Math.max(leastMs, this.#retryMs);
+    this.#retryTimer = setTimeout(() => this.#reopen(), delay);
     this.#retryMs = Math.min(LAST_RETRY_MS, this.#retryMs * 2);
   }
 

@@ -21,6 +21,8 @@ export interface TestEnvironment extends Environment {
   readonly requests: { method: string; path: string; body: unknown }[];
   answers: Record<string, { status: number; body?: unknown }>;
   readonly stored: Map<string, string>;
+  /** States by HTTP come after this. */
+  slow: Promise<void>;
 }
 
 /** Everything around one browser tab. */
@@ -35,6 +37,7 @@ export function environment(
     requests: [],
     answers: {},
     stored,
+    slow: Promise.resolve(),
     keeper,
     openSocket: server.openSocket,
     createConnection: () => {
@@ -58,6 +61,10 @@ export function environment(
       const body: unknown =
         typeof init?.body === "string" ? JSON.parse(init.body) : null;
       made.requests.push({ method, path, body });
+      const state = server.states.get(`/api/v1${path}`);
+      if (state !== undefined && made.answers[`${method} ${path}`] === undefined) {
+        return made.slow.then(() => new Response(state as BodyInit));
+      }
       const answer = made.answers[`${method} ${path}`] ?? { status: 404 };
       return Promise.resolve(
         new Response(

@@ -41,6 +41,9 @@ export class MiniServer {
   maxUpdateBytes = Infinity;
   limits: Record<string, number> = {};
   down = false;
+  /** Documents larger than this are referred to; the states by their paths. */
+  referAbove = Infinity;
+  readonly states = new Map<string, Uint8Array>();
   seq = 0;
   #sockets = 0;
   #held: (() => void)[] = [];
@@ -297,16 +300,21 @@ export class ServerSocket implements Socket {
     }
     const { doc, epoch } = document;
     this.channels.set(channel, name);
+    const whole = Y.encodeStateAsUpdate(doc);
+    const url = `/api/v1/rooms/${HUB}/states/${this.#server.states.size}`;
+    const refer = whole.length > this.#server.referAbove;
+    if (refer) this.#server.states.set(url, whole);
+    const known = refer ? Y.encodeStateVector(doc) : stateVector;
     this.deliver({
       channel,
       type: "opened",
       epoch,
       write: this.account?.person.role !== "viewer",
-      update:
-        stateVector.length === 0
-          ? Y.encodeStateAsUpdate(doc)
-          : Y.encodeStateAsUpdate(doc, stateVector),
+      update: known.length === 0 ? whole : Y.encodeStateAsUpdate(doc, known),
       stateVector: Y.encodeStateVector(doc),
+      ...(refer
+        ? { reference: { url, etag: "", enc: "gzip", size: 0, sv: "" } }
+        : {}),
     });
     for (const other of this.#server.connections) {
       for (const [theirs, state] of other === this ? [] : other.states) {
@@ -319,7 +327,12 @@ export class ServerSocket implements Socket {
 
   #sync(channel: number, step: number, data: Uint8Array): void {
     const name = this.channels.get(channel);
-    if (name === undefined || step === 0) return;
+    if (name === undefined) return;
+    if (step === 0) {
+      const all = Y.encodeStateAsUpdate(this.#server.document(name).doc, data);
+      this.deliver({ channel, type: "sync", step: 1, data: all });
+      return;
+    }
     if (this.account?.person.role === "viewer") {
       const json = { code: 4403, message: "viewers do not write" };
       this.deliver({ channel, type: "error", json });

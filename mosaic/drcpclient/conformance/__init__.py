@@ -1,0 +1,1 @@
+"""Checks that hold any DRCP/1 server against docs/protocols/drcp.md."""
