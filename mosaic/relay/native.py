@@ -97,7 +97,8 @@ class NativePlane:
     thread has its own, and is told what is left of each time.
     answer_bindings: plain Binding requests are answered in the thread, at most
     bindings_per_s (and a burst of them) for a /24 or /56.
-    quarantine_s: how long a freed port rests.
+    quarantine_s: how long a freed port rests. preserve_dscp: packets leave with
+    the traffic class that they came with.
     """
 
     abilities = frozenset(("dual", "reserve", "move", "df", "icmp"))
@@ -112,6 +113,7 @@ class NativePlane:
         answer_bindings: bool = True,
         bindings_per_s: float = 1000.0,
         bindings_burst: float = 4000.0,
+        preserve_dscp: bool = False,
     ) -> None:
         self._reactor = reactor
         self._ports = RelayPorts(
@@ -119,7 +121,12 @@ class NativePlane:
         )
         self._held: dict[int, tuple[int, str, int]] = {}
         self._clock = clock
-        self._bindings = (answer_bindings, bindings_per_s, bindings_burst)
+        self._options = (
+            answer_bindings,
+            bindings_per_s,
+            bindings_burst,
+            preserve_dscp,
+        )
         self._control: Control = lambda data, five_tuple: None
         self._plane: Any = None
         self._take = ffi.new("unsigned char[]", _TAKE_BYTES)
@@ -149,7 +156,7 @@ class NativePlane:
         Raises OSError if the machine gives no thread or descriptors.
         """
         self._control = control
-        plane = lib.plane_new(*self._bindings)
+        plane = lib.plane_new(*self._options)
         if plane == ffi.NULL:
             raise OSError("no memory or descriptors for the data plane")
         self._plane = ffi.gc(plane, lib.plane_free)

@@ -5,9 +5,10 @@
  * stun.h     bytes of messages          table.h   look-ups
  * challenge.h 401 for strangers          blake2b.h its nonce
  * ring.h     hand-over of records       outbox.h  batches that leave
- * state.h    what is kept               packets.h the way of a packet
- * reading.h  sockets                    commands.h what the reactor asks for
- * streams.h  stream clients             tcpclients.h those whose socket is here
+ * state.h    what is kept               sockets.h second ones on a port
+ * packets.h  the way of a packet        reading.h batches that come
+ * commands.h what the reactor asks for  streams.h stream clients
+ * tcpclients.h those whose socket is here
  * This file: the thread, and what Python calls (plane_api.h). */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -24,13 +25,13 @@ static void handle_event(plane *p, const struct epoll_event *event)
 {
     u64 tag = event->data.u64;
     u32 index = (u32)tag;
-    if (tag >> 62 == TAG_WAKE) {
+    if (tag >> TAG_SHIFT == TAG_WAKE) {
         u64 many;
         if (read(p->wake_fd, &many, sizeof many) < 0)
             return;
-    } else if (tag >> 62 == TAG_LISTENER) {
+    } else if (tag >> TAG_SHIFT == TAG_LISTENER) {
         p->listener_busy[index] = true;
-    } else if (tag >> 62 == TAG_STREAM) {
+    } else if (tag >> TAG_SHIFT == TAG_STREAM) {
         stream_event(p, event);
     } else {
         relay_event(p, event);
@@ -44,6 +45,7 @@ static void read_sockets(plane *p)
         if (p->listener_busy[at])
             p->listener_busy[at] = read_listener(p, p->listeners[at]);
     read_busy(p);
+    p->tos = 0; /* what we say ourselves has none */
     flush(p);
     p->arena.used = 0;
 }
@@ -179,10 +181,11 @@ static bool plane_init(plane *p)
            ring_init(&p->streams, RING_STREAMS) &&
            ring_init(&p->stream_controls, RING_STREAM_CONTROLS) &&
            (p->stream_in = malloc(STREAM_IN)) != NULL &&
-           watch(p->epoll_fd, p->wake_fd, tag_of(TAG_WAKE, 0, 0));
+           watch(p->epoll_fd, p->wake_fd, tag_of(TAG_WAKE, 0, 0), ONCE);
 }
 
-plane *plane_new(int answer_bindings, double bindings_per_s, double burst)
+plane *plane_new(int answer_bindings, double bindings_per_s, double burst,
+                 int preserve_tos)
 {
     plane *p = aligned_alloc(64, (sizeof *p + 63) & ~(size_t)63);
     if (p == NULL)
@@ -191,6 +194,7 @@ plane *plane_new(int answer_bindings, double bindings_per_s, double burst)
     p->wake_fd = p->event_fd = p->epoll_fd = p->reader_fd = -1;
     pthread_mutex_init(&p->turn, NULL);
     p->answer_bindings = answer_bindings;
+    p->preserve_tos = preserve_tos;
     p->budget.per_s = bindings_per_s;
     p->budget.burst = burst;
     for (int at = 0; at < BUDGET_ROWS; at++)

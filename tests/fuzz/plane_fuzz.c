@@ -10,7 +10,15 @@
 #define PLANE_KERNEL
 #include "../../mosaic/relay/plane.c"
 
-enum { CLIENTS = 4, PEERS = 6, RELAY_FD = 1000000, LISTENER_FD = 2000000, HELD = 512 };
+enum {
+    CLIENTS = 4,
+    PEERS = 6,
+    RELAY_FD = 1000000,
+    LISTENER_FD = 2000000,
+    OWN_LISTENER_FD = 2000001,
+    DIRECT_FD = 3000000,
+    HELD = 512
+};
 
 static ssize_t stream_takes(int fd, const struct msghdr *h);
 
@@ -20,6 +28,10 @@ static struct address clients[CLIENTS], peers[PEERS], server;
 static u64 relay_numbers[CLIENTS], other_numbers[CLIENTS], last_number, datagrams, sent_packets;
 static int next_fd, mood;
 static u64 number_of_fd[1 << 16];
+static struct {
+    int relay_fd;
+    struct address peer;
+} direct[1 << 16];
 static void *held[HELD];
 static int held_count;
 
@@ -36,6 +48,8 @@ static void judge(bool right, const char *rule)
 static void judge_segments(const struct msghdr *h)
 {
     size_t total = 0, first = h->msg_iov[0].iov_len;
+    judge(h->msg_controllen <= CONTROL_BYTES, "room for what is told");
+    judge((h->msg_control == NULL) == (h->msg_controllen == 0), "no empty control");
     for (size_t at = 0; at < h->msg_iovlen; at++) {
         const volatile u8 *bytes = h->msg_iov[at].iov_base;
         size_t size = h->msg_iov[at].iov_len;
@@ -53,11 +67,41 @@ static void judge_segments(const struct msghdr *h)
     judge(h->msg_iovlen == 1 || (h->msg_iovlen <= 64 && total <= 65507), "legal run");
 }
 
+static bool watch(int epoll_fd, int fd, u64 tag, enum tell tell)
+{
+    (void)epoll_fd, (void)tag, (void)tell;
+    return fd != LISTENER_FD; /* the world's own is put in by hand */
+}
+
+/* Numbers that say what they belong to. */
+static int second_socket(int fd, const struct address *host)
+{
+    static int last;
+    if (mood == 7)
+        return -1;
+    if (fd >= LISTENER_FD)
+        return host->family != 0 ? OWN_LISTENER_FD : -1;
+    last = (last + 1) & 0xFFFF;
+    direct[last].relay_fd = fd;
+    return DIRECT_FD + last;
+}
+
+static bool connect_to(int fd, const struct address *peer)
+{
+    direct[fd - DIRECT_FD].peer = *peer;
+    return mood != 6;
+}
+
 static void judge_peer(int fd, const struct address *to)
 {
     plane *p = the_plane;
-    struct relay *r = relay_by_number(p, number_of_fd[fd - RELAY_FD]);
-    judge(r != NULL && r->socket.fd == fd, "a living relay");
+    bool is_direct = fd >= DIRECT_FD;
+    int relay_fd = is_direct ? direct[fd - DIRECT_FD].relay_fd : fd;
+    struct relay *r = relay_by_number(p, number_of_fd[relay_fd - RELAY_FD]);
+    judge(r != NULL && r->socket.fd == relay_fd, "a living relay");
+    judge(!is_direct || (r->direct_to != NULL && r->direct.fd == fd &&
+                         same_address(&r->direct_to->peer, to)),
+          "a direct socket for its channel's peer");
     struct permission *allowed = permission_for(p, r, to);
     judge(allowed != NULL && !allowed->own_only, "a permission");
     judge(r->expires_at > p->now, "a living allocation");
@@ -68,13 +112,15 @@ static int kernel_takes(int fd, struct mmsghdr *messages, unsigned count)
     static unsigned turn;
     for (unsigned at = 0; at < count; at++) {
         struct msghdr *h = &messages[at].msg_hdr;
-        struct address to = from_sockaddr(h->msg_name);
-        bool known = false;
+        bool named = fd < DIRECT_FD, known = false;
+        judge(named == (h->msg_name != NULL), "a name where one is needed");
+        struct address to =
+            named ? from_sockaddr(h->msg_name) : direct[fd - DIRECT_FD].peer;
         judge_segments(h);
         sent_packets += h->msg_iovlen;
         for (int n = 0; n < CLIENTS; n++)
             known |= same_address(&to, &clients[n]);
-        if (fd >= LISTENER_FD)
+        if (fd >= LISTENER_FD && fd < DIRECT_FD)
             judge(known, "a client");
         else
             judge_peer(fd, &to);
@@ -182,7 +228,7 @@ static void open_other(int client)
 
 static void make_world(void)
 {
-    the_plane = plane_new(1, 1000, 4000);
+    the_plane = plane_new(1, 1000, 4000, 1);
     server = address_v4(1, 3478);
     for (int at = 0; at < CLIENTS; at++)
         clients[at] = address_v4(10u + (unsigned)at, 40000);
@@ -200,10 +246,15 @@ static void make_world(void)
 static void add_world_listener(void)
 {
     static struct listener l;
-    l.socket = (struct udp_socket){.fd = LISTENER_FD, .gso = true, .shared = true};
+    l.socket = (struct udp_socket){
+        .fd = LISTENER_FD, .family = 4, .gso = true, .shared = true};
+    l.streak = 0;
     l.bound = server;
     memset(l.bound.ip, 0, sizeof l.bound.ip);
     l.wildcard = true;
+    while (the_plane->listener_count > 1)
+        free(the_plane->listeners[--the_plane->listener_count]);
+    the_plane->own_listeners = 0;
     the_plane->listeners[0] = &l;
     the_plane->listener_count = 1;
 }
@@ -338,10 +389,13 @@ static void step_client(struct input *in)
     static u8 bytes[4096];
     unsigned who = next(in) % CLIENTS, repeat = 1 + next(in) % 12;
     u32 size = make_bytes(in, bytes);
+    the_plane->tos = bytes[size / 2] & 3; /* as a datagram's own */
     for (; repeat > 0; repeat--) {
         struct address l = server;
-        from_listener(the_plane, the_plane->listeners[0], datagram(bytes, size), size,
-                      &clients[who], &l);
+        u32 listeners = the_plane->listener_count;
+        notice_address(the_plane, the_plane->listeners[0], &l);
+        from_listener(the_plane, the_plane->listeners[listeners - 1],
+                      datagram(bytes, size), size, &clients[who], &l);
     }
 }
 
@@ -360,6 +414,7 @@ static void step_stream(struct input *in)
 {
     static u8 bytes[4096];
     u32 size = make_bytes(in, bytes);
+    the_plane->tos = 0; /* a stream has none */
     if (size >= 4) /* the splitter cuts whole messages */
         plane_stream(the_plane, relay_numbers[next(in) % CLIENTS], bytes, (int)size);
     datagrams++;

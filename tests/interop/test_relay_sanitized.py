@@ -22,7 +22,10 @@ from tests.support.running import ROOT
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O1")
 SUITES = tuple(
     f"tests.contracts.test_{name}"
-    for name in ("relay", "native_relay", "relay_challenges", "native_clients")
+    for name in (
+        *("relay", "native_relay", "native_sockets", "native_clients"),
+        *("relay_challenges", "traffic_class"),
+    )
 )
 FUZZ_S = float(os.environ.get("MOSAIC_FUZZ_S", "20"))
 FUZZ = ROOT / "tests" / "fuzz"

@@ -117,6 +117,7 @@ class TurnService(service.Service):
             quarantine_s=settings.port_quarantine_s,
             # RFC 5780 has more to say in them, which only the core knows.
             answer_bindings=not settings.nat_discovery,
+            preserve_dscp=settings.preserve_dscp,
         )
         self._hosts = RelayHosts(settings.relay_address_v4, settings.relay_address_v6)
         self._policy = PeerPolicy(
