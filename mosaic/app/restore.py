@@ -21,6 +21,7 @@ from typing import Any
 
 from mosaic.app.backup import DATABASE, FORMAT, MANIFEST, MEMBER
 from mosaic.store.copying import SIDE_FILES, check_copy, fold_log, sync_file
+from mosaic.store.database import open_mark
 from mosaic.store.interface import StoreError
 
 STAGING = "restore.partial"
@@ -113,6 +114,7 @@ def put_in_place(
             _move(path, target)
     replaced = _set_aside(database, stamp)
     _move(staged / DATABASE, database)
+    open_mark(database).unlink(missing_ok=True)
     for path in sorted([*staged.glob("keys/*"), *staged.glob("tls/*")]):
         target = state / path.relative_to(staged)
         if target.exists() and target.read_bytes() != path.read_bytes():

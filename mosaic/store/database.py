@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import cast
 
@@ -106,6 +106,32 @@ def prepare_database(
             engine.dispose()
     except DATABASE_ERRORS as error:
         raise explain(error, path) from error
+
+
+def note_open(path: Path) -> None:
+    """Say in the folder that a server has the database open.
+
+    If the last one did not close it, its write-ahead log must still be there:
+    without it the newest edits are lost, and the database looks whole. That is
+    only logged, for another program may have folded the log in.
+    """
+    mark, log = open_mark(path), Path(f"{path}-wal")
+    if mark.exists() and path.exists() and not log.exists():
+        _log.error(
+            "{log} is missing, though no server closed {path}: if this is a copy, or"
+            " somebody removed it, the newest edits are not in it; bring it back"
+            " before anything is written, or put your newest backup in place:"
+            " mosaic restore --force FILE",
+            log=str(log), path=str(path),
+        )  # fmt: skip
+    with suppress(OSError):  # a full disk keeps nobody from reading
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(mark, os.O_WRONLY | os.O_CREAT, FILE_MODE))
+
+
+def open_mark(path: Path) -> Path:
+    """The file that stands beside a database while a server has it open."""
+    return Path(f"{path}-open")
 
 
 def _make_private(path: Path) -> None:

@@ -20,6 +20,7 @@ from mosaic.store.database import (
     database_path,
     explain,
     open_engine,
+    open_mark,
     prepare_database,
 )
 from mosaic.store.history import SetAside
@@ -161,12 +162,17 @@ def open_direct(url_or_path: str | Path) -> Iterator[DirectStore]:
     Raises StoreError (also for a damaged file) or StoreFull.
     """
     path = database_path(url_or_path)
+    log = Path(f"{path}-wal")
+    left = log.exists()
     prepare_database(path, check=False)
     engine = open_engine(path, write=True)
     try:
         yield DirectStore(path, engine)
     finally:
         engine.dispose()
+        if left and not log.exists():
+            # What a killed server left was folded in here: nothing is missing.
+            open_mark(path).unlink(missing_ok=True)
 
 
 def read_set_aside(path: Path) -> list[SetAside]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -22,7 +23,12 @@ from mosaic.store import (
     tokens,
     versions,
 )
-from mosaic.store.database import database_path, prepare_database
+from mosaic.store.database import (
+    database_path,
+    note_open,
+    open_mark,
+    prepare_database,
+)
 from mosaic.store.history import SetAside, Unreferenced
 from mosaic.store.interface import JournalEntry, StoredDocument, StoredToken
 from mosaic.store.schema import heartbeat
@@ -89,6 +95,7 @@ class SqlStore:
         self._poll.start(PROBE_EVERY_S, now=True)
 
     def _prepare(self) -> None:
+        note_open(self.path)
         prepare_database(self.path, check=True, patience_s=self._check_s)
 
     def stop(self) -> Deferred[None]:
@@ -101,6 +108,9 @@ class SqlStore:
         await self._reader.stop()
         # last, so that it also folds the write-ahead log into the file
         await self._writer.stop()
+        if not Path(f"{self.path}-wal").exists():
+            with suppress(OSError):
+                open_mark(self.path).unlink(missing_ok=True)
 
     def ping(self) -> Deferred[None]:
         """Fire after one small commit; StoreFull or StoreError if it cannot."""

@@ -18,7 +18,9 @@ from tests.browser.test_meeting import (
     write_note,
 )
 from tests.browser.test_pages import AXE, LOOKS, RUN_AXE, SIZES
-from tests.support.browser import BrowserTestCase, keep_screenshot
+from tests.support.browser import WAIT_MS, BrowserTestCase, keep_screenshot
+
+expect.set_options(timeout=WAIT_MS)  # a busy machine restores in its own time
 
 
 def open_versions(page: Page) -> None:
@@ -161,7 +163,9 @@ class VersionTests(BrowserTestCase):
         saved(page)
         row.focus()
         page.keyboard.press("Enter")
-        page.get_by_role("button", name="Restore", exact=True).focus()
+        question = page.get_by_role("button", name="Restore", exact=True)
+        expect(question).to_be_enabled()
+        question.focus()
         page.keyboard.press("Enter")
         confirm = page.get_by_role("button", name="Restore for everyone")
         confirm.focus()

@@ -36,7 +36,7 @@ reactor: Any = _reactor
 class DiskCase(TestCase):
     """A server in a process of its own, a room, and clients over real sockets."""
 
-    timeout = 90
+    timeout = 300
 
     def setUp(self) -> None:
         self.server = RunningMosaic()

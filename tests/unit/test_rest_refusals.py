@@ -43,8 +43,6 @@ class RefusalCase(RestCase):
             "account": "bob",
             "participant_id": "0123456789abcdef",
             "version": "1",
-            "export_id": "ab" * 16,
-            "document": "board",
             "sha256": "ab" * 32,
         }
         path = re.sub(r"{(\w+)}", lambda found: given[found[1]], one.path)

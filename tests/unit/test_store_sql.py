@@ -81,7 +81,7 @@ class FileTests(SqlCase):
             path.name: stat.S_IMODE(path.stat().st_mode)
             for path in self.path.parent.iterdir()
         }
-        names = ("mosaic.db", "mosaic.db-shm", "mosaic.db-wal")
+        names = ("mosaic.db", "mosaic.db-open", "mosaic.db-shm", "mosaic.db-wal")
         self.assertEqual(modes, dict.fromkeys(names, 0o600))
         self.assertEqual(stat.S_IMODE(self.path.parent.stat().st_mode), 0o700)
 
@@ -165,6 +165,38 @@ class DamageTests(SqlCase):
             raw.execute("INSERT INTO journal VALUES (7, 1, 'aa', 0, X'00')")
         raw.close()
         self.assertRegex(self.refused(), "row .* of journal belongs to nothing")
+
+    def test_a_missing_log_is_told(self) -> None:
+        """Somebody copied mosaic.db alone, or tidied up after a crash."""
+        said: list[Any] = []
+        keep: Any = said.append
+        globalLogPublisher.addObserver(keep)
+        self.addCleanup(globalLogPublisher.removeObserver, keep)
+        self.start()
+        self.result(self.store.add_room(ROOM))
+        copy = self.path.with_name("copy.db")
+        copy.write_bytes(self.path.read_bytes())
+        Path(f"{copy}-open").touch()
+        second = SqlStore(copy, self.reactor)
+        self.result(second.start())
+        self.result(second.stop())
+        told = [e for e in said if "is missing" in str(e.get("log_format"))]
+        self.assertEqual([e["path"] for e in told], [str(copy)])
+        self.result(second.start())
+        self.result(second.stop())
+        self.assertEqual(len(told), 1)
+
+    def test_a_log_that_a_verb_folded_in_is_not_missing(self) -> None:
+        """`mosaic room list` after a crash, before the next start."""
+        self.start()
+        self.result(self.store.add_room(ROOM))
+        crashed = self.path.with_name("crashed.db")
+        for end in ("", "-wal", "-open"):
+            source = Path(f"{self.path}{end}")
+            Path(f"{crashed}{end}").write_bytes(source.read_bytes())
+        with open_direct(crashed) as direct:
+            self.assertEqual(direct.rooms(), [ROOM])
+        self.assertFalse(Path(f"{crashed}-open").exists())
 
     def test_a_check_that_takes_too_long_is_cut_off(self) -> None:
         """A server of a large house starts all the same; the log says so."""

@@ -81,6 +81,7 @@ class LiveDocument:
         self._last_flush = reactor.seconds() - 1
         self._cost_s = 0.0
         self._dirty = False
+        self._culprits: set[bytes] = set()
         self._ready = Shared(self._load)
 
     # Loading --------------------------------------------------------------
@@ -91,7 +92,7 @@ class LiveDocument:
     async def _load(self) -> None:
         stored = await self._store.load_document(self.hub_id, self.name)
         self.audience.forget_frames()
-        self._replica, poison = rebuild(stored)
+        self._replica, poison = rebuild(stored, self._culprits)
         self.epoch = stored.epoch
         self.versions.newest_seq = stored.versioned_seq
         unsaved = self._journal.unsaved
@@ -350,6 +351,8 @@ class LiveDocument:
         """After a panic the document is built anew from the journal."""
         if failure.panicked and self._ready.done:
             self._counters.crdt_panics += 1
+            if failure.culprit is not None:
+                self._culprits.add(failure.culprit)
             _log.error(
                 "the CRDT panicked in {name} of {hub_id}: {reason}",
                 name=self.name, hub_id=self.hub_id, reason=str(failure),
