@@ -20,7 +20,6 @@ from tests.browser.test_meeting import (
 from tests.browser.test_pages import AXE, LOOKS, RUN_AXE, SIZES
 from tests.support.browser import WAIT_MS, BrowserTestCase, keep_screenshot
 
-
 expect.set_options(timeout=WAIT_MS)  # a busy machine restores in its own time
 
 
