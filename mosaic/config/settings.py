@@ -69,6 +69,7 @@ class Turn(Section, frozen=True):
     alternate_server: str = ""
     mobility: bool = False
     tcp_relay: bool = False
+    preserve_dscp: bool = False
     nat_discovery: tuple[str, ...] = ()
 
 

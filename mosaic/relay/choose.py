@@ -28,12 +28,14 @@ def choose_plane(
     clock: Callable[[], float],
     quarantine_s: float = QUARANTINE_S,
     answer_bindings: bool = True,
+    preserve_dscp: bool = False,
 ) -> RelayPlane:
     """The fastest plane that this installation has.
 
     ports: first and last relay port. clock: seconds, never backwards.
     quarantine_s: how long a freed port rests. answer_bindings: a plane that can
-    may answer plain Binding requests itself.
+    may answer plain Binding requests itself. preserve_dscp: packets leave with
+    the traffic class (DSCP and ECN) that they came with.
     """
     if is_native():
         from mosaic.relay.native import NativePlane
@@ -44,5 +46,12 @@ def choose_plane(
             clock=clock,
             quarantine_s=quarantine_s,
             answer_bindings=answer_bindings,
+            preserve_dscp=preserve_dscp,
         )
-    return PurePlane(reactor, ports=ports, clock=clock, quarantine_s=quarantine_s)
+    return PurePlane(
+        reactor,
+        ports=ports,
+        clock=clock,
+        quarantine_s=quarantine_s,
+        preserve_dscp=preserve_dscp,
+    )

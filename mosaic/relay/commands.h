@@ -4,20 +4,8 @@
 
 #include "packets.h"
 #include "tcpclients.h"
-#include <sys/epoll.h>
 
 /* ---- Commands ---- */
-
-static u64 tag_of(enum tag tag, u32 generation, u32 index)
-{
-    return (u64)tag << 62 | (u64)(generation & 0x3FFFFFFF) << 32 | index;
-}
-
-static bool watch(int epoll_fd, int fd, u64 tag)
-{
-    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = tag};
-    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
-}
 
 static struct relay *relay_by_number(plane *p, u64 number)
 {
@@ -39,29 +27,13 @@ static struct listener *listener_for(plane *p, const struct address *server)
     return found;
 }
 
-static void add_listener(plane *p, const struct command *c)
-{
-    struct listener *l = calloc(1, sizeof *l);
-    if (l == NULL || p->listener_count == MAX_LISTENERS ||
-        !watch(p->epoll_fd, c->fd, tag_of(TAG_LISTENER, 0, p->listener_count))) {
-        free(l);
-        close(c->fd);
-        return;
-    }
-    l->socket = (struct udp_socket){.fd = c->fd, .gso = p->can_gso, .shared = true};
-    l->bound = c->first;
-    l->wildcard = c->detail;
-    /* It may have had something before we watched. */
-    p->listener_busy[p->listener_count] = true;
-    p->listeners[p->listener_count++] = l;
-}
-
 static void add_local_host(plane *p, const struct address *host)
 {
     struct key key = key_of(LOCAL_HOST, 0, 0, host, NULL);
     struct entry *made;
     if (table_find(&p->table, &key) == NULL && (made = calloc(1, sizeof *made)) != NULL)
         table_add(&p->table, made, key, made);
+    p->ways++;
 }
 
 static bool take_slot(plane *p, struct relay *r)
@@ -90,22 +62,6 @@ static void leave_slot(plane *p, const struct relay *r)
     s->generation++;
     s->next_free = p->free_slot;
     p->free_slot = r->slot + 1;
-}
-
-static void be_busy(plane *p, struct relay *r)
-{
-    if (!r->busy) {
-        r->busy = true;
-        r->next_busy = p->busy;
-        p->busy = r;
-    }
-}
-
-static void want_errors(int fd, bool v6)
-{
-    int on = 1;
-    setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVERR : IP_RECVERR, &on,
-               sizeof on);
 }
 
 static void set_limit(plane *p, struct byte_limit *limit, double bytes_per_s)
@@ -176,7 +132,8 @@ static void watch_relay(plane *p, struct relay *r)
     bool here = !r->stream || stream_of(p, r) != NULL;
     r->watched_by = here ? p->epoll_fd : p->reader_fd;
     watch(r->watched_by, r->socket.fd,
-          tag_of(TAG_RELAY, p->slots[r->slot].generation, r->slot));
+          tag_of(TAG_RELAY, p->slots[r->slot].generation, r->slot),
+          r->stream ? ONCE : AGAIN);
 }
 
 /* Where the client is (RFC 8016 lets it go elsewhere). */
@@ -199,7 +156,8 @@ static void add_relay(plane *p, const struct command *c)
         close(c->fd);
         return;
     }
-    r->socket = (struct udp_socket){.fd = c->fd, .gso = p->can_gso};
+    r->socket = (struct udp_socket){
+        .fd = c->fd, .family = c->third.family, .gso = p->can_gso};
     r->number = c->number;
     r->expires_at = c->expires_at;
     r->relayed = c->third;
@@ -209,7 +167,10 @@ static void add_relay(plane *p, const struct command *c)
     table_add(&p->table, &r->by_relayed, key_of(BY_RELAYED, 0, 0, &r->relayed, NULL),
               r);
     be_at(p, r, c);
+    p->ways++;
     want_errors(c->fd, r->relayed.family == 6);
+    if (p->preserve_tos)
+        want_traffic_class(c->fd, r->relayed.family == 6);
     watch_relay(p, r);
 }
 
@@ -253,6 +214,10 @@ static void drop_channel(plane *p, struct relay *r, struct channel *c)
     while (*at != c)
         at = &(*at)->next;
     *at = c->next;
+    if (r->direct_to == c)
+        close_direct(p, r);
+    if (r->latest == c)
+        r->latest = NULL;
     table_remove(&p->table, &c->by_number);
     table_remove(&p->table, &c->by_peer);
     c->permission->channels--;
@@ -298,6 +263,7 @@ static void drop_relay(plane *p, struct relay *r)
     table_remove(&p->table, &r->by_number);
     table_remove(&p->table, &r->by_relayed);
     part(p, r);
+    p->ways++;
     /* Out of epoll first: the number may be another socket's at once. */
     unwatch(r);
     close(r->socket.fd);
@@ -379,6 +345,7 @@ static void run_for_relay(plane *p, struct command *c)
         set_limit(p, &r->limit, c->bytes_per_s);
     else if (c->kind == MOVE) {
         part(p, r);
+        close_direct(p, r);
         unwatch(r);
         be_at(p, r, c);
         watch_relay(p, r);
@@ -406,7 +373,7 @@ static bool run_command(plane *p, struct command *c)
 {
     switch (c->kind) {
     case LISTEN:
-        add_listener(p, c);
+        add_listener_on(p, c->fd, &c->first, c->detail);
         return true;
     case LOCAL:
         add_local_host(p, &c->first);

@@ -11,7 +11,7 @@ import os
 import struct
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
 from twisted.python.failure import Failure
@@ -29,6 +29,7 @@ from mosaic.relay.interface import (
     PlaneCounters,
     Sink,
 )
+from mosaic.relay.lent import LentConnections
 from mosaic.relay.packing import five_tuple_of, packed
 from mosaic.relay.ports import QUARANTINE_S, RelayPorts
 from mosaic.relay.sockets import (
@@ -47,8 +48,6 @@ _RECORD = struct.Struct("=IIQ20s20sII")
 _FRAME_RECORD = struct.Struct("=IIQ40xI4x")
 _CONTROL, _FRAME, _SETTLED, _STREAM_CONTROL, _STREAM_GONE = 1, 2, 3, 5, 6
 _BROKEN_AT = 60
-_UNREAD_BYTES = 192 << 10
-_UNSENT_SLACK = 128 << 10
 _TAKE_BYTES = 512 << 10
 _TAKES = 4
 _NO_RELAY = (0,)
@@ -80,14 +79,6 @@ COUNTERS = (
 """In the order of plane.c."""
 
 
-class _Lent(NamedTuple):
-    """A connection that the thread has."""
-
-    number: int
-    lender: Lender
-    queue_bytes: int
-
-
 def _open_relay(host: str, port: int) -> int:
     """The descriptor of a relay's socket; raises OSError."""
     if "%" in host:  # a scope, which addresses of the thread have none of
@@ -106,7 +97,8 @@ class NativePlane:
     thread has its own, and is told what is left of each time.
     answer_bindings: plain Binding requests are answered in the thread, at most
     bindings_per_s (and a burst of them) for a /24 or /56.
-    quarantine_s: how long a freed port rests.
+    quarantine_s: how long a freed port rests. preserve_dscp: packets leave with
+    the traffic class that they came with.
     """
 
     abilities = frozenset(("dual", "reserve", "move", "df", "icmp"))
@@ -121,6 +113,7 @@ class NativePlane:
         answer_bindings: bool = True,
         bindings_per_s: float = 1000.0,
         bindings_burst: float = 4000.0,
+        preserve_dscp: bool = False,
     ) -> None:
         self._reactor = reactor
         self._ports = RelayPorts(
@@ -128,7 +121,12 @@ class NativePlane:
         )
         self._held: dict[int, tuple[int, str, int]] = {}
         self._clock = clock
-        self._bindings = (answer_bindings, bindings_per_s, bindings_burst)
+        self._options = (
+            answer_bindings,
+            bindings_per_s,
+            bindings_burst,
+            preserve_dscp,
+        )
         self._control: Control = lambda data, five_tuple: None
         self._plane: Any = None
         self._take = ffi.new("unsigned char[]", _TAKE_BYTES)
@@ -142,10 +140,7 @@ class NativePlane:
         self._sinks: dict[FiveTuple, Sink] = {}
         self._joining: dict[FiveTuple, Joining] = {}
         self._transports = {"udp": 0}
-        self._last_lent = 0
-        self._lent: dict[FiveTuple, _Lent] = {}
-        self._lenders: dict[int, Lender] = {}
-        self._numbers_of: dict[FiveTuple, list[int]] = {}
+        self._lent = LentConnections(self._command)
         self._relays_of: dict[FiveTuple, list[int]] = {}
         self._stream_of: dict[int, FiveTuple] = {}
         self._commands = self._done = self._tickets = 0
@@ -161,7 +156,7 @@ class NativePlane:
         Raises OSError if the machine gives no thread or descriptors.
         """
         self._control = control
-        plane = lib.plane_new(*self._bindings)
+        plane = lib.plane_new(*self._options)
         if plane == ffi.NULL:
             raise OSError("no memory or descriptors for the data plane")
         self._plane = ffi.gc(plane, lib.plane_free)
@@ -186,8 +181,7 @@ class NativePlane:
         for held in (self._local, self._sinks, self._waiting):
             held.clear()
         self._joining.clear()
-        for lent in (self._lent, self._lenders, self._numbers_of):
-            lent.clear()
+        self._lent.clear()
         self._done = self._commands
 
     def fileno(self) -> int:
@@ -255,19 +249,15 @@ class NativePlane:
             lib.plane_send(self._plane, client, server, data, len(data))
             self._wake()
         elif to in self._lent:
-            self._send_lent(to, data)
+            self._lent.send(self._plane, to, data)
         elif self._done == self._commands:
             self._deliver(to, data)
         else:
             self.settled(partial(self._deliver, to, data))
 
-    def _send_lent(self, to: FiveTuple, data: bytes) -> None:
-        number = self._lent[to].number
-        self._command(lib.plane_send_stream(self._plane, number, data, len(data)))
-
     def _deliver(self, to: FiveTuple, data: bytes) -> None:
         if to in self._lent:
-            self._send_lent(to, data)
+            self._lent.send(self._plane, to, data)
             return
         sink = self._sinks.get(to)
         if sink is None:
@@ -287,12 +277,7 @@ class NativePlane:
         """It has gone."""
         self._sinks.pop(five_tuple, None)
         self._joining.pop(five_tuple, None)
-        # what the thread has said of it may still lie in a ring until now
-        for number in self._numbers_of.pop(five_tuple, ()):
-            del self._lenders[number]
-        lent = self._lent.pop(five_tuple, None)
-        if lent is not None and self._plane is not None:
-            self._command(lib.plane_leave(self._plane, lent.number))
+        self._lent.detach(self._plane, five_tuple)
 
     def adopt(
         self,
@@ -305,45 +290,16 @@ class NativePlane:
         queue_s: float,
     ) -> None:
         """The thread reads and writes a TCP client's connection from now on."""
-        plane, own = self._running(), os.dup(fd)
-        self._last_lent += 1
-        number = self._last_lent
-        self._lent[five_tuple] = _Lent(number, lender, queue_bytes)
-        self._lenders[number] = lender
-        self._numbers_of.setdefault(five_tuple, []).append(number)
-        client, server = packed(*five_tuple.client), packed(*five_tuple.server)
-        transport, queue_ns = self._transport(five_tuple), int(queue_s * _NS)
-        self._command(
-            lib.plane_adopt(
-                plane,
-                number,
-                own,
-                client,
-                server,
-                transport,
-                unread,
-                len(unread),
-                queue_bytes,
-                queue_ns,
-            )
+        self._lent.adopt(
+            self._running(),
+            five_tuple,
+            self._transport(five_tuple),
+            fd,
+            unread,
+            lender,
+            queue_bytes=queue_bytes,
+            queue_s=queue_s,
         )
-
-    def _give_back(self, five_tuple: FiveTuple) -> None:
-        """Its last relay has ended."""
-        lent = self._lent.pop(five_tuple, None)
-        if lent is None:
-            return
-        room = lent.queue_bytes + _UNSENT_SLACK
-        unread = ffi.new("unsigned char[]", _UNREAD_BYTES)
-        unsent, unsent_size = ffi.new("unsigned char[]", room), ffi.new("int *")
-        size = lib.plane_give_back(
-            self._plane, lent.number, unread, _UNREAD_BYTES, unsent, room, unsent_size
-        )
-        if size < 0:
-            lent.lender.lent_lost(broken=False)
-            return
-        waits = bytes(ffi.buffer(unsent, unsent_size[0]))
-        lent.lender.given_back(bytes(ffi.buffer(unread, size)), waits)
 
     def stream_received(self, five_tuple: FiveTuple, message: bytes) -> None:
         """One whole message from a stream client."""
@@ -522,7 +478,7 @@ class NativePlane:
             self._forget(relay)
             self._command(lib.plane_close(self._plane, relay))
             if five_tuple is not None and five_tuple not in self._relays_of:
-                self._give_back(five_tuple)
+                self._lent.give_back(self._plane, five_tuple)
 
     def _let_go(self, held: int) -> None:
         fd, host, port = self._held.pop(held)
@@ -575,13 +531,9 @@ class NativePlane:
             elif kind == _SETTLED:
                 self._settle(number)
             elif kind == _STREAM_CONTROL:
-                lender = self._lenders.get(number)
-                if lender is not None:
-                    lender.lent_received(data)
+                self._lent.received(number, data)
             elif kind == _STREAM_GONE:
-                lender = self._lenders.get(number)
-                if lender is not None:
-                    lender.lent_lost(broken=taken[at + _BROKEN_AT] != 0)
+                self._lent.lost(number, broken=taken[at + _BROKEN_AT] != 0)
             at += size
         for number, found in frames.items():
             five_tuple = self._stream_of.get(number)

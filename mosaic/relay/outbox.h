@@ -1,6 +1,7 @@
 /* What leaves in one turn of the data thread. Packets of one flow (socket,
- * destination, source) keep their order; runs of one size become a single
- * UDP_SEGMENT message, and all messages of one socket a single sendmmsg. */
+ * destination, source) keep their order; runs of one size and traffic class
+ * become a single UDP_SEGMENT message, and all messages of one socket a single
+ * sendmmsg. */
 #ifndef MOSAIC_OUTBOX_H
 #define MOSAIC_OUTBOX_H
 
@@ -19,7 +20,7 @@ enum {
     MAX_SEGMENTS = 64,        /* the kernel's UDP_MAX_SEGMENTS */
     MAX_SEGMENT_BYTES = 1452, /* what an Ethernet path carries over IPv6 */
     MAX_RUN_BYTES = 65000,
-    CONTROL_BYTES = 96, /* IPV6_PKTINFO and UDP_SEGMENT */
+    CONTROL_BYTES = 96, /* IPV6_PKTINFO, UDP_SEGMENT and IPV6_TCLASS */
 };
 
 #ifdef PLANE_KERNEL
@@ -44,8 +45,10 @@ struct flow;
 
 struct udp_socket {
     int fd;
+    u16 family;
     bool gso;    /* false for good once a card or tunnel cannot */
     bool shared; /* a listener: it has many clients */
+    u8 singles;  /* how often it is read for one datagram (reading.h) */
     struct flow *first, *last;
     struct udp_socket *next_dirty;
 };
@@ -53,12 +56,13 @@ struct udp_socket {
 struct packet {
     const u8 *data;
     u32 size;
+    u8 tos; /* DSCP and ECN, or 0 */
     struct packet *next;
 };
 
 struct flow {
     struct udp_socket *socket;
-    struct address to;
+    struct address to;   /* family 0: where the socket is connected to */
     struct address from; /* family 0: as the socket is bound */
     struct packet *first, *last;
     struct flow *next, *next_in_row;
@@ -76,6 +80,8 @@ struct outbox {
 
     /* The messages of one sendmmsg. */
     struct mmsghdr messages[MAX_MESSAGES];
+    const struct flow *sender[MAX_MESSAGES];
+    u8 tos[MAX_MESSAGES];
     struct sockaddr_in6 names[MAX_MESSAGES];
     _Alignas(struct cmsghdr) u8 control[MAX_MESSAGES][CONTROL_BYTES];
     struct iovec pieces[MAX_PACKETS];
@@ -127,11 +133,11 @@ static struct flow *flow_for(struct outbox *box, struct udp_socket *socket,
  * room (outbox_is_full). */
 static void outbox_add(struct outbox *box, struct udp_socket *socket,
                        const struct address *to, const struct address *from,
-                       const u8 *data, u32 size)
+                       const u8 *data, u32 size, u8 tos)
 {
     struct flow *f = flow_for(box, socket, to, from);
     struct packet *made = &box->packets[box->packet_count++];
-    *made = (struct packet){.data = data, .size = size};
+    *made = (struct packet){.data = data, .size = size, .tos = tos};
     if (f->first == NULL)
         f->first = made;
     else
@@ -171,6 +177,14 @@ static void add_source(struct msghdr *h, const struct address *from)
     }
 }
 
+static void add_traffic_class(struct msghdr *h, const struct udp_socket *s, u8 tos)
+{
+    int level = s->family == 6 ? IPPROTO_IPV6 : IPPROTO_IP;
+    int kind = s->family == 6 ? IPV6_TCLASS : IP_TOS, value = tos;
+    if (tos != 0)
+        memcpy(add_control(h, level, kind, sizeof value), &value, sizeof value);
+}
+
 static void count_failed(struct outbox *box, const struct udp_socket *s, u64 packets)
 {
     if (s->shared)
@@ -202,13 +216,14 @@ static bool send_one(struct udp_socket *s, const struct msghdr *h)
 
 /* The kernel, or the card behind it, does not cut this run: send its packets
  * one by one. */
-static void send_uncut(struct outbox *box, struct udp_socket *s, struct msghdr *h,
-                       const struct address *from)
+static void send_uncut(struct outbox *box, struct udp_socket *s, u32 which)
 {
+    struct msghdr *h = &box->messages[which].msg_hdr;
     struct iovec *pieces = h->msg_iov;
     size_t count = h->msg_iovlen;
     h->msg_controllen = 0;
-    add_source(h, from);
+    add_source(h, &box->sender[which]->from);
+    add_traffic_class(h, s, box->tos[which]);
     if (h->msg_controllen == 0)
         h->msg_control = NULL;
     h->msg_iovlen = 1;
@@ -225,35 +240,18 @@ static bool is_refused_gso(int error)
 
 /* One message that the kernel did not take. EAGAIN, ENOBUFS and the like:
  * dropped and counted, never tried for ever. */
-static void message_failed(struct outbox *box, struct udp_socket *s, struct msghdr *h,
-                           int error, const struct address *from)
+static void message_failed(struct outbox *box, struct udp_socket *s, u32 which,
+                           int error)
 {
+    const struct msghdr *h = &box->messages[which].msg_hdr;
     if (h->msg_iovlen > 1 && is_refused_gso(error)) {
         /* EINVAL and EMSGSIZE are one path's (a small MTU), not the socket's. */
         if (error == EIO || error == EOPNOTSUPP)
             s->gso = false;
-        send_uncut(box, s, h, from);
+        send_uncut(box, s, which);
     } else if (!is_of_another(s, error) || !send_one(s, h)) {
         count_failed(box, s, h->msg_iovlen);
     }
-}
-
-static struct address source_of(const struct msghdr *h)
-{
-    struct address from = {0};
-    const struct cmsghdr *c = h->msg_control;
-    if (h->msg_controllen == 0 || c->cmsg_level == SOL_UDP)
-        return from;
-    if (c->cmsg_level == IPPROTO_IP) {
-        const struct in_pktinfo *info = (const void *)CMSG_DATA(c);
-        from.family = 4;
-        memcpy(from.ip, &info->ipi_spec_dst, 4);
-    } else {
-        const struct in6_pktinfo *info = (const void *)CMSG_DATA(c);
-        from.family = 6;
-        memcpy(from.ip, &info->ipi6_addr, 16);
-    }
-    return from;
 }
 
 /* sendmmsg stops at the first message that fails and keeps its error for
@@ -266,25 +264,23 @@ static void transmit(struct outbox *box, struct udp_socket *s)
         if (sent > 0) {
             done += (u32)sent;
         } else if (errno != EINTR) {
-            struct msghdr *h = &box->messages[done].msg_hdr;
-            struct address from = source_of(h);
-            message_failed(box, s, h, errno, &from);
-            done++;
+            message_failed(box, s, done++, errno);
         }
     }
     box->message_count = box->piece_count = 0;
 }
 
-/* How many packets from p on go as one: all of one size but a shorter last,
- * none empty (an empty tail would vanish). */
+/* How many packets from p on go as one: all of one class, and of one size but
+ * a shorter last, none empty (an empty tail would vanish). */
 static u32 run_length(const struct udp_socket *s, const struct packet *p, u32 *total)
 {
     u32 count = 1, size = p->size;
+    u8 tos = p->tos;
     *total = size;
     if (!s->gso || size == 0 || size > MAX_SEGMENT_BYTES)
         return 1;
     while ((p = p->next) != NULL && count < MAX_SEGMENTS && p->size > 0 &&
-           p->size <= size && *total + p->size <= MAX_RUN_BYTES) {
+           p->size <= size && p->tos == tos && *total + p->size <= MAX_RUN_BYTES) {
         count++;
         *total += p->size;
         if (p->size < size)
@@ -301,11 +297,15 @@ static struct packet *put_run(struct outbox *box, const struct flow *f,
     u32 count = run_length(f->socket, p, &total);
     struct msghdr *h = &box->messages[at].msg_hdr;
     u16 segment = (u16)p->size;
-    *h = (struct msghdr){.msg_name = &box->names[at],
-                         .msg_control = box->control[at],
+    *h = (struct msghdr){.msg_control = box->control[at],
                          .msg_iov = &box->pieces[box->piece_count],
                          .msg_iovlen = count};
-    h->msg_namelen = to_sockaddr(&f->to, &box->names[at]);
+    if (f->to.family != 0) {
+        h->msg_name = &box->names[at];
+        h->msg_namelen = to_sockaddr(&f->to, &box->names[at]);
+    }
+    box->sender[at] = f;
+    box->tos[at] = p->tos;
     for (u32 n = 0; n < count; n++, p = p->next)
         box->pieces[box->piece_count++] =
             (struct iovec){.iov_base = (void *)p->data, .iov_len = p->size};
@@ -313,6 +313,7 @@ static struct packet *put_run(struct outbox *box, const struct flow *f,
     if (count > 1)
         memcpy(add_control(h, SOL_UDP, UDP_SEGMENT, sizeof segment), &segment,
                sizeof segment);
+    add_traffic_class(h, f->socket, box->tos[at]);
     if (h->msg_controllen == 0)
         h->msg_control = NULL;
     return p;

@@ -3,7 +3,7 @@
 #ifndef MOSAIC_PACKETS_H
 #define MOSAIC_PACKETS_H
 
-#include "state.h"
+#include "sockets.h"
 
 /* ---- Sending ---- */
 
@@ -25,7 +25,7 @@ static void queue(plane *p, struct udp_socket *socket, const struct address *to,
 {
     if (outbox_is_full(&p->outbox))
         flush(p);
-    outbox_add(&p->outbox, socket, to, from, data, size);
+    outbox_add(&p->outbox, socket, to, from, data, size, p->tos);
 }
 
 /* Only wildcard listeners must be told which address answers. */
@@ -166,13 +166,31 @@ static struct permission *permission_for(plane *p, const struct relay *r,
     return table_find(&p->table, &key);
 }
 
+/* Most relays have one channel: the one of the packet before. */
+static struct channel *channel_of(plane *p, struct relay *r, const struct address *peer)
+{
+    if (r->latest != NULL && same_address(&r->latest->peer, peer))
+        return r->latest;
+    struct key key = key_of(BY_PEER, r->number, 0, peer, NULL);
+    struct channel *found = table_find(&p->table, &key);
+    return found == NULL ? NULL : (r->latest = found);
+}
+
+static struct channel *channel_numbered(plane *p, struct relay *r, u16 number)
+{
+    if (r->latest != NULL && r->latest->number == number)
+        return r->latest;
+    struct key key = key_of(BY_CHANNEL, r->number, number, NULL, NULL);
+    struct channel *found = table_find(&p->table, &key);
+    return found == NULL ? NULL : (r->latest = found);
+}
+
 /* A datagram for the relayed address. own: from another of our relayed
  * addresses; without it a permission for our own host does not count. */
 static bool from_peer(plane *p, struct relay *r, const struct address *peer,
                       u8 *payload, u32 size, bool own)
 {
-    struct key key = key_of(BY_PEER, r->number, 0, peer, NULL);
-    struct channel *c = table_find(&p->table, &key);
+    struct channel *c = channel_of(p, r, peer);
     struct permission *allowed =
         c != NULL ? c->permission : permission_for(p, r, peer);
     if (allowed == NULL || allowed->expires_at <= p->now || r->expires_at <= p->now ||
@@ -232,27 +250,79 @@ static void send_unfragmented(plane *p, struct relay *r, const struct address *p
     setsockopt(r->socket.fd, level, option, &held, sizeof held);
 }
 
-static void to_peer(plane *p, struct relay *r, const struct address *peer, u8 *payload,
-                    u32 size, bool own_only, bool dont_fragment)
+static struct relay *relay_at(plane *p, const struct address *peer)
 {
     struct key key = key_of(BY_RELAYED, 0, 0, peer, NULL);
-    struct relay *other = table_find(&p->table, &key);
+    return table_find(&p->table, &key);
+}
+
+/* Both ends are clients here: straight across, by the other's rules. */
+static void hairpin(plane *p, struct relay *r, struct relay *other, u8 *payload,
+                    u32 size)
+{
+    if (from_peer(p, other, &r->relayed, payload, size, true))
+        count(p, HAIRPINS, 1);
+}
+
+static bool may_leave(plane *p, struct relay *r, u32 size)
+{
     if (is_too_fast(p, r, size))
-        return;
+        return false;
     count(p, FROM_CLIENTS, 1);
     count(p, FROM_CLIENTS_BYTES, size);
-    if (other != NULL) {
-        /* Both ends are clients here: straight across, by the other's rules. */
-        if (from_peer(p, other, &r->relayed, payload, size, true))
-            count(p, HAIRPINS, 1);
-    } else if (own_only || is_own_listener(p, peer)) {
+    return true;
+}
+
+static bool is_reachable(plane *p, const struct relay *r, const struct address *peer,
+                         bool refused)
+{
+    if (refused)
         count(p, TO_PEERS_REFUSED, 1);
-    } else if (peer->family != r->relayed.family || peer->port == 0) {
+    else if (peer->family != r->relayed.family || peer->port == 0)
         count(p, TO_PEERS_FAILED, 1);
-    } else if (dont_fragment) {
+    else
+        return true;
+    return false;
+}
+
+static void by_permission(plane *p, struct relay *r, const struct address *peer,
+                          u8 *payload, u32 size, bool own_only, bool dont_fragment)
+{
+    struct relay *other = relay_at(p, peer);
+    if (!may_leave(p, r, size))
+        return;
+    if (other != NULL)
+        hairpin(p, r, other, payload, size);
+    else if (!is_reachable(p, r, peer, own_only || is_own_listener(p, peer)))
+        return;
+    else if (dont_fragment)
         send_unfragmented(p, r, peer, payload, size);
-    } else {
+    else
         queue(p, &r->socket, peer, &NOWHERE, payload, size);
+}
+
+/* The same, with what is remembered of the way there. */
+static void by_channel(plane *p, struct relay *r, struct channel *c, u8 *payload,
+                       u32 size)
+{
+    if (c->way_at != p->ways) {
+        c->way_at = p->ways;
+        c->other = relay_at(p, &c->peer);
+        c->is_ours = is_own_listener(p, &c->peer);
+    }
+    if (!may_leave(p, r, size))
+        return;
+    if (c->other != NULL) {
+        hairpin(p, r, c->other, payload, size);
+    } else if (is_reachable(p, r, &c->peer, c->permission->own_only || c->is_ours)) {
+        if (r->direct_to != c && ++c->sent > DIRECT_AFTER) {
+            flush(p); /* what came before leaves before */
+            open_direct(p, r, c);
+        }
+        if (r->direct_to == c)
+            queue(p, &r->direct, &NOWHERE, &NOWHERE, payload, size);
+        else
+            queue(p, &r->socket, &c->peer, &NOWHERE, payload, size);
     }
 }
 
@@ -263,12 +333,10 @@ static bool from_channel(plane *p, struct relay *r, u8 *data, u32 size)
     u32 length = get16(data + 2);
     if (length > size - CHANNEL_HEADER)
         return false;
-    struct key key = key_of(BY_CHANNEL, r->number, get16(data), NULL, NULL);
-    struct channel *c = table_find(&p->table, &key);
+    struct channel *c = channel_numbered(p, r, (u16)get16(data));
     if (c == NULL || c->expires_at <= p->now)
         return false;
-    to_peer(p, r, &c->peer, data + CHANNEL_HEADER, length, c->permission->own_only,
-            false);
+    by_channel(p, r, c, data + CHANNEL_HEADER, length);
     return true;
 }
 
@@ -281,8 +349,8 @@ static bool from_indication(plane *p, struct relay *r, u8 *data, u32 size)
     struct permission *allowed = permission_for(p, r, &sent.peer);
     if (allowed == NULL || allowed->expires_at <= p->now)
         return false;
-    to_peer(p, r, &sent.peer, data + (sent.payload - data), sent.size,
-            allowed->own_only, sent.dont_fragment);
+    by_permission(p, r, &sent.peer, data + (sent.payload - data), sent.size,
+                  allowed->own_only, sent.dont_fragment);
     return true;
 }
 
@@ -329,6 +397,7 @@ static void answer_binding(plane *p, struct listener *l, const u8 *data,
         count(p, BINDINGS_OVER_BUDGET, 1);
         return;
     }
+    p->tos = 0;
     if (outbox_is_full(&p->outbox))
         flush(p);
     u8 *out = p->answer[p->outbox.packet_count];
@@ -346,6 +415,7 @@ static void challenge(plane *p, struct listener *l, const u8 *data, u32 request_
     const struct terms *t = &p->terms;
     u32 room = 2 * request_size;
     bool offer = offer_size(t) + (fingerprint ? 8 : 0) <= room;
+    p->tos = 0;
     if (outbox_is_full(&p->outbox))
         flush(p);
     u8 *out = p->answer[p->outbox.packet_count];

@@ -5,9 +5,10 @@
  * stun.h     bytes of messages          table.h   look-ups
  * challenge.h 401 for strangers          blake2b.h its nonce
  * ring.h     hand-over of records       outbox.h  batches that leave
- * state.h    what is kept               packets.h the way of a packet
- * reading.h  sockets                    commands.h what the reactor asks for
- * streams.h  stream clients             tcpclients.h those whose socket is here
+ * state.h    what is kept               sockets.h second ones on a port
+ * packets.h  the way of a packet        reading.h batches that come
+ * commands.h what the reactor asks for  streams.h stream clients
+ * tcpclients.h those whose socket is here
  * This file: the thread, and what Python calls (plane_api.h). */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -24,13 +25,13 @@ static void handle_event(plane *p, const struct epoll_event *event)
 {
     u64 tag = event->data.u64;
     u32 index = (u32)tag;
-    if (tag >> 62 == TAG_WAKE) {
+    if (tag >> TAG_SHIFT == TAG_WAKE) {
         u64 many;
         if (read(p->wake_fd, &many, sizeof many) < 0)
             return;
-    } else if (tag >> 62 == TAG_LISTENER) {
+    } else if (tag >> TAG_SHIFT == TAG_LISTENER) {
         p->listener_busy[index] = true;
-    } else if (tag >> 62 == TAG_STREAM) {
+    } else if (tag >> TAG_SHIFT == TAG_STREAM) {
         stream_event(p, event);
     } else {
         relay_event(p, event);
@@ -44,6 +45,7 @@ static void read_sockets(plane *p)
         if (p->listener_busy[at])
             p->listener_busy[at] = read_listener(p, p->listeners[at]);
     read_busy(p);
+    p->tos = 0; /* what we say ourselves has none */
     flush(p);
     p->arena.used = 0;
 }
@@ -179,10 +181,11 @@ static bool plane_init(plane *p)
            ring_init(&p->streams, RING_STREAMS) &&
            ring_init(&p->stream_controls, RING_STREAM_CONTROLS) &&
            (p->stream_in = malloc(STREAM_IN)) != NULL &&
-           watch(p->epoll_fd, p->wake_fd, tag_of(TAG_WAKE, 0, 0));
+           watch(p->epoll_fd, p->wake_fd, tag_of(TAG_WAKE, 0, 0), ONCE);
 }
 
-plane *plane_new(int answer_bindings, double bindings_per_s, double burst)
+plane *plane_new(int answer_bindings, double bindings_per_s, double burst,
+                 int preserve_tos)
 {
     plane *p = aligned_alloc(64, (sizeof *p + 63) & ~(size_t)63);
     if (p == NULL)
@@ -191,6 +194,7 @@ plane *plane_new(int answer_bindings, double bindings_per_s, double burst)
     p->wake_fd = p->event_fd = p->epoll_fd = p->reader_fd = -1;
     pthread_mutex_init(&p->turn, NULL);
     p->answer_bindings = answer_bindings;
+    p->preserve_tos = preserve_tos;
     p->budget.per_s = bindings_per_s;
     p->budget.burst = burst;
     for (int at = 0; at < BUDGET_ROWS; at++)
@@ -385,222 +389,4 @@ int plane_challenge(plane *p, const unsigned char *key, const unsigned char *rea
     return 0;
 }
 
-static int submit(plane *p, struct command *c)
-{
-    push(p, c, c);
-    return 0;
-}
-
-int plane_listen(plane *p, int fd, const unsigned char *bound, int wildcard)
-{
-    struct command *c = new_command(LISTEN, 0, 0);
-    if (c == NULL)
-        return -1;
-    c->fd = fd;
-    c->first = address_at(bound);
-    c->detail = wildcard != 0;
-    return submit(p, c);
-}
-
-int plane_local_host(plane *p, const unsigned char *host)
-{
-    struct command *c = new_command(LOCAL, 0, 0);
-    if (c == NULL)
-        return -1;
-    c->first = address_at(host);
-    return submit(p, c);
-}
-
-int plane_open(plane *p, uint64_t relay, int fd, const unsigned char *client,
-               const unsigned char *server, const unsigned char *relayed, int transport,
-               int64_t expires_at, double bytes_per_s, uint64_t user)
-{
-    struct command *c = new_command(OPEN, relay, 0);
-    if (c == NULL)
-        return -1;
-    c->fd = fd;
-    c->first = address_at(client);
-    c->second = address_at(server);
-    c->third = address_at(relayed);
-    c->detail = (unsigned)transport & 0xFFFF;
-    c->expires_at = expires_at;
-    c->bytes_per_s = bytes_per_s;
-    c->user = user;
-    return submit(p, c);
-}
-
-int plane_move(plane *p, uint64_t relay, const unsigned char *client,
-               const unsigned char *server, int transport)
-{
-    struct command *c = new_command(MOVE, relay, 0);
-    if (c == NULL)
-        return -1;
-    c->first = address_at(client);
-    c->second = address_at(server);
-    c->detail = (unsigned)transport & 0xFFFF;
-    return submit(p, c);
-}
-
-int plane_limit(plane *p, uint64_t relay, double bytes_per_s)
-{
-    struct command *c = new_command(LIMIT, relay, 0);
-    if (c == NULL)
-        return -1;
-    c->bytes_per_s = bytes_per_s;
-    return submit(p, c);
-}
-
-int plane_limit_user(plane *p, uint64_t user, double bytes_per_s)
-{
-    struct command *c = new_command(LIMIT_USER, user, 0);
-    if (c == NULL)
-        return -1;
-    c->bytes_per_s = bytes_per_s;
-    return submit(p, c);
-}
-
-int plane_extend(plane *p, uint64_t relay, int64_t expires_at)
-{
-    struct command *c = new_command(EXTEND, relay, 0);
-    if (c == NULL)
-        return -1;
-    c->expires_at = expires_at;
-    return submit(p, c);
-}
-
-int plane_permit(plane *p, uint64_t relay, const unsigned char *host,
-                 int64_t expires_at, int own_only)
-{
-    struct command *c = new_command(PERMIT, relay, 0);
-    if (c == NULL)
-        return -1;
-    c->first = address_at(host);
-    c->expires_at = expires_at;
-    c->detail = own_only != 0;
-    return submit(p, c);
-}
-
-int plane_bind(plane *p, uint64_t relay, int channel, const unsigned char *peer,
-               int64_t expires_at)
-{
-    struct command *c = new_command(BIND, relay, 0);
-    if (c == NULL)
-        return -1;
-    c->first = address_at(peer);
-    c->expires_at = expires_at;
-    c->detail = (unsigned)channel & 0xFFFF;
-    return submit(p, c);
-}
-
-int plane_close(plane *p, uint64_t relay)
-{
-    struct command *c = new_command(CLOSE, relay, 0);
-    return c == NULL ? -1 : submit(p, c);
-}
-
-int plane_send(plane *p, const unsigned char *client, const unsigned char *server,
-               const unsigned char *data, int size)
-{
-    struct command *c = new_command(SEND, 0, (u32)size);
-    if (c == NULL)
-        return -1;
-    c->first = address_at(client);
-    c->second = address_at(server);
-    memcpy(c->data, data, (size_t)size);
-    return submit(p, c);
-}
-
-int plane_adopt(plane *p, uint64_t stream, int fd, const unsigned char *client,
-                const unsigned char *server, int transport, const unsigned char *data,
-                int size, int queue_bytes, int64_t queue_ns)
-{
-    struct command *c = new_command(ADOPT, stream, (u32)size);
-    if (c == NULL)
-        return -1;
-    c->fd = fd;
-    c->first = address_at(client);
-    c->second = address_at(server);
-    c->detail = (unsigned)transport & 0xFFFF;
-    c->user = (u64)queue_bytes;
-    c->expires_at = queue_ns;
-    memcpy(c->data, data, (size_t)size);
-    return submit(p, c);
-}
-
-int plane_leave(plane *p, uint64_t stream)
-{
-    struct command *c = new_command(LEAVE, stream, 0);
-    return c == NULL ? -1 : submit(p, c);
-}
-
-int plane_send_stream(plane *p, uint64_t stream, const unsigned char *data, int size)
-{
-    struct command *c = new_command(SEND_STREAM, stream, (u32)size);
-    if (c == NULL)
-        return -1;
-    memcpy(c->data, data, (size_t)size);
-    return submit(p, c);
-}
-
-/* Everything that was asked before is done first: what was to be sent is sent,
- * or is among what is given back. */
-int plane_give_back(plane *p, uint64_t stream, unsigned char *unread,
-                    int unread_room, unsigned char *unsent, int unsent_room,
-                    int *unsent_size)
-{
-    int size = -1;
-    *unsent_size = 0;
-    pthread_mutex_lock(&p->turn);
-    p->now = clock_ns(p);
-    run_commands(p, &p->waiting);
-    flush_streams(p);
-    struct stream *s = stream_by_number(p, stream);
-    if (s != NULL && !s->gone && s->partial_size <= (u32)unread_room &&
-        s->queued <= (u32)unsent_room) {
-        size = (int)s->partial_size;
-        if (size > 0)
-            memcpy(unread, s->partial, (size_t)size);
-        u32 skip = s->sent;
-        for (struct frame *f = s->first; f != NULL; f = f->next, skip = 0) {
-            memcpy(unsent + *unsent_size, f->data + skip, f->size - skip);
-            *unsent_size += (int)(f->size - skip);
-        }
-    }
-    if (s != NULL)
-        leave(p, s);
-    if (p->has_spoken)
-        tell_reactor(p);
-    pthread_mutex_unlock(&p->turn);
-    return size;
-}
-
-int plane_settle(plane *p, uint64_t ticket)
-{
-    struct command *c = new_command(SETTLE, ticket, 0);
-    return c == NULL ? -1 : submit(p, c);
-}
-
-int plane_stream(plane *p, uint64_t relay, const unsigned char *data, int size)
-{
-    struct record *made = ring_reserve(&p->streams, (u32)size);
-    if (made == NULL)
-        return -1;
-    made->kind = RECORD_DATA;
-    made->number = relay;
-    memcpy((u8 *)(made + 1), data, (size_t)size);
-    ring_commit(&p->streams, made);
-    return 0;
-}
-
-int plane_stream_run(plane *p, uint64_t relay, const unsigned char *data, int size,
-                     int *dropped)
-{
-    u32 at = 0, found, total;
-    while ((found = data_message(data + at, (u32)size - at, &total)) > 0) {
-        *dropped += plane_stream(p, relay, data + at, (int)found) != 0;
-        at += total;
-    }
-    if (at > 0)
-        send_streams(p);
-    return (int)at;
-}
+#include "calls.h"

@@ -7,7 +7,9 @@
  * functions return 0, or -1 when memory or room ran out. */
 typedef struct plane plane;
 
-plane *plane_new(int answer_bindings, double bindings_per_s, double burst);
+/* preserve_tos: packets leave with the DSCP and ECN that they came with. */
+plane *plane_new(int answer_bindings, double bindings_per_s, double burst,
+                 int preserve_tos);
 void plane_free(plane *p);
 
 /* 0 or an errno. The thread blocks every signal and calls nothing of Python. */

@@ -25,6 +25,7 @@ from mosaic.relay.sockets import (
     WildcardSocket,
     open_udp,
 )
+from mosaic.relay.trafficclass import TrafficClass
 from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.turn.forwarding import COOKIE, SEND_TYPE, Route
 
@@ -63,6 +64,7 @@ class PurePlane:
 
     ports: first and last relay port. clock: seconds, never backwards.
     quarantine_s: how long a freed port rests (see `ports`).
+    preserve_dscp: packets leave with the traffic class that they came with.
     """
 
     abilities = frozenset(("dual", "reserve", "move", "df", "icmp"))
@@ -74,7 +76,9 @@ class PurePlane:
         ports: tuple[int, int],
         clock: Callable[[], float],
         quarantine_s: float = QUARANTINE_S,
+        preserve_dscp: bool = False,
     ) -> None:
+        self._traffic = TrafficClass(preserve_dscp)
         self.counters = PlaneCounters()
         self._reactor = reactor
         self._ports = RelayPorts(
@@ -113,11 +117,13 @@ class PurePlane:
         """Open a UDP listener; raises OSError."""
         sock = open_udp(host, port, LISTENER_BUFFER_BYTES)
         if host in WILDCARDS:
-            wildcard = WildcardSocket(self._reactor, sock, self._from_udp)
+            wildcard = WildcardSocket(
+                self._reactor, sock, self._from_udp, self._traffic
+            )
             bound = wildcard.address
             self._wildcards[bound.family, bound.port] = wildcard
             return bound
-        listener = ListenerSocket(self._reactor, sock, self._from_udp)
+        listener = ListenerSocket(self._reactor, sock, self._from_udp, self._traffic)
         self._listeners[listener.address] = listener
         return listener.address
 
@@ -128,6 +134,7 @@ class PurePlane:
 
     def send(self, to: FiveTuple, data: bytes) -> None:
         """An answer to a client."""
+        self._traffic.at_hand = 0
         if not self._deliver(to, data):
             self.counters.to_clients_failed += 1
 
@@ -181,7 +188,7 @@ class PurePlane:
         def failed(error: IcmpError) -> None:
             self._tell_of(leg, error)
 
-        leg.socket = RelaySocket(self._reactor, sock, received, failed)
+        leg.socket = RelaySocket(self._reactor, sock, received, failed, self._traffic)
         self._local_hosts.update((bind, advertise, five_tuple.server.host))
         self._legs[relay] = self._by_relayed[relayed] = leg
         self._meet(leg)
@@ -332,6 +339,7 @@ class PurePlane:
 
     def stream_received(self, five_tuple: FiveTuple, message: bytes) -> None:
         """One whole message from a stream client."""
+        self._traffic.at_hand = 0
         if message[0] >= 0x40 or message[:2] == SEND_TYPE:
             self._from_client(self._by_client.get(five_tuple), message)
         else:
@@ -339,6 +347,7 @@ class PurePlane:
 
     def stream_run(self, five_tuple: FiveTuple, data: bytes) -> int:
         """The data messages that a read begins with."""
+        self._traffic.at_hand = 0
         leg = self._by_client.get(five_tuple)
         at, end = 0, len(data)
         while end - at >= 4:
@@ -406,6 +415,7 @@ class PurePlane:
 
     def _tell_of(self, leg: _Leg, error: IcmpError) -> None:
         peer, icmp_type, code, data = error
+        self._traffic.at_hand = 0
         now = self._clock()
         frame = leg.route.from_icmp(peer, icmp_type, code, data, now)
         if frame is not None and leg.deliver(frame):

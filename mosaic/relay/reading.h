@@ -53,6 +53,23 @@ static void be_readable_again(struct msghdr *h)
     h->msg_flags = 0;
 }
 
+/* What the kernel tells of one datagram is passed on with it. */
+static void note_traffic_class(plane *p, struct msghdr *h)
+{
+    p->tos = 0;
+    if (!p->preserve_tos)
+        return;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c != NULL; c = CMSG_NXTHDR(h, c)) {
+        int wide;
+        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS) {
+            p->tos = *CMSG_DATA(c);
+        } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS) {
+            memcpy(&wide, CMSG_DATA(c), sizeof wide);
+            p->tos = (u8)wide;
+        }
+    }
+}
+
 /* Read what a listener has, but no more than some rounds; whether it may have
  * more. */
 static bool read_listener(plane *p, struct listener *l)
@@ -66,6 +83,9 @@ static bool read_listener(plane *p, struct listener *l)
             struct msghdr *h = &m[at].msg_hdr;
             struct address client = from_sockaddr(h->msg_name);
             struct address server = reached(l, h);
+            note_traffic_class(p, h);
+            if (l->wildcard)
+                notice_address(p, l, &server);
             from_listener(p, l, h->msg_iov->iov_base, m[at].msg_len, &client, &server);
             be_readable_again(h);
         }
@@ -75,19 +95,49 @@ static bool read_listener(plane *p, struct listener *l)
     return true;
 }
 
-static bool read_relay(plane *p, struct relay *r)
+/* One datagram, the cheap way; whether there may be more. */
+static bool read_one(plane *p, struct relay *r, struct udp_socket *s)
 {
+    struct arena *a = &p->arena;
+    if (a->used == BUFFERS) {
+        flush(p);
+        a->used = 0;
+    }
+    u8 *payload = a->pieces[a->used].iov_base;
+    struct sockaddr_in6 name;
+    socklen_t room = sizeof name;
+    ssize_t got = recvfrom(s->fd, payload, DATAGRAM_BYTES, MSG_DONTWAIT, (void *)&name,
+                           &room);
+    if (got < 0)
+        return errno != EAGAIN && errno != EWOULDBLOCK;
+    struct address peer = from_sockaddr(&name);
+    a->used++;
+    from_peer(p, r, &peer, payload, (u32)got, false);
+    return false; /* else epoll tells again */
+}
+
+/* Read one of a relay's sockets; whether it must have another turn. A call has
+ * one datagram at a time, and asking for many costs more than asking for one:
+ * a socket where many were asked for and one came is read singly for a while. */
+static bool read_relay(plane *p, struct relay *r, struct udp_socket *s)
+{
+    if (s->singles > 0 && !r->stream && !p->preserve_tos) {
+        s->singles--;
+        return read_one(p, r, s);
+    }
     for (int round = 0; round < ROUNDS; round++) {
         struct mmsghdr *m;
-        int got = read_batch(p, r->socket.fd, &m);
+        int got = read_batch(p, s->fd, &m);
         if (got < 0)
             return errno != EAGAIN && errno != EWOULDBLOCK;
         for (int at = 0; at < got; at++) {
             struct msghdr *h = &m[at].msg_hdr;
             struct address peer = from_sockaddr(h->msg_name);
+            note_traffic_class(p, h);
             from_peer(p, r, &peer, h->msg_iov->iov_base, m[at].msg_len, false);
             be_readable_again(h);
         }
+        s->singles = got == 1 ? SINGLES : 0;
         if (got < BATCH)
             return false;
     }
@@ -163,7 +213,7 @@ static void tell_icmp(plane *p, struct relay *r, const struct address *peer,
 }
 
 /* Left alone, the queue would fail sends to others. */
-static void read_errors(plane *p, struct relay *r)
+static void read_errors(plane *p, struct relay *r, int fd)
 {
     for (int tries = 0; tries < ERRORS_AT_ONCE; tries++) {
         u8 byte;
@@ -176,7 +226,7 @@ static void read_errors(plane *p, struct relay *r)
                            .msg_iovlen = 1,
                            .msg_control = control,
                            .msg_controllen = sizeof control};
-        if (recvmsg(r->socket.fd, &h, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+        if (recvmsg(fd, &h, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
             return;
         struct address peer = from_sockaddr(&name);
         for (struct cmsghdr *c = CMSG_FIRSTHDR(&h); c != NULL; c = CMSG_NXTHDR(&h, c))

@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mosaic.relay.sockets import Received, UdpSocket
+from mosaic.relay.trafficclass import PLAIN, TrafficClass
 from mosaic.wire.stun.address import Address
 
 _RECVERR = {4: (socket.IPPROTO_IP, 11), 6: (socket.IPPROTO_IPV6, 25)}
@@ -63,12 +64,13 @@ class RelaySocket(UdpSocket):
         sock: socket.socket,
         received: Received,
         failed: Callable[[IcmpError], None],
+        traffic: TrafficClass = PLAIN,
     ) -> None:
         self._family = 6 if sock.family == socket.AF_INET6 else 4
         self._failed = failed
         with suppress(OSError):
             sock.setsockopt(*_RECVERR[self._family], 1)
-        super().__init__(reactor, sock, received)
+        super().__init__(reactor, sock, received, traffic)
 
     def read_failed(self) -> None:
         """Instead of a datagram there was an error."""

@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from mosaic.relay.trafficclass import ANCILLARY_BYTES, PLAIN, TrafficClass
 from mosaic.wire.stun.address import Address, pack_host, unpack_host
 
 LISTENER_BUFFER_BYTES = 4 << 20
@@ -25,7 +26,7 @@ _ROUNDS = 64
 _SO_RCVBUFFORCE = 33
 _DATAGRAMS = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
 _IP_PKTINFO: int = getattr(socket, "IP_PKTINFO", 8)
-_ANCILLARY_BYTES = socket.CMSG_SPACE(20)
+_ANCILLARY_BYTES = socket.CMSG_SPACE(20) + ANCILLARY_BYTES
 
 Received = Callable[[memoryview, Address, Address], None]
 """Payload (valid during the call), who sent it, which of our addresses got it."""
@@ -72,12 +73,19 @@ class UdpSocket:
     """A socket in the reactor whose datagrams go to one function.
 
     At most `_ROUNDS` datagrams a wake-up, so that one flood does not starve
-    the other sockets. `address` is what it is bound to.
+    the other sockets. `address` is what it is bound to. traffic: the class of
+    what is received, and then sent.
     """
 
     def __init__(
-        self, reactor: IReactorFDSet, sock: socket.socket, received: Received
+        self,
+        reactor: IReactorFDSet,
+        sock: socket.socket,
+        received: Received,
+        traffic: TrafficClass = PLAIN,
     ) -> None:
+        self._traffic = traffic
+        traffic.watch(sock)
         self._reactor = reactor
         self._sock = sock
         self._received = received
@@ -109,6 +117,9 @@ class UdpSocket:
 
     def doRead(self) -> None:
         """Read until the socket is dry or the round is over."""
+        if self._traffic.preserve:
+            self._read_with_class()
+            return
         receive, buffer, address = self._sock.recvfrom_into, self._buffer, self.address
         for _ in range(_ROUNDS):
             if self._closed:
@@ -122,13 +133,31 @@ class UdpSocket:
                 continue
             self._received(buffer[:size], _peer(sender), address)
 
+    def _read_with_class(self) -> None:
+        receive, buffer, address = self._sock.recvmsg_into, self._buffer, self.address
+        for _ in range(_ROUNDS):
+            if self._closed:
+                return
+            try:
+                size, ancillary, _, sender = receive([buffer], ANCILLARY_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:  # an ICMP error for an earlier datagram
+                self.read_failed()
+                continue
+            self._traffic.note(ancillary)
+            self._received(buffer[:size], _peer(sender), address)
+
     def read_failed(self) -> None:
         """Instead of a datagram there was an error; nobody asks which."""
 
     def send(self, data: bytes | memoryview, to: Address) -> bool:
         """Whether the kernel took it; never waits."""
         try:
-            self._sock.sendto(data, to)
+            if self._traffic.at_hand:
+                self._sock.sendmsg([data], self._traffic.rows(self._sock), 0, to)
+            else:
+                self._sock.sendto(data, to)
         except OSError:
             return False
         return True
@@ -151,13 +180,17 @@ class WildcardSocket(ListenerSocket):
     reached, and is told which one answers (IP_PKTINFO)."""
 
     def __init__(
-        self, reactor: IReactorFDSet, sock: socket.socket, received: Received
+        self,
+        reactor: IReactorFDSet,
+        sock: socket.socket,
+        received: Received,
+        traffic: TrafficClass = PLAIN,
     ) -> None:
         self._v6 = sock.family == socket.AF_INET6
         self._reached: dict[bytes, Address] = {}
         self._sources: dict[str, list[tuple[int, int, bytes]]] = {}
         tell_destination(sock)
-        super().__init__(reactor, sock, received)
+        super().__init__(reactor, sock, received, traffic)
 
     def doRead(self) -> None:
         """As for other sockets, with the address that was reached."""
@@ -172,6 +205,8 @@ class WildcardSocket(ListenerSocket):
                 return
             except OSError:  # an ICMP error for an earlier datagram
                 continue
+            if self._traffic.preserve:
+                self._traffic.note(ancillary)
             self._received(buffer[:size], _peer(sender), self._server(ancillary))
 
     def _server(self, ancillary: list[tuple[int, int, bytes]]) -> Address:
@@ -212,6 +247,7 @@ class WildcardSocket(ListenerSocket):
     def reply(self, data: bytes, to: Address, server: Address) -> bool:
         """Answer from the address that was reached, or that is named."""
         with suppress(OSError):
-            self._sock.sendmsg([data], self._source(server.host), 0, to)
+            rows = [*self._source(server.host), *self._traffic.rows(self._sock)]
+            self._sock.sendmsg([data], rows, 0, to)
             return True
         return False

@@ -20,6 +20,7 @@ enum {
     /* Buffers begin in different cache sets. */
     BUFFER_STRIDE = HEADROOM + DATAGRAM_BYTES + 128,
     BATCH = 64,
+    SINGLES = 8,
     ROUNDS = 4,
     EVENTS = 256,
     ERRORS_AT_ONCE = 16,
@@ -29,7 +30,11 @@ enum {
     RING_CONTROLS = 1 << 20,
     RING_FRAMES = 4 << 20,
     RING_STREAMS = 4 << 20,
+#ifdef PLANE_KERNEL
+    RING_STREAM_CONTROLS = 1 << 13, /* a test fills it */
+#else
     RING_STREAM_CONTROLS = 1 << 18,
+#endif
     STREAM_READ = 1 << 16,
     STREAM_IN = STREAM_READ + (1 << 17), /* what was left of reads that stalled */
     STREAM_PIECES = 64,
@@ -91,12 +96,20 @@ struct channel {
     struct address peer;
     i64 expires_at;
     u16 number;
+    int sent; /* until it is worth a socket of its own (sockets.h) */
+    /* Where the peer is, as long as `way_at` is the plane's `ways`. */
+    struct relay *other;
+    u64 way_at;
+    bool is_ours;
 };
 
 struct listener {
     struct udp_socket socket;
     struct address bound;
     bool wildcard;
+    /* A wildcard: the address that datagrams reach, how many in a row. */
+    struct address favourite;
+    int streak;
 };
 
 /* One allocation on the data path. */
@@ -109,6 +122,9 @@ struct relay {
     struct entry by_number, by_client, by_relayed;
     struct permission *permissions;
     struct channel *channels;
+    struct channel *latest;    /* which the packet before was for */
+    struct udp_socket direct;  /* connected to a peer (sockets.h) */
+    struct channel *direct_to; /* NULL: there is none */
     struct relay *next_busy;
     struct relay *other; /* the client's relay of the other family */
     struct byte_limit limit;
@@ -118,7 +134,8 @@ struct relay {
     u32 slot;
     int watched_by; /* an epoll descriptor */
     u16 transport;
-    bool stream, padded, busy;
+    bool stream, padded;
+    u8 busy; /* which sockets have something: MAIN, DIRECT */
 };
 
 /* What epoll knows of a relay: where, and which one of those that were there. */
@@ -153,7 +170,10 @@ struct stream {
     u32 partial_size;
 };
 
-enum tag { TAG_RELAY = 0, TAG_LISTENER = 1, TAG_WAKE = 2, TAG_STREAM = 3 };
+/* What an event is about: the highest three bits of its data. */
+enum tag { TAG_RELAY, TAG_LISTENER, TAG_WAKE, TAG_DIRECT, TAG_STREAM };
+enum { TAG_SHIFT = 61 };
+enum relay_socket { MAIN = 1, DIRECT = 2 };
 
 enum command_kind {
     LISTEN,
@@ -236,7 +256,10 @@ struct plane {
     struct stream *dirty_streams, *stalled;
     u8 *stream_in;
     u32 user_count;
-    bool can_gso, answer_bindings, has_spoken;
+    u32 direct_count, own_listeners;
+    u64 ways; /* another number whenever a peer may be elsewhere */
+    u8 tos;   /* of the datagram at hand, where it is preserved */
+    bool can_gso, answer_bindings, preserve_tos, has_spoken;
     struct arena arena;
     struct outbox outbox;
     struct budget budget;

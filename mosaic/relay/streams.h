@@ -29,10 +29,13 @@ static void read_busy(plane *p)
     struct relay *r = p->busy, *next;
     p->busy = NULL;
     for (; r != NULL; r = next) {
+        u8 which = r->busy;
         next = r->next_busy;
-        r->busy = false;
-        if (read_relay(p, r))
-            be_busy(p, r);
+        r->busy = 0;
+        if (which & MAIN && read_relay(p, r, &r->socket))
+            be_busy(p, r, MAIN);
+        if (which & DIRECT && r->direct_to != NULL && read_relay(p, r, &r->direct))
+            be_busy(p, r, DIRECT);
     }
 }
 
@@ -41,14 +44,16 @@ static void relay_event(plane *p, const struct epoll_event *event)
 {
     u64 tag = event->data.u64;
     u32 index = (u32)tag;
+    enum tag kind = tag >> TAG_SHIFT;
     if (index >= p->slot_count)
         return;
     struct relay *r = p->slots[index].relay;
-    if (r == NULL || tag_of(TAG_RELAY, p->slots[index].generation, index) != tag)
+    if (r == NULL || tag_of(kind, p->slots[index].generation, index) != tag ||
+        (kind == TAG_DIRECT && r->direct_to == NULL))
         return; /* it was another's */
     if (event->events & EPOLLERR)
-        read_errors(p, r);
-    be_busy(p, r);
+        read_errors(p, r, kind == TAG_DIRECT ? r->direct.fd : r->socket.fd);
+    be_busy(p, r, kind == TAG_DIRECT ? DIRECT : MAIN);
 }
 
 /* Read the relays of stream clients. told: the reactor's event was there. */
@@ -57,12 +62,13 @@ static void read_stream_relays(plane *p, bool *told)
     struct epoll_event events[EVENTS];
     int got = epoll_wait(p->reader_fd, events, EVENTS, 0);
     for (int at = 0; at < got; at++) {
-        if (events[at].data.u64 >> 62 == TAG_WAKE)
+        if (events[at].data.u64 >> TAG_SHIFT == TAG_WAKE)
             *told = true;
         else
             relay_event(p, &events[at]);
     }
     read_busy(p);
+    p->tos = 0;
     flush(p);
     flush_streams(p);
     p->arena.used = 0;

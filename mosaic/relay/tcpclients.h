@@ -37,7 +37,7 @@ static void stream_wants(plane *p, const struct stream *s)
 {
     struct epoll_event event = {
         .events = (s->stalled ? 0 : EPOLLIN) | (s->blocked ? EPOLLOUT : 0),
-        .data.u64 = (u64)TAG_STREAM << 62 | s->number};
+        .data.u64 = (u64)TAG_STREAM << TAG_SHIFT | s->number};
     epoll_ctl(p->epoll_fd, EPOLL_CTL_MOD, s->fd, &event);
 }
 
@@ -291,7 +291,7 @@ static void read_stream(plane *p, struct stream *s)
 
 static void stream_event(plane *p, const struct epoll_event *event)
 {
-    struct stream *s = stream_by_number(p, event->data.u64 & ~((u64)3 << 62));
+    struct stream *s = stream_by_number(p, event->data.u64 & ~((u64)7 << TAG_SHIFT));
     if (s == NULL || s->gone)
         return;
     if (event->events & EPOLLOUT) {
@@ -361,7 +361,7 @@ static struct stream *add_stream(plane *p, const struct command *c)
 {
     struct stream *s = calloc(1, sizeof *s);
     struct epoll_event event = {.events = EPOLLIN,
-                                .data.u64 = (u64)TAG_STREAM << 62 | c->number};
+                                .data.u64 = (u64)TAG_STREAM << TAG_SHIFT | c->number};
     int on = 1;
     if (s == NULL) {
         close(c->fd);

@@ -349,7 +349,7 @@ class MemoryStore(MemoryHistory):
         self._rooms[room.hub_id] = RoomRecord(
             room=room,
             documents={
-                name: DocumentRecord(snapshot=state)
+                name: DocumentRecord(snapshot=state, through_seq=1, last_seq=1)
                 for name, state in content.documents
             },
             messages=[

@@ -14,6 +14,9 @@ from mosaic.store.schema import blobs, documents, messages, snapshots
 from mosaic.workspace.model import Blob, Message, Room, RoomContent
 
 ROWS_AT_ONCE = 500
+FIRST_SEQ = 1
+"""What came with a document counts as its first update, so that the keeper of
+versions sees that there is something to keep."""
 
 
 def add_with_content(
@@ -29,13 +32,13 @@ def add_with_content(
             "hub_id": room.hub_id,
             "name": name,
             "epoch": str(uuid.uuid4()),
-            "last_seq": 0,
+            "last_seq": FIRST_SEQ,
         }
         made = connection.execute(insert(documents).values(values))
         assert made.inserted_primary_key is not None
         snapshot = {
             "document_id": made.inserted_primary_key[0],
-            "through_seq": 0,
+            "through_seq": FIRST_SEQ,
             "at": at,
             "state_v1": state,
         }

@@ -148,6 +148,7 @@ class TlsOnSocket(DirectWrites):
             self.startWriting()
             return None
         except SSL.SysCallError:
+            openssl.forget_errors()
             return CONNECTION_LOST
         except SSL.Error as error:
             # Input that nobody read would turn the close into a reset, and a
@@ -189,7 +190,7 @@ class TlsOnSocket(DirectWrites):
             super().readConnectionLost(reason)
         else:
             if self._open and not self._writeDisconnected:
-                openssl.shut_down(self._ssl)
+                self._say_goodbye()
             self.connectionLost(reason)
 
     def _let_go(self) -> Exception | None:
@@ -227,7 +228,7 @@ class TlsOnSocket(DirectWrites):
             return self._shake_hands()
         if self._read_waits_for_room:
             self._read_waits_for_room = False
-            self._held = self.doRead()
+            self._held = self.doRead() or self._held
         if self._held is not None and not self._paused:
             why = self._let_go()
             if why is not None:
@@ -305,7 +306,7 @@ class TlsOnSocket(DirectWrites):
         if reason == openssl.WANT_WRITE:
             self.startWriting()
         elif reason not in (openssl.DONE, openssl.CLOSED):
-            openssl.failure(reason)  # empties OpenSSL's queue
+            openssl.forget_errors()
         return reason
 
     def _end_output(self) -> None:

@@ -108,6 +108,15 @@ def failure(code: int) -> Exception:
     return SSL.Error(reasons)
 
 
+def forget_errors() -> None:
+    """Empty OpenSSL's queue of errors.
+
+    It belongs to the thread: what stays in it would be taken for an error of
+    the next connection.
+    """
+    _lib.ERR_clear_error()
+
+
 def is_end(reasons: list[tuple[str, ...]]) -> bool:
     """Whether OpenSSL's reasons mean that the peer's end of the socket is gone."""
     return not reasons or any(

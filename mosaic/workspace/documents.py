@@ -45,15 +45,15 @@ class UpdateSummary:
     first: for each client, the clock of its first block. ends: the clock after
     its last block. needs: for each client, the clock that must be known (one
     past the highest referred to) before the update can be integrated, deletes
-    included. has_gap: it contains Skip blocks. has_lists: it makes an array
-    inside another shared type. has_wide_text: it holds text beyond ASCII.
-    size: bytes.
+    included. gaps: for each client, the clock after its last Skip block: all
+    before it must be known. has_lists: it makes an array inside another shared
+    type. has_wide_text: it holds text beyond ASCII. size: bytes.
     """
 
     first: dict[int, int] = field(default_factory=dict)
     ends: dict[int, int] = field(default_factory=dict)
     needs: dict[int, int] = field(default_factory=dict)
-    has_gap: bool = False
+    gaps: dict[int, int] = field(default_factory=dict)
     has_lists: bool = False
     has_wide_text: bool = False
     size: int = 0
@@ -70,8 +70,9 @@ class UpdateSummary:
 
     def fits(self, clocks: dict[int, int]) -> bool:
         """Whether a document with these clocks can integrate it at once."""
-        if self.has_gap:
-            return False
+        for client, clock in self.gaps.items():
+            if clocks.get(client, 0) < clock:
+                return False
         ends = self.ends
         for client, clock in self.first.items():
             if clocks.get(client, 0) < clock:
@@ -210,7 +211,10 @@ class _Walk:
                 continue
             summary.first[client] = clock
             for _ in range(blocks):
+                skips = self.data[self.at] & 0x1F == _SKIP
                 clock += self.block()
+                if skips:
+                    summary.gaps[client] = clock
             if clock > MAX_CLOCK:
                 raise MalformedUpdate("the clock runs over")
             summary.ends[client] = clock
@@ -236,7 +240,6 @@ class _Walk:
         if kind == _GC:
             return self.length()
         if kind == _SKIP:
-            self.summary.has_gap = True
             return self.length()
         if info & _HAS_ORIGIN:
             self.reference()

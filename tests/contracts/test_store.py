@@ -759,7 +759,7 @@ class MovingContract(StoreContract):
         self.assertEqual(len(self.result(self.store.blobs(hub_id))), 1)
         after = JournalEntry(update=b"\x00\x00", author="a")
         seq = self.result(self.store.append_updates(hub_id, "board", [after]))
-        self.assertEqual(seq, 1)
+        self.assertEqual(seq, 2)
         kept = self.result(self.store.load_document(hub_id, "board"))
         self.assertEqual((kept.updates, kept.epoch), ((b"\x00\x00",), document.epoch))
 

@@ -8,7 +8,7 @@
 static struct outbox box;
 static u8 bytes[2048];
 static struct {
-    unsigned segments[256], sizes[256], calls;
+    unsigned segments[256], sizes[256], classes[256], calls;
     unsigned count;
     int error;         /* what it fails with */
     unsigned from, to; /* in which calls */
@@ -21,6 +21,14 @@ static void hold(bool right, const char *rule)
         fprintf(stderr, "broken rule: %s\n", rule);
         abort();
     }
+}
+
+static unsigned class_of(struct msghdr *h)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c != NULL; c = CMSG_NXTHDR(h, c))
+        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS)
+            return *(const int *)CMSG_DATA(c);
+    return 0;
 }
 
 static int kernel_takes(int fd, struct mmsghdr *messages, unsigned count)
@@ -39,6 +47,7 @@ static int kernel_takes(int fd, struct mmsghdr *messages, unsigned count)
             return -1;
         }
         kernel.segments[kernel.count] = (unsigned)h->msg_iovlen;
+        kernel.classes[kernel.count] = class_of(h);
         kernel.sizes[kernel.count++] = (unsigned)h->msg_iov[0].iov_len;
     }
     return (int)count;
@@ -60,11 +69,13 @@ static struct address peer(unsigned last)
     return made;
 }
 
+static u8 tos;
+
 static void add(struct udp_socket *s, unsigned to, u32 size)
 {
     static const struct address nowhere;
     struct address a = peer(to);
-    outbox_add(&box, s, &a, &nowhere, bytes, size);
+    outbox_add(&box, s, &a, &nowhere, bytes, size, tos);
 }
 
 static void runs_are_cut_where_sizes_change(void)
@@ -79,6 +90,31 @@ static void runs_are_cut_where_sizes_change(void)
     hold(kernel.count == 7, "seven messages");
     for (unsigned at = 0; at < 7; at++)
         hold(kernel.segments[at] == expected[at], "only the last is shorter, none empty");
+}
+
+static void runs_are_cut_where_the_class_changes(void)
+{
+    struct udp_socket s = {.fd = 1, .family = 4, .gso = true};
+    const u8 classes[] = {0, 0, 184, 184, 185, 0};
+    const unsigned segments[] = {2, 2, 1, 1}, told[] = {0, 184, 185, 0};
+    begin(0, 0, 0, false);
+    for (unsigned at = 0; at < 6; at++) {
+        tos = classes[at];
+        add(&s, 1, 100);
+    }
+    tos = 0;
+    outbox_flush(&box);
+    hold(kernel.count == 4, "four runs");
+    for (unsigned at = 0; at < 4; at++)
+        hold(kernel.segments[at] == segments[at] && kernel.classes[at] == told[at],
+             "one class in a run, and it is told");
+    begin(EINVAL, 0, 0, true);
+    tos = 46 << 2;
+    for (unsigned at = 0; at < 3; at++)
+        add(&s, 1, 100);
+    tos = 0;
+    outbox_flush(&box);
+    hold(kernel.count == 3 && kernel.classes[2] == 184, "also where it is not cut");
 }
 
 static void a_run_has_at_most_64_segments(void)
@@ -165,6 +201,7 @@ static void an_error_of_another_packet_is_tried_once_more(void)
 int main(void)
 {
     runs_are_cut_where_sizes_change();
+    runs_are_cut_where_the_class_changes();
     a_run_has_at_most_64_segments();
     flows_keep_their_order_and_share_a_call();
     eio_turns_segmentation_off_and_sends_again();

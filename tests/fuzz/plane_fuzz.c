@@ -10,13 +10,28 @@
 #define PLANE_KERNEL
 #include "../../mosaic/relay/plane.c"
 
-enum { CLIENTS = 4, PEERS = 6, RELAY_FD = 1000000, LISTENER_FD = 2000000, HELD = 512 };
+enum {
+    CLIENTS = 4,
+    PEERS = 6,
+    RELAY_FD = 1000000,
+    LISTENER_FD = 2000000,
+    OWN_LISTENER_FD = 2000001,
+    DIRECT_FD = 3000000,
+    HELD = 512
+};
+
+static ssize_t stream_takes(int fd, const struct msghdr *h);
 
 static plane *the_plane;
+static u64 last_stream, lent[4];
 static struct address clients[CLIENTS], peers[PEERS], server;
 static u64 relay_numbers[CLIENTS], other_numbers[CLIENTS], last_number, datagrams, sent_packets;
 static int next_fd, mood;
 static u64 number_of_fd[1 << 16];
+static struct {
+    int relay_fd;
+    struct address peer;
+} direct[1 << 16];
 static void *held[HELD];
 static int held_count;
 
@@ -33,6 +48,8 @@ static void judge(bool right, const char *rule)
 static void judge_segments(const struct msghdr *h)
 {
     size_t total = 0, first = h->msg_iov[0].iov_len;
+    judge(h->msg_controllen <= CONTROL_BYTES, "room for what is told");
+    judge((h->msg_control == NULL) == (h->msg_controllen == 0), "no empty control");
     for (size_t at = 0; at < h->msg_iovlen; at++) {
         const volatile u8 *bytes = h->msg_iov[at].iov_base;
         size_t size = h->msg_iov[at].iov_len;
@@ -50,11 +67,41 @@ static void judge_segments(const struct msghdr *h)
     judge(h->msg_iovlen == 1 || (h->msg_iovlen <= 64 && total <= 65507), "legal run");
 }
 
+static bool watch(int epoll_fd, int fd, u64 tag, enum tell tell)
+{
+    (void)epoll_fd, (void)tag, (void)tell;
+    return fd != LISTENER_FD; /* the world's own is put in by hand */
+}
+
+/* Numbers that say what they belong to. */
+static int second_socket(int fd, const struct address *host)
+{
+    static int last;
+    if (mood == 7)
+        return -1;
+    if (fd >= LISTENER_FD)
+        return host->family != 0 ? OWN_LISTENER_FD : -1;
+    last = (last + 1) & 0xFFFF;
+    direct[last].relay_fd = fd;
+    return DIRECT_FD + last;
+}
+
+static bool connect_to(int fd, const struct address *peer)
+{
+    direct[fd - DIRECT_FD].peer = *peer;
+    return mood != 6;
+}
+
 static void judge_peer(int fd, const struct address *to)
 {
     plane *p = the_plane;
-    struct relay *r = relay_by_number(p, number_of_fd[fd - RELAY_FD]);
-    judge(r != NULL && r->socket.fd == fd, "a living relay");
+    bool is_direct = fd >= DIRECT_FD;
+    int relay_fd = is_direct ? direct[fd - DIRECT_FD].relay_fd : fd;
+    struct relay *r = relay_by_number(p, number_of_fd[relay_fd - RELAY_FD]);
+    judge(r != NULL && r->socket.fd == relay_fd, "a living relay");
+    judge(!is_direct || (r->direct_to != NULL && r->direct.fd == fd &&
+                         same_address(&r->direct_to->peer, to)),
+          "a direct socket for its channel's peer");
     struct permission *allowed = permission_for(p, r, to);
     judge(allowed != NULL && !allowed->own_only, "a permission");
     judge(r->expires_at > p->now, "a living allocation");
@@ -65,13 +112,15 @@ static int kernel_takes(int fd, struct mmsghdr *messages, unsigned count)
     static unsigned turn;
     for (unsigned at = 0; at < count; at++) {
         struct msghdr *h = &messages[at].msg_hdr;
-        struct address to = from_sockaddr(h->msg_name);
-        bool known = false;
+        bool named = fd < DIRECT_FD, known = false;
+        judge(named == (h->msg_name != NULL), "a name where one is needed");
+        struct address to =
+            named ? from_sockaddr(h->msg_name) : direct[fd - DIRECT_FD].peer;
         judge_segments(h);
         sent_packets += h->msg_iovlen;
         for (int n = 0; n < CLIENTS; n++)
             known |= same_address(&to, &clients[n]);
-        if (fd >= LISTENER_FD)
+        if (fd >= LISTENER_FD && fd < DIRECT_FD)
             judge(known, "a client");
         else
             judge_peer(fd, &to);
@@ -81,6 +130,33 @@ static int kernel_takes(int fd, struct mmsghdr *messages, unsigned count)
         return mood == 5 && count > 1 ? (int)count / 2 : (int)count;
     errno = (int[]){0, EIO, EINVAL, EAGAIN, ECONNREFUSED, EMSGSIZE, EINTR, EPERM}[mood];
     return -1;
+}
+
+/* A TCP client's socket: it takes all, some, or nothing. What begins anew is a
+ * whole frame: what is cut in the middle is finished first. */
+static ssize_t stream_takes(int fd, const struct msghdr *h)
+{
+    static unsigned turn;
+    size_t total = 0;
+    (void)fd;
+    for (size_t at = 0; at < h->msg_iovlen; at++) {
+        const volatile u8 *bytes = h->msg_iov[at].iov_base;
+        size_t size = h->msg_iov[at].iov_len;
+        judge(size > 0, "frames are never empty");
+        (void)bytes[0];
+        (void)bytes[size - 1];
+        if (at > 0)
+            judge(size % 4 == 0, "padded frames");
+        total += size;
+    }
+    turn++;
+    if (mood == 0 || turn % 2 == 0)
+        return (ssize_t)total;
+    if (mood == 1 || total < 2)
+        return errno = EAGAIN, -1;
+    if (mood == 2)
+        return errno = EPIPE, -1;
+    return (ssize_t)(1 + turn % (total - 1));
 }
 
 /* ---- The world of an input ---- */
@@ -152,13 +228,15 @@ static void open_other(int client)
 
 static void make_world(void)
 {
-    the_plane = plane_new(1, 1000, 4000);
+    the_plane = plane_new(1, 1000, 4000, 1);
     server = address_v4(1, 3478);
     for (int at = 0; at < CLIENTS; at++)
         clients[at] = address_v4(10u + (unsigned)at, 40000);
     for (int at = 0; at < PEERS; at++)
         peers[at] = at == 4 ? address_v6(9, 5000) : address_v4(20u + (unsigned)at / 2, 5000u + (unsigned)at);
     peers[5] = relayed_of(1);
+    static const unsigned char key[32] = "a key of the tests, nobody's own";
+    plane_challenge(the_plane, key, (const unsigned char *)"mosaic", 6, 7, 0xC00000, 0);
     plane_listen(the_plane, LISTENER_FD, raw(&server), 1);
     the_plane->now = clock_ns(the_plane);
     run();
@@ -168,10 +246,15 @@ static void make_world(void)
 static void add_world_listener(void)
 {
     static struct listener l;
-    l.socket = (struct udp_socket){.fd = LISTENER_FD, .gso = true, .shared = true};
+    l.socket = (struct udp_socket){
+        .fd = LISTENER_FD, .family = 4, .gso = true, .shared = true};
+    l.streak = 0;
     l.bound = server;
     memset(l.bound.ip, 0, sizeof l.bound.ip);
     l.wildcard = true;
+    while (the_plane->listener_count > 1)
+        free(the_plane->listeners[--the_plane->listener_count]);
+    the_plane->own_listeners = 0;
     the_plane->listeners[0] = &l;
     the_plane->listener_count = 1;
 }
@@ -184,6 +267,9 @@ static void begin(void)
     mood = 0;
     the_plane->listeners[0]->socket.gso = true;
     for (int at = 0; at < CLIENTS; at++) {
+        if (lent[at] != 0)
+            plane_leave(the_plane, lent[at]);
+        lent[at] = 0;
         plane_close(the_plane, other_numbers[at]);
         open_one(at, at == 3, 600 * (i64)1000000000);
         for (int n = 0; n < PEERS; n++) {
@@ -303,10 +389,13 @@ static void step_client(struct input *in)
     static u8 bytes[4096];
     unsigned who = next(in) % CLIENTS, repeat = 1 + next(in) % 12;
     u32 size = make_bytes(in, bytes);
+    the_plane->tos = bytes[size / 2] & 3; /* as a datagram's own */
     for (; repeat > 0; repeat--) {
         struct address l = server;
-        from_listener(the_plane, the_plane->listeners[0], datagram(bytes, size), size,
-                      &clients[who], &l);
+        u32 listeners = the_plane->listener_count;
+        notice_address(the_plane, the_plane->listeners[0], &l);
+        from_listener(the_plane, the_plane->listeners[listeners - 1],
+                      datagram(bytes, size), size, &clients[who], &l);
     }
 }
 
@@ -325,6 +414,7 @@ static void step_stream(struct input *in)
 {
     static u8 bytes[4096];
     u32 size = make_bytes(in, bytes);
+    the_plane->tos = 0; /* a stream has none */
     if (size >= 4) /* the splitter cuts whole messages */
         plane_stream(the_plane, relay_numbers[next(in) % CLIENTS], bytes, (int)size);
     datagrams++;
@@ -362,6 +452,94 @@ static void step_run(struct input *in)
     free(exact);
     datagrams++;
     let_go();
+}
+
+/* A TCP client with a relay, lent, or given back. */
+static void step_lend(struct input *in)
+{
+    static unsigned char unread[192 << 10], unsent[192 << 10];
+    static u8 bytes[4096];
+    plane *p = the_plane;
+    unsigned who = next(in) % CLIENTS;
+    int waits = 0;
+    let_go();
+    set_clock();
+    if (lent[who] != 0 && next(in) & 1) {
+        int size = plane_give_back(p, lent[who], unread, sizeof unread, unsent,
+                                   sizeof unsent, &waits);
+        judge(size < (int)sizeof unread && waits < (int)sizeof unsent, "what there is");
+        lent[who] = 0;
+    } else if (lent[who] != 0) {
+        plane_leave(p, lent[who]);
+        lent[who] = 0;
+    } else {
+        u32 size = make_bytes(in, bytes);
+        struct address relayed = relayed_of((int)who);
+        plane_close(p, relay_numbers[who]);
+        relay_numbers[who] = ++last_number;
+        next_fd = (next_fd + 1) & 0xFFFF;
+        number_of_fd[next_fd] = last_number;
+        plane_open(p, last_number, RELAY_FD + next_fd, raw(&clients[who]), raw(&server),
+                   raw(&relayed), 0x8001, p->now + 600 * (i64)1000000000, 0, 7);
+        for (int n = 0; n < PEERS; n++) {
+            struct address host = host_of(&peers[n]);
+            plane_permit(p, last_number, raw(&host), p->now + 300 * (i64)1000000000,
+                         n == 5);
+        }
+        plane_bind(p, last_number, 0x4000 + (int)who, raw(&peers[who]),
+                   p->now + 600 * (i64)1000000000);
+        lent[who] = ++last_stream;
+        plane_adopt(p, last_stream, 3000000, raw(&clients[who]), raw(&server), 0x8001,
+                    bytes, 0, 20000, 2 * (i64)1000000000);
+        run();
+        /* epoll refuses its number: it is told to have gone, and lives here. */
+        struct stream *s = stream_by_number(p, last_stream);
+        s->gone = s->broken = false;
+        memcpy(p->stream_in, bytes, size);
+        take_in(p, s, size);
+    }
+    run();
+}
+
+/* What a lent client sends, as read from its socket; events; answers. */
+static void step_lent(struct input *in)
+{
+    plane *p = the_plane;
+    struct stream *s = stream_by_number(p, lent[next(in) % CLIENTS]);
+    unsigned what = next(in) % 8;
+    let_go();
+    if (s == NULL)
+        return;
+    if (what == 0) {
+        plane_send_stream(p, s->number, p->stream_in, 20 + 4 * (int)(next(in) % 9));
+        run();
+    } else if (what == 1 && s->blocked) {
+        s->blocked = false;
+        drop_old_frames(p, s);
+        be_dirty(p, s);
+    } else if (what == 2) {
+        go_on(p);
+    } else if (!s->stalled && !s->gone) {
+        static u8 bytes[4 * 4096];
+        u32 size = 0, held = s->partial_size;
+        for (unsigned many = next(in) % 4; many > 0; many--) {
+            size += make_bytes(in, bytes + size);
+            while (size % 4 != 0)
+                bytes[size++] = 0;
+        }
+        u32 less = next(in) % 8;
+        size -= less < size ? less : size;
+        if (held > 0)
+            memcpy(p->stream_in, s->partial, held);
+        memcpy(p->stream_in + held, bytes, size);
+        datagrams++;
+        take_in(p, s, held + size);
+        judge(s->gone || s->stalled || s->partial_size < STREAM_IN - STREAM_READ,
+              "room for what comes");
+    }
+    flush(p);
+    flush_streams(p);
+    p->arena.used = 0;
 }
 
 static void step_command(struct input *in)
@@ -449,6 +627,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
             step_peer(&in);
         else if (what < 10)
             (next(&in) & 1 ? step_run : step_stream)(&in);
+        else if (what == 10)
+            (next(&in) & 7 ? step_lent : step_lend)(&in);
         else if (what < 12)
             step_command(&in);
         else if (what == 12)

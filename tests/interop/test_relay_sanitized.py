@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from hashlib import blake2b
 from pathlib import Path
 from unittest import SkipTest
 
@@ -19,7 +20,13 @@ from mosaic.relay.plane_build import build
 from tests.support.running import ROOT
 
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O1")
-SUITES = ("tests.contracts.test_relay", "tests.contracts.test_native_relay")
+SUITES = tuple(
+    f"tests.contracts.test_{name}"
+    for name in (
+        *("relay", "native_relay", "native_sockets", "native_clients"),
+        *("relay_challenges", "traffic_class"),
+    )
+)
 FUZZ_S = float(os.environ.get("MOSAIC_FUZZ_S", "20"))
 FUZZ = ROOT / "tests" / "fuzz"
 SUITE = """
@@ -96,6 +103,31 @@ class SanitizedTests(SynchronousTestCase):
     def test_refused_segmentation(self) -> None:
         """The rules of sending, against a kernel that refuses: no sockets."""
         self.assertIn("all rules hold", run(self.build_rules(), timeout_s=10))
+
+    def test_nonce_hash(self) -> None:
+        """BLAKE2b as the library has it (RFC 7693): at every border of a block."""
+        binary = self.folder / "blake2b"
+        source = FUZZ / "blake2b_print.c"
+        run(self.cc, "-std=gnu11", *SANITIZE, source, "-o", binary, timeout_s=60)
+        asked = [
+            (out, key, size)
+            for out in (1, 4, 7, 20, 64)
+            for key in (0, 1, 32, 64)
+            for size in (0, 1, 11, 23, 127, 128, 129, 255, 256, 257, 512)
+        ]
+        lines = "".join(f"{out} {key} {size}\n" for out, key, size in asked)
+        text = subprocess.run(
+            [str(binary)], input=lines, capture_output=True, text=True, check=True
+        ).stdout
+        keys, data = bytes(range(255, 191, -1)), bytes(at % 256 for at in range(512))
+        expected = [
+            blake2b(data[:size], key=keys[:key], digest_size=out).hexdigest()
+            for out, key, size in asked
+        ]
+        self.assertEqual(text.split(), expected)
+        # the example of RFC 7693, appendix A, holds for the library
+        abc = blake2b(b"abc").hexdigest()
+        self.assertEqual(abc[:16] + abc[-8:], "ba80a53f981c4d0dd4009923")
 
     def build_fuzzer(self) -> Path:
         """The target with our driver: gcc has no libFuzzer."""

@@ -24,7 +24,9 @@ def need_native() -> None:
     raise SkipTest("the native plane is not built")
 
 
-def prompt_plane(readers: Any, *, ports: tuple[int, int], clock: Any) -> Any:
+def prompt_plane(
+    readers: Any, *, ports: tuple[int, int], clock: Any, preserve_dscp: bool = False
+) -> Any:
     """A native plane whose commands have taken effect when they return.
 
     Packets of a test follow its commands at once, which no client can do: it
@@ -45,4 +47,4 @@ def prompt_plane(readers: Any, *, ports: tuple[int, int], clock: Any) -> Any:
                 assert time.monotonic() < until, "the thread does not answer"
                 time.sleep(0)
 
-    return PromptPlane(readers, ports=ports, clock=clock)
+    return PromptPlane(readers, ports=ports, clock=clock, preserve_dscp=preserve_dscp)

@@ -96,10 +96,10 @@ class PlaneFixture:
         """The next datagram; fails after two seconds."""
         until = time.monotonic() + 2.0
         while time.monotonic() < until:
-            self.pump()
             try:
                 data, sender = sock.recvfrom(65536)
             except BlockingIOError:
+                self.pump()
                 continue
             return data, Address(sender[0], sender[1])
         raise AssertionError("nothing came")

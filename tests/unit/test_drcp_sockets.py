@@ -5,17 +5,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, cast
 
 from autobahn.twisted.websocket import WebSocketServerProtocol
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet import tcp
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from mosaic.services.drcp.connection import Connection
+from mosaic.services.drcp.direct import eager_write
 from mosaic.services.drcp.heartbeat import LOOK_S, Heartbeat
 from mosaic.services.drcp.sockets import Socket, SocketFactory, masks_natively
 from mosaic.wire.drcp.frames import begins_small_frame, small_frames
@@ -269,3 +272,72 @@ class HeartbeatTests(SynchronousTestCase):
         clock.pump([LOOK_S] * 20)
         self.assertEqual((early.ends, late.pings, late.ends), (1, 1, 0))
         beat.stop()
+
+
+class Kernel:
+    """A socket that takes as much as it is told to."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.taken = b""
+
+    def send(self, data: Any) -> int:
+        """Some of it."""
+        if not self.room:
+            raise BlockingIOError(11, "full")
+        some = bytes(data[: self.room])
+        self.room -= len(some)
+        self.taken += some
+        return len(some)
+
+    def setblocking(self, blocking: bool) -> None:
+        """Never."""
+
+    def fileno(self) -> int:
+        """None."""
+        return -1
+
+
+class EagerTests(SynchronousTestCase):
+    """Bytes are with the kernel when write returns, and in order."""
+
+    def transport(self, room: int) -> tuple[Any, Kernel, Callable[[bytes], None]]:
+        """Twisted's own TCP transport on a made-up socket."""
+        kernel = Kernel(room)
+        made: Any = tcp.Server.__new__(tcp.Server)
+        tcp.Connection.__init__(
+            made, cast(Any, kernel), cast(Any, None), cast(Any, None)
+        )
+        made.connected = 1
+        made.startWriting = made.stopWriting = lambda: None
+        return made, kernel, eager_write(made)
+
+    def test_at_once(self) -> None:
+        """Nothing waits for the reactor."""
+        made, kernel, write = self.transport(100)
+        write(b"one")
+        self.assertEqual((kernel.taken, made._tempDataBuffer), (b"one", []))
+
+    def test_the_rest_waits_and_keeps_its_place(self) -> None:
+        """What the kernel does not take goes before what is written later,
+        even when there is room again."""
+        made, kernel, write = self.transport(4)
+        write(b"first")
+        kernel.room = 100
+        write(b"second")
+        made.doWrite()
+        self.assertEqual(kernel.taken, b"firstsecond")
+
+    def test_a_full_socket(self) -> None:
+        """Everything waits; the producer is paused past the transport's mark."""
+        made, _, write = self.transport(0)
+        paused = []
+        producer = type("P", (), {"pauseProducing": lambda self: paused.append(1)})()
+        made.producer, made.streamingProducer = producer, True
+        write(bytes(100_000))
+        self.assertEqual((len(made._tempDataBuffer[0]), paused), (100_000, [1]))
+
+    def test_transports_of_other_kinds_are_left_alone(self) -> None:
+        """They know how to write."""
+        transport = StringTransport()
+        self.assertEqual(eager_write(transport), transport.write)

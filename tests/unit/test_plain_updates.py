@@ -62,6 +62,7 @@ class OracleTests(SynchronousTestCase):
             return
         full = check_update(update)  # raises nothing
         self.assertFalse(full.is_empty)
+        self.assertEqual(list(short.writers), list(full.writers))
         self.assertEqual(short.fits(known), full.fits(known))
         after_short, after_full = dict(known), dict(known)
         short.advance(after_short)

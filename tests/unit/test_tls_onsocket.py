@@ -9,6 +9,7 @@ import ssl
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.bindings.openssl.binding import Binding
 from hypothesis import given, settings
 from hypothesis.strategies import binary, booleans, integers, lists, one_of, tuples
 from OpenSSL import SSL
@@ -41,6 +42,10 @@ class PairCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.folder = certificate_folder(Path(self.mktemp()))
         self.context = ServerContext(self.folder)
+
+    def tearDown(self) -> None:
+        """An error left in OpenSSL's queue would end the next connection."""
+        self.assertEqual(Binding.lib.ERR_peek_error(), 0)
 
     def pair(self, protocol: Any = None, *, shaken: bool = True, **how: Any) -> Pair:
         """A connection, after its handshake."""

@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mosaic.config.settings import Drcp, History
+from mosaic.services.drcp.audience import Audience
 from mosaic.services.drcp.awareness import AwarenessTable
 from mosaic.services.drcp.counters import Counters
 from mosaic.services.drcp.journal import Edit, Journal
@@ -22,7 +23,7 @@ from mosaic.services.drcp.versions import Receipt, Versions
 from mosaic.store.interface import Store, StoreError
 from mosaic.wire.drcp.framing import websocket_frames
 from mosaic.wire.drcp.lib0 import ProtocolError
-from mosaic.wire.drcp.yprotocols import AwarenessEntry, Step, decode_awareness
+from mosaic.wire.drcp.yprotocols import Step, decode_awareness
 from mosaic.workspace.documents import MalformedUpdate, check_update
 from mosaic.workspace.plain import Summary, summarise
 from mosaic.workspace.versions import Author, NotRestored, Reason
@@ -57,7 +58,8 @@ class LiveDocument:
         self.hub_id = hub_id
         self.name = name
         self.epoch = ""
-        self.attachments: dict[Attachment, None] = {}
+        self.audience = Audience(counters)
+        self.attachments = self.audience.attachments
         self.awareness: AwarenessTable[Attachment] = AwarenessTable(
             _stamp, lambda a, b: a.member.participant_id == b.member.participant_id
         )
@@ -79,7 +81,7 @@ class LiveDocument:
         self._last_flush = reactor.seconds() - 1
         self._cost_s = 0.0
         self._dirty = False
-        self._framed: dict[Hashable, bytes] = {}
+        self._culprits: set[bytes] = set()
         self._ready = Shared(self._load)
 
     # Loading --------------------------------------------------------------
@@ -89,8 +91,8 @@ class LiveDocument:
 
     async def _load(self) -> None:
         stored = await self._store.load_document(self.hub_id, self.name)
-        self._framed.clear()
-        self._replica, poison = rebuild(stored)
+        self.audience.forget_frames()
+        self._replica, poison = rebuild(stored, self._culprits)
         self.epoch = stored.epoch
         self.versions.newest_seq = stored.versioned_seq
         unsaved = self._journal.unsaved
@@ -169,20 +171,14 @@ class LiveDocument:
         *,
         kind: Hashable,
     ) -> bytes:
-        """WebSocket frames with a diff; the whole document is framed once for
-        all who ask for it in the same way.
+        """WebSocket frames with a diff; frame and kind as Audience.framed has it.
 
-        frame: what makes messages of it; what they hold but the diff follows
-        from `kind` and the attachment's key. Raises ProtocolError, as diff.
+        Raises ProtocolError, as diff.
         """
         update = self.diff(state_vector)
         if update is not self._replica.encoded:
             return websocket_frames(frame(update))
-        key = (kind, attachment.key)
-        framed = self._framed.get(key)
-        if framed is None:
-            framed = self._framed[key] = websocket_frames(frame(update))
-        return framed
+        return self.audience.framed(attachment, update, frame, kind=kind)
 
     def state_vector(self) -> bytes:
         """Raises ProtocolError (4500)."""
@@ -294,9 +290,9 @@ class LiveDocument:
         started = self._reactor.seconds()
         pending, self._pending, self._pending_bytes = self._pending, [], 0
         if pending:
-            self._mark_behind()
+            self.audience.mark_behind(self.state_vector)
         updates, edits = self._apply(pending)
-        self._fan_out(updates, self.awareness.take_pending())
+        self.audience.send(updates, self.awareness.take_pending())
         if edits:
             self._journal.append(edits)
             self._arm_snapshot()
@@ -310,7 +306,7 @@ class LiveDocument:
         updates: list[bytes] = []
         edits: list[Edit] = []
         if pending:
-            self._framed.clear()
+            self.audience.forget_frames()
         at = 0
         for chunk in chunks(edit.update for edit, _ in pending):
             part = pending[at : at + len(chunk)]
@@ -355,6 +351,8 @@ class LiveDocument:
         """After a panic the document is built anew from the journal."""
         if failure.panicked and self._ready.done:
             self._counters.crdt_panics += 1
+            if failure.culprit is not None:
+                self._culprits.add(failure.culprit)
             _log.error(
                 "the CRDT panicked in {name} of {hub_id}: {reason}",
                 name=self.name, hub_id=self.hub_id, reason=str(failure),
@@ -366,55 +364,6 @@ class LiveDocument:
             spawn(self._rebuild(), "the rebuild of a document")
 
     # Outgoing -------------------------------------------------------------
-    def _mark_behind(self) -> None:
-        """Members whose queue is full get a diff later, from what they have."""
-        state_vector: bytes | None = None
-        for attachment in self.attachments:
-            outbound = attachment.member.outbound
-            if attachment.behind is None and outbound.is_full:
-                if state_vector is None:
-                    state_vector = self.state_vector()
-                attachment.behind = state_vector
-                outbound.fall_behind()
-
-    def _fan_out(self, updates: list[bytes], entries: list[AwarenessEntry]) -> None:
-        """One write for each member; one encoding for each framing."""
-        if not updates and not entries:
-            return
-        frames: dict[object, bytes] = {}
-        deliveries = 0
-        for attachment in list(self.attachments):
-            outbound = attachment.member.outbound
-            if outbound.paused or attachment.behind is not None:
-                deliveries += self._send_to_slow(attachment, updates, entries)
-                continue
-            data = frames.get(attachment.key)
-            if data is None:
-                data = _frame(attachment, updates, entries)
-                frames[attachment.key] = data
-            deliveries += 1
-            outbound.write(data)
-        self._counters.deliveries += deliveries
-
-    def _send_to_slow(
-        self,
-        attachment: Attachment,
-        updates: list[bytes],
-        entries: list[AwarenessEntry],
-    ) -> int:
-        """What a member with a full buffer gets: no awareness, and no updates
-        once it is behind. The number of writes."""
-        outbound = attachment.member.outbound
-        if outbound.paused and entries:
-            attachment.awareness_stale = True
-            entries = []
-        if attachment.behind is not None:
-            updates = []
-        if not updates and not entries:
-            return 0
-        outbound.write(_frame(attachment, updates, entries))
-        return 1
-
     def catch_up(self, attachment: Attachment) -> None:
         """The member drained: one diff from where it was, and all awareness."""
         framing, channel = attachment.member.framing, attachment.channel
@@ -428,13 +377,6 @@ class LiveDocument:
             # Null states too: what left meanwhile must go from the screen.
             entries = self.awareness.everything()
             attachment.member.send(framing.batch(channel, b"", entries))
-
-    def keep_alive(self) -> None:
-        """Clients of other makes hang up after 30 s without a message."""
-        for attachment in self.attachments:
-            if not attachment.member.native:
-                payloads = attachment.member.framing.keep_alive(attachment.channel)
-                attachment.member.send(payloads)
 
     # Keeping --------------------------------------------------------------
     def _arm_snapshot(self) -> None:
@@ -544,18 +486,6 @@ def _joined(part: list[_Pending], update: bytes) -> list[_Pending]:
     writer = together([edit.writer for edit, _ in part])
     count = sum(edit.count for edit, _ in part)
     return [(Edit(update, first.author_id, author, writer, count), summary)]
-
-
-def _frame(
-    attachment: Attachment, updates: list[bytes], entries: list[AwarenessEntry]
-) -> bytes:
-    """WebSocket frames with a batch, for every member with the same key."""
-    framing, channel = attachment.member.framing, attachment.channel
-    payloads: list[bytes] = []
-    for update in updates[:-1]:
-        payloads += framing.batch(channel, update, ())
-    payloads += framing.batch(channel, updates[-1] if updates else b"", entries)
-    return websocket_frames(payloads)
 
 
 def _stamp(attachment: Attachment, state: object) -> object:

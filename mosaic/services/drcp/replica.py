@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, TypeVar
 
 from pycrdt import Doc, merge_updates
@@ -28,11 +28,15 @@ MAX_WAITING = 1000
 
 
 class CrdtError(Exception):
-    """pycrdt refused or panicked; after a panic the document is not trusted."""
+    """pycrdt refused or panicked; after a panic the document is not trusted.
+
+    culprit: the update that did it, if it had waited for the one applied.
+    """
 
     def __init__(self, message: str, *, panicked: bool) -> None:
         super().__init__(message)
         self.panicked = panicked
+        self.culprit: bytes | None = None
 
 
 def guarded(call: Callable[..., T], *args: object) -> T:
@@ -100,18 +104,63 @@ class Replica:
         return len(self._waiting) < MAX_WAITING or summary.fits(self._clocks)
 
     def apply(self, batch: Sequence[tuple[bytes, Summary]], update: bytes) -> None:
-        """Apply `update`, the merge of a batch. Raises CrdtError."""
+        """Apply `update`, the merge of a batch. Raises CrdtError.
+
+        What builds on something that has not come waits here and not in the
+        CRDT, which can be made to crash by what it keeps for later.
+        """
         self._full = None
-        guarded(self._doc.apply_update, update)
-        clocks = self._clocks
-        for raw, summary in batch:
-            self.size_bytes += len(raw)
-            if summary.fits(clocks):
-                summary.advance(clocks)
+        before = list(self._waiting)
+        try:
+            if all(self._is_next(summary) for _, summary in batch):
+                guarded(self._doc.apply_update, update)
             else:
-                self._waiting.append((raw, check_update(raw)))
-        if self._waiting:
-            self._sort_waiting()
+                # Some may fit in another order; the clocks ran ahead.
+                self._waiting += [(raw, check_update(raw)) for raw, _ in batch]
+                self._ask_clocks()
+            if self._waiting:
+                self._apply_waiting()
+        except CrdtError as error:
+            self._waiting = before
+            if not error.panicked:
+                self._ask_clocks()
+            raise
+        self.size_bytes += sum(len(raw) for raw, _ in batch)
+
+    def _ask_clocks(self) -> None:
+        self._clocks = check_state_vector(self.state_vector())
+
+    def _is_next(self, summary: Summary) -> bool:
+        fits = summary.fits(self._clocks)
+        if fits:
+            summary.advance(self._clocks)
+        return fits
+
+    def _apply_waiting(self) -> None:
+        """Everything that fits by now, until nothing more does."""
+        progress = True
+        while progress:
+            progress = False
+            waiting, self._waiting = self._waiting, []
+            for raw, summary in waiting:
+                if not self._is_next(summary):
+                    self._waiting.append((raw, summary))
+                elif self._apply_one(raw):
+                    progress = True
+        # Some of it may be in there for another reason: a snapshot.
+        self._sort_waiting()
+
+    def _apply_one(self, raw: bytes) -> bool:
+        """One that has waited; those that come now must not pay for it."""
+        try:
+            guarded(self._doc.apply_update, raw)
+        except CrdtError as error:
+            error.culprit = raw
+            if error.panicked:
+                raise
+            self._ask_clocks()
+            return False
+        return True
 
     def state_vector(self) -> bytes:
         """Raises CrdtError."""
@@ -142,7 +191,8 @@ class Replica:
 
     def _sort_waiting(self) -> None:
         """Ask the CRDT what it has integrated by now."""
-        self._clocks = clocks = check_state_vector(self.state_vector())
+        self._ask_clocks()
+        clocks = self._clocks
         self._waiting = [
             (raw, summary)
             for raw, summary in self._waiting
@@ -154,13 +204,21 @@ def _reached(wanted: dict[int, int], clocks: dict[int, int]) -> bool:
     return all(clocks.get(client, 0) >= clock for client, clock in wanted.items())
 
 
-def rebuild(stored: StoredDocument) -> tuple[Replica, dict[int, str]]:
+def rebuild(
+    stored: StoredDocument, culprits: Collection[bytes] = ()
+) -> tuple[Replica, dict[int, str]]:
     """A replica from the store, and what must be set aside: seq -> reason.
+
+    culprits: updates that are known to make the CRDT panic.
 
     Raises CrdtError if the snapshot itself cannot be applied.
     """
     first_seq = stored.last_seq - len(stored.updates) + 1
-    poison: dict[int, str] = {}
+    poison = {
+        seq: "the CRDT panics on it"
+        for seq, update in enumerate(stored.updates, first_seq)
+        if update in culprits
+    }
     while True:
         replica, failure = _build(stored, first_seq, poison)
         if failure is None:
@@ -187,6 +245,12 @@ def _build(
             poison[seq] = str(error)
         except CrdtError as error:
             if error.panicked:
-                return replica, (seq, str(error))
+                guilty = error.culprit or update
+                at = next(
+                    number
+                    for number, other in enumerate(stored.updates, first_seq)
+                    if other == guilty and number not in poison
+                )
+                return replica, (at, str(error))
             poison[seq] = str(error)
     return replica, None

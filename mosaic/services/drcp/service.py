@@ -283,4 +283,4 @@ class DrcpService(Service):
     def _keep_others_alive(self) -> None:
         for room in self.rooms.values():
             for document in room.documents.values():
-                document.keep_alive()
+                document.audience.keep_alive()

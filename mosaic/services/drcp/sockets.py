@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
@@ -22,6 +23,7 @@ from zope.interface import implementer
 
 from mosaic.services.drcp.compat import HocuspocusConnection, YConnection, check_y
 from mosaic.services.drcp.connection import Connection
+from mosaic.services.drcp.direct import eager_write
 from mosaic.services.drcp.native import NativeConnection
 from mosaic.tls.websocket import WebSocketOverTls
 from mosaic.wire.drcp.frames import begins_small_frame, small_frames
@@ -53,6 +55,7 @@ class Socket(WebSocketOverTls):
     heard = True
     """Whether anything has come since the last ping."""
 
+    _write_now: Callable[[bytes], None]
     _tail = b""
     """The first part of a small frame."""
 
@@ -118,6 +121,7 @@ class Socket(WebSocketOverTls):
         service = self.factory.service
         # The HTTP channel that was here before has left its producer behind.
         self._stream().unregisterProducer()
+        self._write_now = eager_write(self._stream())
         if service.rounds is not None:
             service.rounds.adopt(self._stream())
         self.connection = connection = self.factory.connect(self, self._asked)
@@ -165,7 +169,7 @@ class Socket(WebSocketOverTls):
     def write(self, data: bytes) -> None:
         """Frames, ready-made."""
         if self.state == self.STATE_OPEN:
-            self._stream().write(data)
+            self._write_now(data)
 
     def close(self, code: int, reason: str) -> None:
         """Close; Autobahn's own sendClose does not allow 1012."""

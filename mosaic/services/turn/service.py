@@ -25,6 +25,7 @@ from mosaic.relay.interface import (
     RelayError,
     RelayPlane,
 )
+from mosaic.services.turn.bandwidth import Bandwidth
 from mosaic.services.turn.counters import TurnCounters
 from mosaic.services.turn.drain import Drain
 from mosaic.services.turn.dtls import DtlsDoor, DtlsSession
@@ -39,7 +40,6 @@ from mosaic.services.turn.tuning import (
     with_extensions,
     with_quotas,
 )
-from mosaic.services.turn.users import Users
 from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.stun.discovery import Discovery
 from mosaic.wire.turn.events import (
@@ -117,8 +117,8 @@ class TurnService(service.Service):
             quarantine_s=settings.port_quarantine_s,
             # RFC 5780 has more to say in them, which only the core knows.
             answer_bindings=not settings.nat_discovery,
+            preserve_dscp=settings.preserve_dscp,
         )
-        self._users = Users()
         self._hosts = RelayHosts(settings.relay_address_v4, settings.relay_address_v6)
         self._policy = PeerPolicy(
             parse_networks(settings.allow_peers), parse_networks(settings.deny_peers)
@@ -157,6 +157,7 @@ class TurnService(service.Service):
             perform=self._perform,
             stream_of=self._stream_of,
         )
+        self._bandwidth = Bandwidth(self._plane, self._tcp, settings)
         self._stopped: Deferred[None] | None = None
         self._wake: IDelayedCall | None = None
         self._wakes_at = self._now = 0.0
@@ -193,12 +194,9 @@ class TurnService(service.Service):
                 self._policy.deny_networks(parse_networks(value))
                 self._perform(self._core.enforce_policy(self._clock()))
             case "bytes_per_s_allocation":
-                for relay in self._users.relays():
-                    self._plane.limit(relay, value)
-                    self._tcp.limit(relay, value)
+                self._bandwidth.limit_relays(value)
             case "bytes_per_s_user":
-                for user in self._users.numbers():
-                    self._limit_user(user, value)
+                self._bandwidth.limit_users(value)
             case _:
                 self._limits = with_quotas(self._limits, settings)
                 self._set_limits()
@@ -450,7 +448,7 @@ class TurnService(service.Service):
                 case CloseRelay(relay):
                     plane.close(relay)
                     self._tcp.close(relay)
-                    self._forget_user(self._users.closed(relay))
+                    self._bandwidth.closed(relay)
                     if self.verbose:
                         _log.debug("allocation {relay} ended", relay=relay)
 
@@ -480,7 +478,7 @@ class TurnService(service.Service):
         if hosts is None:
             raise HostUnavailable(f"no IPv{wanted.family} address")
         bind, advertise = hosts
-        owner, user = self._owner(wanted.five_tuple)
+        owner, user = self._bandwidth.user(self._core.made_by(wanted.five_tuple))
         held: dict[str, int] = {}  # planes without this ability are never asked for it
         if wanted.reserve:
             held["reserve"] = wanted.reserve
@@ -494,40 +492,23 @@ class TurnService(service.Service):
                 advertise=advertise,
                 expires_at=wanted.expires_at,
                 even=wanted.even,
-                bytes_per_s=self._settings.bytes_per_s_allocation,
+                bytes_per_s=self._bandwidth.bytes_per_s,
                 user=user,
                 **held,
             )
         except RelayError:
-            self._forget_user(self._users.settle(owner))
+            self._bandwidth.refused(owner)
             raise
-        self._users.opened(wanted.relay, owner)
+        self._bandwidth.opened(wanted.relay, owner)
         return relayed
 
     def _open_tcp(self, wanted: OpenRelay) -> None:
-        owner, user = self._owner(wanted.five_tuple)
-        bytes_per_s = self._settings.bytes_per_s_allocation
+        owner, user = self._bandwidth.user(self._core.made_by(wanted.five_tuple))
         # known before it opens: what comes of it may end it again
-        self._users.opened(wanted.relay, owner)
+        self._bandwidth.opened(wanted.relay, owner)
+        bytes_per_s = self._bandwidth.bytes_per_s
         if not self._tcp.open(wanted, user=user, bytes_per_s=bytes_per_s):
-            self._forget_user(self._users.closed(wanted.relay))
-
-    def _owner(self, five_tuple: FiveTuple) -> tuple[str, int]:
-        """Who made an allocation, and the number of its user."""
-        username = self._core.made_by(five_tuple)
-        owner = owner_of(username) or username
-        user, new = self._users.number(owner)
-        if new and self._settings.bytes_per_s_user:
-            self._limit_user(user, self._settings.bytes_per_s_user)
-        return owner, user
-
-    def _limit_user(self, user: int, bytes_per_s: float) -> None:
-        self._plane.limit_user(user, bytes_per_s)
-        self._tcp.limit_user(user, bytes_per_s)
-
-    def _forget_user(self, user: int | None) -> None:
-        if user is not None:
-            self._limit_user(user, 0.0)
+            self._bandwidth.closed(wanted.relay)
 
     def _schedule(self) -> None:
         """Wake at the core's next deadline; a wake-up too early does no harm."""

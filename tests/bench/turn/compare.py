@@ -17,6 +17,7 @@ import benchlib as bl
 
 # cell -> list of (what it is, saturating?, turnload options)
 VOICE = ["-s", 160, "-b", 1]
+HOT = ["-s", 160, "-b", 32]
 CELLS = {
     "voice100": [
         ("160 B, 100 calls, client to peer", True, ["-n", 100, *VOICE, "-d", "c"]),
@@ -39,8 +40,8 @@ CELLS = {
         ),
     ],
     "hot": [
-        ("160 B, one flow, client to peer", True, ["-n", 1, *VOICE, "-d", "c"]),
-        ("160 B, one flow, peer to client", True, ["-n", 1, *VOICE, "-d", "p"]),
+        ("160 B, one flow, client to peer", True, ["-n", 1, *HOT, "-d", "c"]),
+        ("160 B, one flow, peer to client", True, ["-n", 1, *HOT, "-d", "p"]),
     ],
     "relay-relay": [
         ("160 B, 100 clients, relay to relay", True, ["-n", 100, *VOICE, "-r"]),
@@ -55,6 +56,18 @@ CELLS = {
             "160 B both ways, 100 calls, 20 000 packets/s",
             False,
             ["-n", 100, *VOICE, "-d", "b", "-R", 20000],
+        )
+    ],
+    "meeting": [
+        (
+            f"{people} people, voice and 1 Mbit/s of video between each two, {how}",
+            False,
+            ["-n", flows, "-s", 160, "-M", 1000, *way],
+        )
+        for people in (4, 10, 20)
+        for how, flows, way in (
+            ("one of the two relayed", people * (people - 1) // 2, ["-d", "b"]),
+            ("both relayed", people * (people - 1), ["-r"]),
         )
     ],
     "alloc": [
@@ -146,6 +159,9 @@ def measure(args, side, saturating, options):
     # nobody else may have used it either.
     core = r["util"] if saturating else r["avail"]
     metrics = {"work": r["per_cpu_s"]}
+    if "-M" in options:
+        metrics["share"] = 100 * r["util"]
+        metrics["packets"] = r["recv_s"]
     if "loss" in r:
         if r["loss"] > 0.0005:
             notes.append(f"loss {100 * r['loss']:.1f} %")
@@ -188,6 +204,12 @@ def main():
         action="store_true",
         help="one peer address per client (needed by port-sharing relays)",
     )
+    parser.add_argument(
+        "--rate",
+        type=int,
+        metavar="N",
+        help="offer N packets/s instead of as many as possible: what is lost then?",
+    )
     bl.common_arguments(parser, rounds=5)
     args = parser.parse_args()
     bl.check_arguments(args)
@@ -199,6 +221,9 @@ def main():
     for cell in names:
         for title, saturating, cell_options in CELLS[cell]:
             options = list(cell_options)
+            if args.rate and saturating:
+                options += ["-R", args.rate]
+                saturating = False
             if args.many_peers and "-n" in options:
                 options += ["-P", options[options.index("-n") + 1]]
             rounds = bl.run_rounds(
@@ -213,6 +238,8 @@ def main():
                 rounds,
                 [
                     bl.Metric("work", f"{unit} per server CPU-second"),
+                    bl.Metric("share", "per cent of a core", lower_is_better=True),
+                    bl.Metric("packets", "packets per second"),
                     bl.Metric("rate", "allocations per second"),
                     bl.Metric(
                         "memory",

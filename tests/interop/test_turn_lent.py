@@ -1,0 +1,90 @@
+"""A TCP client of a real server: its connection goes to the plane and comes back."""
+
+from __future__ import annotations
+
+import socket
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from mosaic.wire.stun.address import Address
+from mosaic.wire.stun.framing import StreamSplitter
+from mosaic.wire.stun.message import Class, Method, encode, parse
+from mosaic.wire.turn import attributes as turn
+from mosaic.wire.turn.channel import decode_channel_data, encode_channel_data
+from tests.support.running import RunningMosaic
+from tests.support.turn_client import UdpClient
+from tests.support.udp import code_of
+
+BINDING = encode(Method.BINDING, Class.REQUEST, b"t" * 12)
+
+
+class Stream:
+    """What a client of datagrams takes for its socket: messages over TCP."""
+
+    def __init__(self, server: tuple[str, int]) -> None:
+        self.sock = socket.create_connection(server, timeout=10)
+        self._splitter = StreamSplitter()
+        self._messages: list[bytes] = []
+
+    def send(self, data: bytes) -> None:
+        """To the server."""
+        self.sock.sendall(data)
+
+    def recv(self, size: int) -> bytes:
+        """The next message; b"" at the end of the stream."""
+        while not self._messages:
+            try:
+                data = self.sock.recv(65536)
+            except ConnectionResetError:
+                return b""
+            if not data:
+                return b""
+            self._messages += self._splitter.feed(data)
+        return self._messages.pop(0)
+
+    def close(self) -> None:
+        """The end."""
+        self.sock.close()
+
+
+class LentTests(SynchronousTestCase):
+    """One server, one connection."""
+
+    def test_there_and_back(self) -> None:
+        """Data while there is a relay, questions before, between and after."""
+        server = RunningMosaic("--turn-allow-peer", "127.0.0.0/8")
+        self.addCleanup(server.stop)
+        server.start()
+        login = server.command_json("turn", "credentials")
+        where = ("127.0.0.1", server.turn_port)
+        client = UdpClient(where, (login["username"], login["credential"]))
+        client.sock.close()
+        stream = Stream(where)
+        self.addCleanup(stream.close)
+        client.sock = stream  # type: ignore[assignment] # all of it that is used
+        peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(peer.close)
+        peer.bind(("127.0.0.1", 0))
+        peer.settimeout(10)
+        for _ in range(2):
+            relayed = client.allocate().first(turn.XOR_RELAYED_ADDRESS)
+            assert relayed is not None
+            self.assertEqual(
+                code_of(client.bind(0x4000, Address(*peer.getsockname()))), 0
+            )
+            for payload in (b"one", b"three", b"v" * 1200):
+                stream.send(encode_channel_data(0x4000, payload, stream=True))
+                self.assertEqual(peer.recv(2000), payload)
+                peer.sendto(payload[::-1], tuple(relayed))
+                frame = decode_channel_data(stream.recv(2000))
+                assert frame is not None
+                self.assertEqual(bytes(frame[1]), payload[::-1])
+            stream.send(BINDING)
+            self.assertEqual(parse(stream.recv(100)).cls, Class.SUCCESS)
+            self.assertEqual(code_of(client.end()), 0)
+            stream.send(BINDING[:7])
+            stream.send(BINDING[7:])
+            self.assertEqual(parse(stream.recv(100)).cls, Class.SUCCESS)
+        self.assertEqual(code_of(client.allocate()), 0)
+        stream.send(b"\xff no TURN")
+        self.assertEqual(stream.recv(1), b"")
