@@ -19,6 +19,7 @@ from mosaic.app.addresses import Addresses
 from mosaic.app.banner import banner
 from mosaic.app.chores import DAY_S, HOUR_S, Chores
 from mosaic.app.clock import use_monotonic_clock
+from mosaic.app.collector import calm_collector
 from mosaic.app.control import ControlSocket
 from mosaic.app.credentials import CredentialDesk
 from mosaic.app.firstrun import Welcome, prepare
@@ -39,7 +40,9 @@ from mosaic.config.load import state_folder
 from mosaic.config.settings import Settings
 from mosaic.metrics.lag import ReactorLag
 from mosaic.metrics.registry import Metrics
+from mosaic.services.drcp.history import DocumentHistory
 from mosaic.services.drcp.service import DrcpService
+from mosaic.services.rest.collection import Collection
 from mosaic.services.rest.health import NotReady
 from mosaic.services.rest.origin import origin_allowed
 from mosaic.services.rest.root import build_rest
@@ -87,6 +90,7 @@ class _Builder:
             settings.store.url or self.state / "mosaic.db",
             reactor,
             commit_window_s=settings.store.commit_window_s,
+            check_s=settings.store.check_s,
             on_commit=self.metrics.committed,
             on_foreign_change=lambda: self.bus.publish("store", {"type": "changed"}),
         )
@@ -138,6 +142,7 @@ class _Builder:
             bus=self.bus,
             origin_allowed=self._origin_allowed,
             wall_clock=time.time,
+            history=settings.history,
             run_in_thread=self.in_thread,
         )
         self.xmpp = XmppService(
@@ -159,10 +164,17 @@ class _Builder:
             state=self.state,
             static=STATIC,
             join_url=lambda hub_id, pin=None: self.addresses.join_url(hub_id, pin),
+            live=DocumentHistory(self.drcp, self.store),
             readiness={"house": self._check_ready},
             metrics_text=self.metrics.text,
             children=self.drcp.resources(),
             find_state=self.drcp.find_state,
+        )
+
+        self.collection = Collection(
+            store=self.store,
+            files=self.rest.blobs,
+            grace_s=self.settings.history.blob_grace_s,
         )
 
     def _build_ports(self) -> None:
@@ -178,6 +190,7 @@ class _Builder:
                 self.reactor,
                 default_context=self.context,
                 certificates=self.certificates,
+                transport=self.settings.tls.transport,
             ),
             make_factory=self._port_factory,
         )
@@ -225,9 +238,11 @@ class _Builder:
         )
         house.add_stage("store", self._open_store, self._close_store)
         house.add_stage("first run", self._first_run, _nothing)
-        house.add_service_stage("turn", self.turn)
+        # Its drain runs while the others close.
+        house.add_service_stage("turn", self.turn, self.turn.begin_drain)
         house.add_service_stage("drcp", self.drcp)
         house.add_service_stage("xmpp", self.xmpp)
+        house.add_stage("exports", _nothing, self.rest.exports.stop)
         house.add_stage("ports", self.listeners.start, self.listeners.stop)
         house.add_stage("addresses", self._note_addresses, _nothing)
         house.add_service_stage("chores", self._chores())
@@ -242,6 +257,7 @@ class _Builder:
         chores = Chores(self.reactor)
         chores.every(HOUR_S, "forgetting expired tokens", self.door.forget_expired)
         chores.every(DAY_S, "renewing certificates", self._renew_certificates)
+        chores.every(DAY_S / 4, "collecting files", self.collection.run)
         return chores
 
     def _renew_certificates(self) -> None:
@@ -299,6 +315,7 @@ class _Builder:
         )
 
     def _announce(self) -> None:
+        calm_collector()
         _log.info(
             "ready: {https} and {local}",
             https=self.addresses.https_url,

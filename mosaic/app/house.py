@@ -21,13 +21,22 @@ _log = Logger()
 Step = Callable[[], Awaitable[None]]
 
 
+def _at_once() -> None:
+    """Most stages need no time to prepare for their end."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One step of the start, and what undoes it at the end."""
+    """One step of the start, and what undoes it at the end.
+
+    begin_stop: called before any stage stops, so that what takes its time does
+    so beside the others.
+    """
 
     name: str
     start: Step
     stop: Step
+    begin_stop: Callable[[], None] = _at_once
 
 
 @dataclass(slots=True)
@@ -67,11 +76,20 @@ class House(MultiService):
         self._stages: list[Stage] = []
         self._starting: Deferred[None] | None = None
 
-    def add_stage(self, name: str, start: Step, stop: Step) -> None:
+    def add_stage(
+        self,
+        name: str,
+        start: Step,
+        stop: Step,
+        begin_stop: Callable[[], None] = _at_once,
+    ) -> None:
         """Add a step after those already there."""
-        self._stages.append(Stage(name=name, start=start, stop=stop))
+        stage = Stage(name=name, start=start, stop=stop, begin_stop=begin_stop)
+        self._stages.append(stage)
 
-    def add_service_stage(self, name: str, service: IService) -> None:
+    def add_service_stage(
+        self, name: str, service: IService, begin_stop: Callable[[], None] = _at_once
+    ) -> None:
         """A Twisted service as a stage; its Deferreds are waited for."""
 
         async def start() -> None:
@@ -80,7 +98,7 @@ class House(MultiService):
         async def stop() -> None:
             await _finished(service.stopService())
 
-        self.add_stage(name, start, stop)
+        self.add_stage(name, start, stop, begin_stop)
 
     def setServiceParent(self, parent: Any) -> None:
         """Join the application, and bring our log format along."""
@@ -118,6 +136,8 @@ class House(MultiService):
     async def _stop(self) -> None:
         if self._starting is not None:
             await self._starting
+        for stage in self.readiness.began_stages:
+            stage.begin_stop()
         while self.readiness.began_stages:
             stage = self.readiness.began_stages.pop()
             try:

@@ -98,7 +98,7 @@ class Listeners:
 
 
 def make_endpoints(
-    reactor: Any, *, default_context: Any, certificates: Any
+    reactor: Any, *, default_context: Any, certificates: Any, transport: Any
 ) -> Callable[[str], IStreamServerEndpoint]:
     """How endpoint strings become endpoints in this house."""
 
@@ -108,6 +108,7 @@ def make_endpoints(
             text,
             default_context=default_context,
             certificates=certificates,
+            transport=transport,
         )
 
     return make

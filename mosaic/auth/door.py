@@ -14,6 +14,7 @@ from mosaic.auth.interface import Forbidden, Issued, TurnCredentials
 from mosaic.auth.issue import TokenDesk
 from mosaic.auth.rooms import RoomDesk
 from mosaic.auth.tries import Tries
+from mosaic.auth.turn_credentials import CALL_BYTES
 from mosaic.auth.turns import KeyedLocks
 from mosaic.bus.interface import Bus
 from mosaic.config.settings import Auth
@@ -179,7 +180,7 @@ class HouseDoor:
         username, credential = self._credentials.mint(
             # The relay counts allocations for each credential, and a browser
             # makes some for each call: every answer is a credential of its own.
-            f"{principal.participant_id or principal.account}/{token_hex(3)}",
+            f"{principal.participant_id or principal.account}/{token_hex(CALL_BYTES)}",
             now=self._wall(),
             ttl_s=self._credential_ttl_s,
         )

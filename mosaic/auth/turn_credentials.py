@@ -23,8 +23,14 @@ LEEWAY_S = 60.0
 """Wall clocks differ; a credential lives this much longer than it says."""
 
 
+CALL_BYTES = 3
+"""Random bytes, in hexadecimal after the slash, that tell calls apart."""
+
 KEPT = 1024
 """For how many usernames the passwords are remembered."""
+
+_Known = tuple[int, str, tuple[str, ...]]
+"""When a username expires, whose it is, and its passwords."""
 
 FORMS: tuple[Hash, ...] = ("sha1", "sha256")
 
@@ -49,6 +55,13 @@ def owner_of(username: str) -> str:
     What follows a slash only tells one of its calls from another.
     """
     return username.partition(":")[2].partition("/")[0]
+
+
+def is_of_a_call(username: str) -> bool:
+    """Whether our own door minted it, for a call of somebody in the web client:
+    such clients are told to come back when the server stops."""
+    owner, slash, call = username.partition(":")[2].partition("/")
+    return bool(owner and slash) and len(call) == CALL_BYTES * 2
 
 
 def expiry_of(username: str) -> int | None:
@@ -82,7 +95,7 @@ class TurnSecrets:
         if not secrets or not all(secrets):
             raise ValueError("TURN credentials need a secret")
         self._secrets = tuple(secrets)
-        self._passwords: dict[str, tuple[str, ...]] = {}
+        self._passwords: dict[str, _Known] = {}
 
     def mint_with(self, digest: Hash) -> None:
         """Mint the other form from now on."""
@@ -105,24 +118,32 @@ class TurnSecrets:
         TURN never sends the password but signs with it, so the server tries
         one for each secret and hash. Refused: another form, expired, revoked.
         """
-        expires_at = expiry_of(username)
-        if expires_at is None or expires_at + LEEWAY_S <= now:
-            return ()
-        if expires_at <= self._revoked.get(owner_of(username), -1.0):
-            return ()
         # Whether it may pass is asked every time, what it passes with is not:
         # that depends on the secrets alone, and `replace` forgets it.
         held = self._passwords.get(username)
         if held is None:
-            held = tuple(
-                password_of(secret, username, digest)
-                for secret in self._secrets
-                for digest in FORMS
-            )
-            while len(self._passwords) >= KEPT:
-                del self._passwords[next(iter(self._passwords))]
-            self._passwords[username] = held
-        return held
+            expires_at = expiry_of(username)
+            if expires_at is None or expires_at + LEEWAY_S <= now:
+                return ()
+            held = self._keep(username, expires_at)
+        expires_at, owner, passwords = held
+        if expires_at + LEEWAY_S <= now:
+            return ()
+        if self._revoked and expires_at <= self._revoked.get(owner, -1.0):
+            return ()
+        return passwords
+
+    def _keep(self, username: str, expires_at: int) -> _Known:
+        passwords = tuple(
+            password_of(secret, username, digest)
+            for secret in self._secrets
+            for digest in FORMS
+        )
+        while len(self._passwords) >= KEPT:
+            del self._passwords[next(iter(self._passwords))]
+        known = expires_at, owner_of(username), passwords
+        self._passwords[username] = known
+        return known
 
     def username_of(self, digest: bytes, realm: str) -> str | None:
         """Whose USERHASH this is, if it was minted here; None for others."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from mosaic.app.preflight import problems
@@ -11,6 +12,9 @@ from mosaic.cli.errors import Refused
 from mosaic.cli.output import add_json_flag, show_table
 from mosaic.config.load import state_folder
 from mosaic.config.settings import Settings
+from mosaic.store.database import check_database, damaged, database_path
+from mosaic.store.direct import read_set_aside
+from mosaic.store.interface import StoreError
 
 
 def add_to(verbs: Any) -> None:
@@ -25,7 +29,8 @@ def add_to(verbs: Any) -> None:
 def run(settings: Settings, options: argparse.Namespace) -> None:
     """Print every problem; refuse if there is one."""
     found = [{"key": each.key, "problem": each.message} for each in problems(settings)]
-    warnings = []
+    found += _database_faults(settings)
+    warnings = _set_aside(settings)
     if expat_is_quadratic():
         warnings.append(
             {
@@ -41,3 +46,39 @@ def run(settings: Settings, options: argparse.Namespace) -> None:
         raise Refused(f"{first['key']}: {first['problem']}")
     if not options.json:
         print(f"ok: state folder {state_folder(settings)}, ready to start")
+
+
+def _database_faults(settings: Settings) -> list[dict[str, str]]:
+    """Reads all of the database, if there is one; a server may be running."""
+    path = _database(settings)
+    if not path.exists():
+        return []
+    try:
+        fault = check_database(path)
+    except StoreError as error:
+        return [{"key": "store", "problem": str(error)}]
+    if fault is None:
+        return []
+    return [{"key": "store", "problem": str(damaged(path, fault))}]
+
+
+def _set_aside(settings: Settings) -> list[dict[str, str]]:
+    """Updates that could not be applied: their rooms opened without them."""
+    try:
+        found = read_set_aside(_database(settings))
+    except StoreError:
+        return []  # told above
+    return [
+        {
+            "key": "store",
+            "problem": f"warning: set aside: {one.document} in room {one.hub_id},"
+            f" number {one.seq} by {one.author or 'nobody'},"
+            f" {one.size_bytes} bytes: {one.reason}",
+        }
+        for one in found
+    ]
+
+
+def _database(settings: Settings) -> Path:
+    url = settings.store.url or state_folder(settings) / "mosaic.db"
+    return database_path(url).absolute()

@@ -22,6 +22,7 @@ from mosaic.bus.memory import MemoryBus
 from mosaic.cli.errors import Refused
 from mosaic.config.load import state_folder
 from mosaic.config.settings import Settings
+from mosaic.export.jobs import WorkFailed, WorkRefused
 from mosaic.store.direct import open_direct
 from mosaic.store.interface import NameTaken, NotFound, Store, StoreError
 
@@ -68,7 +69,7 @@ class Office:
         error = getattr(outcome, "value", None)
         if isinstance(error, NotFound | NameTaken | StoreError | AuthError):
             raise Refused(str(error)) from error
-        if isinstance(error, ValueError):
+        if isinstance(error, ValueError | WorkRefused | WorkFailed):
             raise Refused(str(error)) from error
         if isinstance(error, BaseException):
             raise error

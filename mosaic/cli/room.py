@@ -7,6 +7,7 @@ import dataclasses
 import time
 from typing import Any
 
+from mosaic.cli import moving
 from mosaic.cli.errors import Refused
 from mosaic.cli.office import Office, open_office
 from mosaic.cli.output import add_json_flag, show, show_table
@@ -17,7 +18,9 @@ from mosaic.workspace.model import Role, Room
 
 def add_to(verbs: Any) -> None:
     """Add the verb and its actions."""
-    parser = verbs.add_parser("room", help="rooms: create, list, close, token")
+    parser = verbs.add_parser(
+        "room", help="rooms: create, list, close, token, export, import"
+    )
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     create = actions.add_parser("create", help="make a room")
     create.add_argument("name", metavar="NAME")
@@ -40,6 +43,7 @@ def add_to(verbs: Any) -> None:
     token.add_argument("--ttl", type=float, metavar="SECONDS", help="life of the token")
     add_json_flag(token)
     token.set_defaults(run=_token)
+    moving.add_to(actions)
 
 
 def _hub_id(text: str) -> str:

@@ -40,6 +40,7 @@ class Tls(Section, frozen=True):
     """Certificates and deadlines of the shared TLS port."""
 
     certs: str = ""
+    transport: Literal["socket", "memory"] = "socket"
     handshake_timeout_s: float = 10.0
     first_bytes_timeout_s: float = 10.0
 
@@ -56,6 +57,7 @@ class Turn(Section, frozen=True):
     credential_ttl_s: int = 43200
     credential_hash: Literal["sha1", "sha256"] = "sha1"
     allocations_per_credential: int = 10
+    allocations_per_user: int = 100
     allocations_per_address: int = 200
     allocations_total: int = 8000
     first_message_timeout_s: float = 10.0
@@ -111,6 +113,16 @@ class Http(Section, frozen=True):
     allowed_origins: tuple[str, ...] = ()
 
 
+class Export(Section, frozen=True):
+    """Export and import of rooms, in worker processes."""
+
+    worker_timeout_s: float = 300.0
+    worker_memory_bytes: int = 1073741824
+    max_archive_bytes: int = 1073741824
+    keep_s: float = 3600.0
+    waiting: int = 8
+
+
 class Auth(Section, frozen=True):
     """Passwords, PINs and tokens."""
 
@@ -127,6 +139,19 @@ class Store(Section, frozen=True):
 
     url: str = ""
     commit_window_s: float = 0.01
+    check_s: float = 20.0
+
+
+class History(Section, frozen=True):
+    """Versions of documents, old tombstones, files that nothing refers to."""
+
+    keep_all_s: float = 86400.0
+    keep_daily_s: float = 2592000.0
+    keep_weekly_s: float = 31536000.0
+    room_bytes: int = 268435456
+    max_named: int = 100
+    prune_after_s: float = 86400.0
+    blob_grace_s: float = 604800.0
 
 
 class Settings(Section, frozen=True):
@@ -143,5 +168,7 @@ class Settings(Section, frozen=True):
     drcp: Drcp = Drcp()
     xmpp: Xmpp = Xmpp()
     http: Http = Http()
+    export: Export = Export()
     auth: Auth = Auth()
     store: Store = Store()
+    history: History = History()

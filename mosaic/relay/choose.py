@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from twisted.internet.interfaces import IReactorFDSet
 
 from mosaic.relay.interface import RelayPlane
+from mosaic.relay.ports import QUARANTINE_S
 from mosaic.relay.pure import PurePlane
-from mosaic.relay.quarantine import QUARANTINE_S
 
 
 def is_native() -> bool:

@@ -3,6 +3,7 @@
 #define MOSAIC_COMMANDS_H
 
 #include "packets.h"
+#include "tcpclients.h"
 #include <sys/epoll.h>
 
 /* ---- Commands ---- */
@@ -168,11 +169,12 @@ static void unwatch(const struct relay *r)
     epoll_ctl(r->watched_by, EPOLL_CTL_DEL, r->socket.fd, NULL);
 }
 
-/* The thread reads the relay of a UDP client, and the reactor, who has to write
- * what comes of it, that of a stream's. */
+/* The thread reads the relay of a UDP client, and of a TCP client that it has;
+ * the reactor, who has to write what comes of it, that of another stream's. */
 static void watch_relay(plane *p, struct relay *r)
 {
-    r->watched_by = r->stream ? p->reader_fd : p->epoll_fd;
+    bool here = !r->stream || stream_of(p, r) != NULL;
+    r->watched_by = here ? p->epoll_fd : p->reader_fd;
     watch(r->watched_by, r->socket.fd,
           tag_of(TAG_RELAY, p->slots[r->slot].generation, r->slot));
 }
@@ -209,6 +211,40 @@ static void add_relay(plane *p, const struct command *c)
     be_at(p, r, c);
     want_errors(c->fd, r->relayed.family == 6);
     watch_relay(p, r);
+}
+
+/* A client has been lent, or given back: its relays are read where it is. */
+static void watch_relays_of(plane *p, const struct address *client,
+                            const struct address *server, unsigned transport)
+{
+    struct key key = key_of(BY_CLIENT, transport, 0, client, server);
+    struct relay *r = table_find(&p->table, &key);
+    struct relay *both[2] = {r, r != NULL ? r->other : NULL};
+    for (int at = 0; at < 2; at++)
+        if (both[at] != NULL) {
+            unwatch(both[at]);
+            watch_relay(p, both[at]);
+        }
+}
+
+static void adopt(plane *p, struct command *c)
+{
+    struct stream *s = add_stream(p, c);
+    if (s == NULL)
+        return;
+    watch_relays_of(p, &s->client, &s->server, s->transport);
+    if (c->size > 0 && c->size <= STREAM_IN) {
+        memcpy(p->stream_in, c->data, c->size);
+        take_in(p, s, c->size);
+    }
+}
+
+static void leave(plane *p, struct stream *s)
+{
+    struct address client = s->client, server = s->server;
+    unsigned transport = s->transport;
+    drop_stream(p, s);
+    watch_relays_of(p, &client, &server, transport);
 }
 
 static void drop_channel(plane *p, struct relay *r, struct channel *c)
@@ -354,6 +390,17 @@ static void run_for_relay(plane *p, struct command *c)
         drop_relay(p, r);
 }
 
+static void run_for_stream(plane *p, struct command *c)
+{
+    struct stream *s = stream_by_number(p, c->number);
+    if (s == NULL)
+        count(p, TO_CLIENTS_FAILED, c->kind == SEND_STREAM);
+    else if (c->kind == LEAVE)
+        leave(p, s);
+    else
+        stream_queue(p, s, c->data, c->size);
+}
+
 /* False: it cannot be done yet. */
 static bool run_command(plane *p, struct command *c)
 {
@@ -372,6 +419,13 @@ static bool run_command(plane *p, struct command *c)
         return true;
     case LIMIT_USER:
         limit_user(p, c);
+        return true;
+    case ADOPT:
+        adopt(p, c);
+        return true;
+    case LEAVE:
+    case SEND_STREAM:
+        run_for_stream(p, c);
         return true;
     case SETTLE:
         return settle(p, c->number);

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mosaic.wire.stun.address import Address, FiveTuple
+from mosaic.wire.turn.nonce import ChallengeTerms
 
 Control = Callable[[bytes, FiveTuple], None]
 """Called with each STUN message that is not data."""
@@ -53,8 +54,10 @@ class PlaneCounters:
 
     *_no_route: no allocation, permission or channel lets the packet through.
     *_failed: the kernel would not take it.
-    bindings: answered by the plane itself, in which case the core sees none.
+    bindings, challenges: answered by the plane itself, in which case the core
+    sees none.
     *_dropped: for want of room between the plane's thread and the reactor.
+    stream_frames_dropped: of TCP clients whose queue was full, or too old.
     icmp: ICMP errors that clients were told of.
     over_limit: dropped because the allocation or its user was too fast.
     """
@@ -74,8 +77,12 @@ class PlaneCounters:
     not_stun: int = 0
     bindings: int = 0
     bindings_over_budget: int = 0
+    challenges: int = 0
+    challenges_over_budget: int = 0
+    challenges_too_short: int = 0
     controls_dropped: int = 0
     frames_dropped: int = 0
+    stream_frames_dropped: int = 0
     streams_dropped: int = 0
 
 
@@ -196,3 +203,51 @@ class RelayPlane(Protocol):
 
     def settled(self, done: Callable[[], None]) -> None:
         """Call back when every command so far has taken effect."""
+
+
+@runtime_checkable
+class ChallengingPlane(Protocol):
+    """A plane that meets strangers itself, so that the reactor need not."""
+
+    def challenge_with(self, terms: ChallengeTerms) -> None:
+        """Answer requests over UDP that have no credentials with 401 from now
+        on, as the core would, within the same bounds."""
+
+
+class Lender(Protocol):
+    """Whose connection a plane reads and writes for a while."""
+
+    def lent_received(self, message: bytes) -> None:
+        """A STUN message that is no data."""
+
+    def lent_lost(self, *, broken: bool) -> None:
+        """The connection has ended. broken: what came was no TURN."""
+
+    def given_back(self, unread: bytes, unsent: bytes) -> None:
+        """It is yours again: what came and was not used, and what must leave
+        before anything else."""
+
+
+@runtime_checkable
+class AdoptingPlane(Protocol):
+    """A plane that reads and writes the connections of TCP clients itself, for
+    as long as they have a relay."""
+
+    def adopt(
+        self,
+        five_tuple: FiveTuple,
+        fd: int,
+        unread: bytes,
+        lender: Lender,
+        *,
+        queue_bytes: int,
+        queue_s: float,
+    ) -> None:
+        """The client of a relay that has just been opened, and its socket's
+        descriptor, which stays the lender's: nobody else reads or writes it
+        until `given_back`, or `detach_stream`.
+
+        unread: what came and is no whole message. What is sent waits in a
+        queue of so many bytes and seconds; past that whole frames are dropped.
+        Raises OSError if there is no descriptor left.
+        """

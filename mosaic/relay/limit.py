@@ -30,6 +30,12 @@ class ByteLimit:
             self._stamp = now
         return self._tokens >= size_bytes
 
+    def wait_s(self, now: float) -> float:
+        """How long until what was taken too much has been made up for."""
+        if self.has(0, now):
+            return 0.0
+        return -self._tokens / self._bytes_per_s
+
     def take(self, size_bytes: int) -> None:
         """It passes."""
         self._tokens -= size_bytes

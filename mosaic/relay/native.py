@@ -8,11 +8,10 @@ records, and the reactor is told by an event descriptor.
 from __future__ import annotations
 
 import os
-import socket
 import struct
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
 from twisted.python.failure import Failure
@@ -22,24 +21,34 @@ from mosaic.relay._plane import (  # type: ignore[import-not-found,unused-ignore
     ffi,
     lib,
 )
-from mosaic.relay.interface import Control, Joining, NoRelayPort, PlaneCounters, Sink
+from mosaic.relay.interface import (
+    Control,
+    Joining,
+    Lender,
+    NoRelayPort,
+    PlaneCounters,
+    Sink,
+)
 from mosaic.relay.packing import five_tuple_of, packed
-from mosaic.relay.quarantine import QUARANTINE_S, Quarantine
+from mosaic.relay.ports import QUARANTINE_S, RelayPorts
 from mosaic.relay.sockets import (
     LISTENER_BUFFER_BYTES,
+    RELAY_BUFFER_BYTES,
     WILDCARDS,
-    open_on_random_port,
-    open_pair,
     open_udp,
     tell_destination,
 )
 from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.turn.forwarding import SEND_TYPE, STREAMS
+from mosaic.wire.turn.nonce import ChallengeTerms
 
 # size, kind, number, client, server, length of what follows, unused
 _RECORD = struct.Struct("=IIQ20s20sII")
 _FRAME_RECORD = struct.Struct("=IIQ40xI4x")
-_CONTROL, _FRAME, _SETTLED = 1, 2, 3
+_CONTROL, _FRAME, _SETTLED, _STREAM_CONTROL, _STREAM_GONE = 1, 2, 3, 5, 6
+_BROKEN_AT = 60
+_UNREAD_BYTES = 192 << 10
+_UNSENT_SLACK = 128 << 10
 _TAKE_BYTES = 512 << 10
 _TAKES = 4
 _NO_RELAY = (0,)
@@ -61,10 +70,32 @@ COUNTERS = (
     "not_stun",
     "bindings",
     "bindings_over_budget",
+    "challenges",
+    "challenges_over_budget",
+    "challenges_too_short",
     "controls_dropped",
     "frames_dropped",
+    "stream_frames_dropped",
 )
 """In the order of plane.c."""
+
+
+class _Lent(NamedTuple):
+    """A connection that the thread has."""
+
+    number: int
+    lender: Lender
+    queue_bytes: int
+
+
+def _open_relay(host: str, port: int) -> int:
+    """The descriptor of a relay's socket; raises OSError."""
+    if "%" in host:  # a scope, which addresses of the thread have none of
+        return open_udp(host, port, RELAY_BUFFER_BYTES).detach()
+    fd = int(lib.plane_socket(packed(host, port), RELAY_BUFFER_BYTES))
+    if fd < 0:
+        raise OSError(-fd, os.strerror(-fd))
+    return fd
 
 
 @implementer(IReadDescriptor)
@@ -92,9 +123,10 @@ class NativePlane:
         bindings_burst: float = 4000.0,
     ) -> None:
         self._reactor = reactor
-        self._ports = ports
-        self._quarantine = Quarantine(quarantine_s, clock)
-        self._held: dict[int, socket.socket] = {}
+        self._ports = RelayPorts(
+            ports, opens=_open_relay, closes=os.close, rest_s=quarantine_s, clock=clock
+        )
+        self._held: dict[int, tuple[int, str, int]] = {}
         self._clock = clock
         self._bindings = (answer_bindings, bindings_per_s, bindings_burst)
         self._control: Control = lambda data, five_tuple: None
@@ -106,13 +138,16 @@ class NativePlane:
         self._before = [0] * len(COUNTERS)
         self._failed = 0
         self._local: set[str] = set()
-        self._relayed: dict[int, Address] = {}
+        self._relayed: dict[int, tuple[str, int]] = {}
         self._sinks: dict[FiveTuple, Sink] = {}
         self._joining: dict[FiveTuple, Joining] = {}
         self._transports = {"udp": 0}
+        self._last_lent = 0
+        self._lent: dict[FiveTuple, _Lent] = {}
+        self._lenders: dict[int, Lender] = {}
+        self._numbers_of: dict[FiveTuple, list[int]] = {}
         self._relays_of: dict[FiveTuple, list[int]] = {}
         self._stream_of: dict[int, FiveTuple] = {}
-        self._used: set[Address] = set()
         self._commands = self._done = self._tickets = 0
         self._waiting: dict[int, tuple[int, Callable[[], None]]] = {}
         self._in_batch = self._to_wake = False
@@ -146,11 +181,13 @@ class NativePlane:
         self._plane = None
         for relay in list(self._relayed):
             self._forget(relay)
-        for sock in self._held.values():
-            sock.close()
-        for held in (self._held, self._local, self._sinks, self._waiting):
+        for relay in list(self._held):
+            self._let_go(relay)
+        for held in (self._local, self._sinks, self._waiting):
             held.clear()
         self._joining.clear()
+        for lent in (self._lent, self._lenders, self._numbers_of):
+            lent.clear()
         self._done = self._commands
 
     def fileno(self) -> int:
@@ -196,6 +233,14 @@ class NativePlane:
         self._command(lib.plane_listen(plane, sock.detach(), packed(*bound), wildcard))
         return bound
 
+    def challenge_with(self, terms: ChallengeTerms) -> None:
+        """Challenge strangers in the thread from now on."""
+        plane, now = self._running(), int(self._clock() * _NS)
+        key, realm, proof_bytes, features = terms
+        size = len(realm)
+        if lib.plane_challenge(plane, key, realm, size, proof_bytes, features, now):
+            raise ValueError(f"no challenges of {terms.realm!r}")
+
     def _running(self) -> Any:
         if self._plane is None:
             raise OSError("the data plane is not started")
@@ -209,12 +254,21 @@ class NativePlane:
             client, server = packed(*to.client), packed(*to.server)
             lib.plane_send(self._plane, client, server, data, len(data))
             self._wake()
+        elif to in self._lent:
+            self._send_lent(to, data)
         elif self._done == self._commands:
             self._deliver(to, data)
         else:
             self.settled(partial(self._deliver, to, data))
 
+    def _send_lent(self, to: FiveTuple, data: bytes) -> None:
+        number = self._lent[to].number
+        self._command(lib.plane_send_stream(self._plane, number, data, len(data)))
+
     def _deliver(self, to: FiveTuple, data: bytes) -> None:
+        if to in self._lent:
+            self._send_lent(to, data)
+            return
         sink = self._sinks.get(to)
         if sink is None:
             self._failed += 1
@@ -233,6 +287,63 @@ class NativePlane:
         """It has gone."""
         self._sinks.pop(five_tuple, None)
         self._joining.pop(five_tuple, None)
+        # what the thread has said of it may still lie in a ring until now
+        for number in self._numbers_of.pop(five_tuple, ()):
+            del self._lenders[number]
+        lent = self._lent.pop(five_tuple, None)
+        if lent is not None and self._plane is not None:
+            self._command(lib.plane_leave(self._plane, lent.number))
+
+    def adopt(
+        self,
+        five_tuple: FiveTuple,
+        fd: int,
+        unread: bytes,
+        lender: Lender,
+        *,
+        queue_bytes: int,
+        queue_s: float,
+    ) -> None:
+        """The thread reads and writes a TCP client's connection from now on."""
+        plane, own = self._running(), os.dup(fd)
+        self._last_lent += 1
+        number = self._last_lent
+        self._lent[five_tuple] = _Lent(number, lender, queue_bytes)
+        self._lenders[number] = lender
+        self._numbers_of.setdefault(five_tuple, []).append(number)
+        client, server = packed(*five_tuple.client), packed(*five_tuple.server)
+        transport, queue_ns = self._transport(five_tuple), int(queue_s * _NS)
+        self._command(
+            lib.plane_adopt(
+                plane,
+                number,
+                own,
+                client,
+                server,
+                transport,
+                unread,
+                len(unread),
+                queue_bytes,
+                queue_ns,
+            )
+        )
+
+    def _give_back(self, five_tuple: FiveTuple) -> None:
+        """Its last relay has ended."""
+        lent = self._lent.pop(five_tuple, None)
+        if lent is None:
+            return
+        room = lent.queue_bytes + _UNSENT_SLACK
+        unread = ffi.new("unsigned char[]", _UNREAD_BYTES)
+        unsent, unsent_size = ffi.new("unsigned char[]", room), ffi.new("int *")
+        size = lib.plane_give_back(
+            self._plane, lent.number, unread, _UNREAD_BYTES, unsent, room, unsent_size
+        )
+        if size < 0:
+            lent.lender.lent_lost(broken=False)
+            return
+        waits = bytes(ffi.buffer(unsent, unsent_size[0]))
+        lent.lender.given_back(bytes(ffi.buffer(unread, size)), waits)
 
     def stream_received(self, five_tuple: FiveTuple, message: bytes) -> None:
         """One whole message from a stream client."""
@@ -292,59 +403,54 @@ class NativePlane:
     ) -> Address:
         """Open a relay's socket; raises RelayError."""
         plane = self._running()
-        sock = self._take_socket(bind, advertise, even, reserve, claims)
-        relayed = Address(advertise, sock.getsockname()[1])
-        self._know({bind, advertise, five_tuple.server.host})
-        self._relayed[relay] = relayed
-        self._used.add(relayed)
-        self._place(relay, five_tuple)
+        transport, client, server = five_tuple
+        fd, host, port = self._take_socket(bind, even, reserve, claims)
+        self._know((bind, advertise, server.host))
+        self._relayed[relay] = host, port
+        number = 0
+        if transport != "udp":
+            number = self._transport(five_tuple)
+            self._place(relay, five_tuple)
         self._command(
             lib.plane_open(
                 plane,
                 relay,
-                sock.detach(),
-                packed(*five_tuple.client),
-                packed(*five_tuple.server),
-                packed(*relayed),
-                self._transport(five_tuple),
+                fd,
+                packed(*client),
+                packed(*server),
+                packed(advertise, port),
+                number,
                 self._until(expires_at),
                 bytes_per_s,
                 user,
             )
         )
-        return relayed
+        return Address(advertise, port)
 
     def _take_socket(
-        self, bind: str, advertise: str, even: bool, reserve: int, claims: int
-    ) -> socket.socket:
-        """A held one, one of a pair, or any; raises RelayError."""
+        self, bind: str, even: bool, reserve: int, claims: int
+    ) -> tuple[int, str, int]:
+        """A held one, one of a pair, or any: descriptor, host and port. Raises
+        RelayError."""
         if claims:
             held = self._held.pop(claims, None)
             if held is None:
                 raise NoRelayPort("the port is held no longer")
             return held
 
-        def is_used(port: int) -> bool:
-            return Address(advertise, port) in self._used
-
         if reserve:
-            sock, held = open_pair(bind, self._ports, is_used, self._quarantine)
-            self._held[reserve] = held
-            return sock
-        return open_on_random_port(
-            bind,
-            self._ports,
-            lambda port: (even and port & 1 == 1) or is_used(port),
-            self._quarantine,
-        )
+            fd, after, port = self._ports.open_pair(bind)
+            self._held[reserve] = after, bind, port + 1
+            return fd, bind, port
+        fd, port = self._ports.open(bind, even=even)
+        return fd, bind, port
 
-    def _know(self, hosts: set[str]) -> None:
+    def _know(self, hosts: tuple[str, ...]) -> None:
         """Tell the thread which addresses are this machine's."""
-        if hosts <= self._local:
-            return
-        for host in hosts - self._local:
-            self._local.add(host)
-            self._command(lib.plane_local_host(self._plane, packed(host, 0)))
+        for host in hosts:
+            if host not in self._local:
+                self._local.add(host)
+                self._command(lib.plane_local_host(self._plane, packed(host, 0)))
 
     def _transport(self, five_tuple: FiveTuple) -> int:
         """The thread's number for a transport."""
@@ -368,7 +474,7 @@ class NativePlane:
     def move(self, relay: int, five_tuple: FiveTuple) -> None:
         """The client is reached over another five-tuple from now on."""
         if relay in self._relayed:
-            self._know({five_tuple.server.host})
+            self._know((five_tuple.server.host,))
             self._displace(relay)
             self._place(relay, five_tuple)
             client, server = packed(*five_tuple.client), packed(*five_tuple.server)
@@ -409,17 +515,22 @@ class NativePlane:
 
     def close(self, relay: int) -> None:
         """End a relay, or free a port that is held."""
-        held = self._held.pop(relay, None)
-        if held is not None:
-            held.close()
+        if relay in self._held:
+            self._let_go(relay)
         if relay in self._relayed:
+            five_tuple = self._stream_of.get(relay)
             self._forget(relay)
             self._command(lib.plane_close(self._plane, relay))
+            if five_tuple is not None and five_tuple not in self._relays_of:
+                self._give_back(five_tuple)
+
+    def _let_go(self, held: int) -> None:
+        fd, host, port = self._held.pop(held)
+        self._ports.freed(host, port)
+        os.close(fd)
 
     def _forget(self, relay: int) -> None:
-        relayed = self._relayed.pop(relay)
-        self._used.discard(relayed)
-        self._quarantine.freed(relayed.port)
+        self._ports.freed(*self._relayed.pop(relay))
         self._displace(relay)
 
     def settled(self, done: Callable[[], None]) -> None:
@@ -463,6 +574,14 @@ class NativePlane:
                 self._control(data, five_tuple_of(client, server))
             elif kind == _SETTLED:
                 self._settle(number)
+            elif kind == _STREAM_CONTROL:
+                lender = self._lenders.get(number)
+                if lender is not None:
+                    lender.lent_received(data)
+            elif kind == _STREAM_GONE:
+                lender = self._lenders.get(number)
+                if lender is not None:
+                    lender.lent_lost(broken=taken[at + _BROKEN_AT] != 0)
             at += size
         for number, found in frames.items():
             five_tuple = self._stream_of.get(number)

@@ -116,6 +116,11 @@ static bool is_too_fast(plane *p, struct relay *r, u32 size)
 
 /* ---- Towards the client ---- */
 
+/* tcpclients.h */
+static struct stream *stream_of(plane *p, const struct relay *r);
+static void stream_queue(plane *p, struct stream *s, const u8 *data, u32 size);
+
+
 /* ChannelData where the peer has a channel (RFC 8656 section 12.7), else a
  * Data indication (11.3). The head goes into the bytes before the payload; a
  * TCP or TLS client's frame is padded with zeros. */
@@ -139,7 +144,10 @@ static void to_client(plane *p, struct relay *r, const struct channel *c,
     }
     count(p, FROM_PEERS, 1);
     count(p, FROM_PEERS_BYTES, size);
-    if (r->stream) {
+    struct stream *s = r->stream ? stream_of(p, r) : NULL;
+    if (s != NULL) {
+        stream_queue(p, s, payload - head, total);
+    } else if (r->stream) {
         if (!hand_over(p, &p->frames, RECORD_FRAME, r->number, &NOWHERE, &NOWHERE,
                        payload - head, total))
             count(p, FRAMES_DROPPED, 1);
@@ -329,6 +337,29 @@ static void answer_binding(plane *p, struct listener *l, const u8 *data,
     queue_to_client(p, l, client, server, out, size);
 }
 
+/* 401 for a stranger: no longer than twice the request, and within the budget
+ * of its prefix (wire/turn/server.py does the same for what comes to it). */
+static void challenge(plane *p, struct listener *l, const u8 *data, u32 request_size,
+                      const struct address *client, const struct address *server,
+                      bool fingerprint)
+{
+    const struct terms *t = &p->terms;
+    u32 room = 2 * request_size;
+    bool offer = offer_size(t) + (fingerprint ? 8 : 0) <= room;
+    if (outbox_is_full(&p->outbox))
+        flush(p);
+    u8 *out = p->answer[p->outbox.packet_count];
+    u32 size = put_challenge(out, t, p->now + t->ahead, data, client, offer,
+                             fingerprint);
+    count(p, CHALLENGES, 1);
+    if (size > room)
+        count(p, CHALLENGES_TOO_SHORT, 1);
+    else if (!budget_allows(p, client))
+        count(p, CHALLENGES_OVER_BUDGET, 1);
+    else
+        queue_to_client(p, l, client, server, out, size);
+}
+
 /* One datagram of a client (RFC 7983 for the first byte). */
 static void from_listener(plane *p, struct listener *l, u8 *data, u32 size,
                           const struct address *client, const struct address *server)
@@ -343,6 +374,8 @@ static void from_listener(plane *p, struct listener *l, u8 *data, u32 size,
         count(p, NOT_STUN, 1);
     } else if (p->answer_bindings && is_plain_binding(data, size, &fingerprint)) {
         answer_binding(p, l, data, client, server, fingerprint);
+    } else if (p->terms.realm_size > 0 && is_challenged(data, size, &fingerprint)) {
+        challenge(p, l, data, size, client, server, fingerprint);
     } else {
         hand_over_control(p, client, server, data, size);
     }

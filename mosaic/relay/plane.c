@@ -3,10 +3,11 @@
  * reach it through a list, and what it has to say leaves through rings.
  *
  * stun.h     bytes of messages          table.h   look-ups
+ * challenge.h 401 for strangers          blake2b.h its nonce
  * ring.h     hand-over of records       outbox.h  batches that leave
  * state.h    what is kept               packets.h the way of a packet
  * reading.h  sockets                    commands.h what the reactor asks for
- * streams.h  stream clients
+ * streams.h  stream clients             tcpclients.h those whose socket is here
  * This file: the thread, and what Python calls (plane_api.h). */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -29,6 +30,8 @@ static void handle_event(plane *p, const struct epoll_event *event)
             return;
     } else if (tag >> 62 == TAG_LISTENER) {
         p->listener_busy[index] = true;
+    } else if (tag >> 62 == TAG_STREAM) {
+        stream_event(p, event);
     } else {
         relay_event(p, event);
     }
@@ -59,7 +62,9 @@ static int wait_for_events(plane *p, struct epoll_event *events, bool work)
 {
     int patience = work ? 0 : -1;
     atomic_store(&p->asleep, true);
-    if (atomic_load(&p->commands) != NULL || !ring_is_empty(&p->streams))
+    /* Who waits for room, after the reactor has made some unheard, goes on. */
+    bool room = p->stalled != NULL && ring_is_empty(&p->stream_controls);
+    if (atomic_load(&p->commands) != NULL || !ring_is_empty(&p->streams) || room)
         patience = 0;
     int got = epoll_wait(p->epoll_fd, events, EVENTS, patience);
     atomic_store(&p->asleep, false);
@@ -78,25 +83,43 @@ static void turn(plane *p)
     pthread_mutex_lock(&p->turn);
     p->now = clock_ns(p);
     run_commands(p, waiting);
+    if (p->stalled != NULL && ring_is_empty(&p->stream_controls))
+        go_on(p);
     for (int at = 0; at < got; at++)
         handle_event(p, &events[at]);
     read_streams(p);
     read_sockets(p);
     if (atomic_exchange(&p->relays_wait, false))
         read_stream_relays(p, &(bool){false});
+    flush_streams(p);
     if (p->has_spoken)
         tell_reactor(p);
     pthread_mutex_unlock(&p->turn);
+}
+
+/* Every one: they are found in the table, which they leave. */
+static void drop_streams(plane *p)
+{
+    for (size_t row = 0; p->table.rows != NULL && row <= p->table.mask; row++)
+        for (struct entry *e = p->table.rows[row], *next; e != NULL; e = next) {
+            next = e->next;
+            struct stream *s = e->owner;
+            if (e->key.number >> 60 != BY_STREAM)
+                continue;
+            drop_stream(p, s);
+            next = p->table.rows[row]; /* its other entry may have been next */
+        }
 }
 
 static void close_everything(plane *p, struct command *waiting)
 {
     for (struct command *c = waiting, *next; c != NULL; c = next) {
         next = c->next;
-        if (c->kind == LISTEN || c->kind == OPEN)
+        if (c->kind == LISTEN || c->kind == OPEN || c->kind == ADOPT)
             close(c->fd);
         free(c);
     }
+    drop_streams(p);
     for (u32 at = 0; at < p->slot_count; at++)
         if (p->slots[at].relay != NULL)
             drop_relay(p, p->slots[at].relay);
@@ -154,6 +177,8 @@ static bool plane_init(plane *p)
            ring_init(&p->controls, RING_CONTROLS) &&
            ring_init(&p->frames, RING_FRAMES) &&
            ring_init(&p->streams, RING_STREAMS) &&
+           ring_init(&p->stream_controls, RING_STREAM_CONTROLS) &&
+           (p->stream_in = malloc(STREAM_IN)) != NULL &&
            watch(p->epoll_fd, p->wake_fd, tag_of(TAG_WAKE, 0, 0));
 }
 
@@ -203,6 +228,8 @@ void plane_free(plane *p)
     free(p->controls.bytes);
     free(p->frames.bytes);
     free(p->streams.bytes);
+    free(p->stream_controls.bytes);
+    free(p->stream_in);
     free(p->slots);
     free(p);
 }
@@ -277,10 +304,14 @@ int plane_take(plane *p, unsigned char *out, int size, int *more)
 {
     read_for_reactor(p);
     int used = take_from(&p->controls, out, size / 2);
+    used += take_from(&p->stream_controls, out + used, size - used);
     used += take_from(&p->frames, out + used, size - used);
+    if (atomic_load(&p->streams_stall))
+        plane_wake(p);
     /* Whoever speaks looks at the flag after; we look for it after setting it. */
     atomic_store(&p->reader_waits, true);
-    *more = !ring_is_empty(&p->controls) || !ring_is_empty(&p->frames);
+    *more = !ring_is_empty(&p->controls) || !ring_is_empty(&p->frames) ||
+            !ring_is_empty(&p->stream_controls);
     if (*more)
         atomic_store(&p->reader_waits, false);
     return used;
@@ -308,6 +339,50 @@ static struct address address_at(const unsigned char *bytes)
     struct address made;
     memcpy(&made, bytes, sizeof made);
     return made;
+}
+
+int plane_socket(const unsigned char *host, int buffer_bytes)
+{
+    struct address at = address_at(host);
+    struct sockaddr_in6 name;
+    socklen_t size = to_sockaddr(&at, &name);
+    int on = 1, family = at.family == 6 ? AF_INET6 : AF_INET;
+    int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    /* Past the system's limit where we may, else up to it. */
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer_bytes,
+                   sizeof buffer_bytes) != 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer_bytes, sizeof buffer_bytes);
+    /* No SO_REUSEADDR: two processes must not share a port silently. */
+    if ((family == AF_INET6 &&
+         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) ||
+        bind(fd, (const struct sockaddr *)&name, size) != 0) {
+        int error = errno;
+        close(fd);
+        return -error;
+    }
+    return fd;
+}
+
+int plane_challenge(plane *p, const unsigned char *key, const unsigned char *realm,
+                    int realm_size, int proof_size, int features, int64_t now)
+{
+    struct terms t = {.realm_size = (u32)realm_size,
+                      .proof_size = (u32)proof_size,
+                      .features = (u32)features & 0xFFFFFF};
+    if (realm_size < 1 || realm_size > MAX_REALM_BYTES || proof_size < 1 ||
+        proof_size > MAX_PROOF_BYTES)
+        return -1;
+    memcpy(t.key, key, sizeof t.key);
+    memcpy(t.realm, realm, t.realm_size);
+    /* A little behind, so that no nonce comes from a minute that the core has
+     * not reached. */
+    t.ahead = now - clock_ns(p) - 1000000;
+    pthread_mutex_lock(&p->turn);
+    p->terms = t;
+    pthread_mutex_unlock(&p->turn);
+    return 0;
 }
 
 static int submit(plane *p, struct command *c)
@@ -433,6 +508,70 @@ int plane_send(plane *p, const unsigned char *client, const unsigned char *serve
     c->second = address_at(server);
     memcpy(c->data, data, (size_t)size);
     return submit(p, c);
+}
+
+int plane_adopt(plane *p, uint64_t stream, int fd, const unsigned char *client,
+                const unsigned char *server, int transport, const unsigned char *data,
+                int size, int queue_bytes, int64_t queue_ns)
+{
+    struct command *c = new_command(ADOPT, stream, (u32)size);
+    if (c == NULL)
+        return -1;
+    c->fd = fd;
+    c->first = address_at(client);
+    c->second = address_at(server);
+    c->detail = (unsigned)transport & 0xFFFF;
+    c->user = (u64)queue_bytes;
+    c->expires_at = queue_ns;
+    memcpy(c->data, data, (size_t)size);
+    return submit(p, c);
+}
+
+int plane_leave(plane *p, uint64_t stream)
+{
+    struct command *c = new_command(LEAVE, stream, 0);
+    return c == NULL ? -1 : submit(p, c);
+}
+
+int plane_send_stream(plane *p, uint64_t stream, const unsigned char *data, int size)
+{
+    struct command *c = new_command(SEND_STREAM, stream, (u32)size);
+    if (c == NULL)
+        return -1;
+    memcpy(c->data, data, (size_t)size);
+    return submit(p, c);
+}
+
+/* Everything that was asked before is done first: what was to be sent is sent,
+ * or is among what is given back. */
+int plane_give_back(plane *p, uint64_t stream, unsigned char *unread,
+                    int unread_room, unsigned char *unsent, int unsent_room,
+                    int *unsent_size)
+{
+    int size = -1;
+    *unsent_size = 0;
+    pthread_mutex_lock(&p->turn);
+    p->now = clock_ns(p);
+    run_commands(p, &p->waiting);
+    flush_streams(p);
+    struct stream *s = stream_by_number(p, stream);
+    if (s != NULL && !s->gone && s->partial_size <= (u32)unread_room &&
+        s->queued <= (u32)unsent_room) {
+        size = (int)s->partial_size;
+        if (size > 0)
+            memcpy(unread, s->partial, (size_t)size);
+        u32 skip = s->sent;
+        for (struct frame *f = s->first; f != NULL; f = f->next, skip = 0) {
+            memcpy(unsent + *unsent_size, f->data + skip, f->size - skip);
+            *unsent_size += (int)(f->size - skip);
+        }
+    }
+    if (s != NULL)
+        leave(p, s);
+    if (p->has_spoken)
+        tell_reactor(p);
+    pthread_mutex_unlock(&p->turn);
+    return size;
 }
 
 int plane_settle(plane *p, uint64_t ticket)

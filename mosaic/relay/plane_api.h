@@ -29,6 +29,16 @@ void plane_turn_forward(plane *p, int64_t ns);
 /* Copies the counters, in the order of plane.c; returns how many there are. */
 int plane_counters(plane *p, uint64_t *out, int room);
 
+/* A bound, non-blocking UDP socket with that much room to receive: its
+ * descriptor, or an errno below 0. IPv6 ones take IPv6 alone. */
+int plane_socket(const unsigned char *host, int buffer_bytes);
+
+/* From now on challenge requests without credentials. key: 32 random bytes.
+ * realm: 1-12 bytes. proof_size: bytes of the nonce's hash, 1-7. now: the
+ * core's clock, from which the nonce's minute is taken. -1: a size is wrong. */
+int plane_challenge(plane *p, const unsigned char *key, const unsigned char *realm,
+                    int realm_size, int proof_size, int features, int64_t now);
+
 /* Commands: they take effect in their order. The plane owns fd from then on. */
 int plane_listen(plane *p, int fd, const unsigned char *bound, int wildcard);
 int plane_local_host(plane *p, const unsigned char *host);
@@ -49,6 +59,21 @@ int plane_bind(plane *p, uint64_t relay, int channel, const unsigned char *peer,
 int plane_close(plane *p, uint64_t relay);
 int plane_send(plane *p, const unsigned char *client, const unsigned char *server,
                const unsigned char *data, int size);
+/* The connection of a TCP client is the thread's from now on, with what was
+ * read of it and is no whole message (below 64 KiB). stream: a number below
+ * 2^60 that is never used again. queue_ns: how old a waiting frame gets. */
+int plane_adopt(plane *p, uint64_t stream, int fd, const unsigned char *client,
+                const unsigned char *server, int transport, const unsigned char *data,
+                int size, int queue_bytes, int64_t queue_ns);
+/* The thread closes its descriptor, whatever waits. */
+int plane_leave(plane *p, uint64_t stream);
+int plane_send_stream(plane *p, uint64_t stream, const unsigned char *data, int size);
+/* Not a command: at once, the connection is the caller's again, with what was
+ * read and not used, and what could not be sent yet. The bytes unread, or -1 if
+ * the connection has gone or there is no room. */
+int plane_give_back(plane *p, uint64_t stream, unsigned char *unread,
+                    int unread_room, unsigned char *unsent, int unsent_room,
+                    int *unsent_size);
 int plane_settle(plane *p, uint64_t ticket);
 /* Let the thread look at the commands, if it sleeps. */
 void plane_wake(plane *p);

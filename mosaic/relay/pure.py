@@ -15,32 +15,41 @@ from mosaic.relay.interface import (
     Sink,
 )
 from mosaic.relay.limit import ByteLimit
-from mosaic.relay.quarantine import QUARANTINE_S, Quarantine
+from mosaic.relay.ports import QUARANTINE_S, RelayPorts
 from mosaic.relay.relaysocket import IcmpError, RelaySocket
 from mosaic.relay.sockets import (
     LISTENER_BUFFER_BYTES,
+    RELAY_BUFFER_BYTES,
     WILDCARDS,
     ListenerSocket,
     WildcardSocket,
-    open_on_random_port,
-    open_pair,
     open_udp,
 )
 from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.turn.forwarding import COOKIE, SEND_TYPE, Route
 
 
+def _open_relay(host: str, port: int) -> socket.socket:
+    return open_udp(host, port, RELAY_BUFFER_BYTES)
+
+
+def _close(sock: socket.socket) -> None:
+    sock.close()
+
+
 class _Leg:
     """A relay here: its route, its socket, the way to its client.
 
-    other: the relay of the other family, if the client has two.
+    other: the relay of the other family, if the client has two. host: what its
+    socket was bound to.
     """
 
-    __slots__ = ("deliver", "limit", "other", "route", "socket", "user")
+    __slots__ = ("deliver", "host", "limit", "other", "route", "socket", "user")
 
     def __init__(
-        self, route: Route, deliver: Callable[[bytes], bool], user: int
+        self, route: Route, deliver: Callable[[bytes], bool], user: int, host: str
     ) -> None:
+        self.host = host
         self.route = route
         self.deliver = deliver
         self.user = user
@@ -53,7 +62,7 @@ class PurePlane:
     """See `mosaic.relay.interface.RelayPlane`; it has every ability.
 
     ports: first and last relay port. clock: seconds, never backwards.
-    quarantine_s: how long a freed port rests (see `quarantine`).
+    quarantine_s: how long a freed port rests (see `ports`).
     """
 
     abilities = frozenset(("dual", "reserve", "move", "df", "icmp"))
@@ -68,8 +77,9 @@ class PurePlane:
     ) -> None:
         self.counters = PlaneCounters()
         self._reactor = reactor
-        self._ports = ports
-        self._quarantine = Quarantine(quarantine_s, clock)
+        self._ports = RelayPorts(
+            ports, opens=_open_relay, closes=_close, rest_s=quarantine_s, clock=clock
+        )
         self._clock = clock
         self._control: Control = lambda data, five_tuple: None
         self._listeners: dict[Address, ListenerSocket] = {}
@@ -78,7 +88,7 @@ class PurePlane:
         self._sinks: dict[FiveTuple, Sink] = {}
         self._user_limits: dict[int, ByteLimit] = {}
         self._legs: dict[int, _Leg] = {}
-        self._held: dict[int, socket.socket] = {}
+        self._held: dict[int, tuple[socket.socket, str]] = {}
         self._by_client: dict[FiveTuple, _Leg] = {}
         self._by_udp: dict[tuple[Address, Address], _Leg] = {}
         self._by_relayed: dict[Address, _Leg] = {}
@@ -158,10 +168,10 @@ class PurePlane:
         claims: int = 0,
     ) -> Address:
         """Open a relay's socket; raises RelayError."""
-        sock = self._take_socket(bind, advertise, even, reserve, claims)
+        sock, host = self._take_socket(bind, even, reserve, claims)
         relayed = Address(advertise, sock.getsockname()[1])
         route = Route(relay, five_tuple, relayed, expires_at)
-        leg = _Leg(route, self._way_to(five_tuple), user)
+        leg = _Leg(route, self._way_to(five_tuple), user, host)
         if bytes_per_s:
             leg.limit = ByteLimit(bytes_per_s, self._clock())
 
@@ -178,26 +188,21 @@ class PurePlane:
         return relayed
 
     def _take_socket(
-        self, bind: str, advertise: str, even: bool, reserve: int, claims: int
-    ) -> socket.socket:
-        """A held one, one of a pair, or any; raises RelayError."""
+        self, bind: str, even: bool, reserve: int, claims: int
+    ) -> tuple[socket.socket, str]:
+        """A held one, one of a pair, or any, and the host whose port it has;
+        raises RelayError."""
         if claims:
             held = self._held.pop(claims, None)
             if held is None:
                 raise NoRelayPort("the port is held no longer")
             return held
 
-        def unfit(port: int) -> bool:
-            return (even and port & 1 == 1) or (
-                Address(advertise, port) in self._by_relayed
-            )
-
         if not reserve:
-            return open_on_random_port(bind, self._ports, unfit, self._quarantine)
-        even = False  # the pair sees to it, and asks for the odd port too
-        sock, held = open_pair(bind, self._ports, unfit, self._quarantine)
-        self._held[reserve] = held
-        return sock
+            return self._ports.open(bind, even=even)[0], bind
+        sock, after, _ = self._ports.open_pair(bind)
+        self._held[reserve] = after, bind
+        return sock, bind
 
     def _meet(self, leg: _Leg) -> None:
         """The client's packets find this leg, and its other one beside it."""
@@ -299,7 +304,9 @@ class PurePlane:
         """End a relay, or free a port that is held."""
         held = self._held.pop(relay, None)
         if held is not None:
-            held.close()
+            sock, host = held
+            self._ports.freed(host, sock.getsockname()[1])
+            sock.close()
         leg = self._legs.pop(relay, None)
         if leg is None:
             return
@@ -307,7 +314,7 @@ class PurePlane:
         del self._by_relayed[leg.route.relayed]
         if leg.socket is not None:
             leg.socket.close()
-            self._quarantine.freed(leg.route.relayed.port)
+            self._ports.freed(leg.host, leg.route.relayed.port)
 
     def settled(self, done: Callable[[], None]) -> None:
         """Commands take effect at once here."""

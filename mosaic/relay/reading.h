@@ -150,7 +150,10 @@ static void tell_icmp(plane *p, struct relay *r, const struct address *peer,
     r->indications++;
     count(p, ICMP_TOLD, 1);
     size = put_icmp_indication(out, r, peer, e, data);
-    if (r->stream) {
+    struct stream *s = stream_of(p, r);
+    if (s != NULL) {
+        stream_queue(p, s, out, size);
+    } else if (r->stream) {
         if (!hand_over(p, &p->frames, RECORD_FRAME, r->number, &NOWHERE, &NOWHERE, out,
                        size))
             count(p, FRAMES_DROPPED, 1);

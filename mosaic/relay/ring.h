@@ -13,6 +13,8 @@ enum record_kind {
     RECORD_FRAME = 2,   /* a frame for the stream client of relay `number` */
     RECORD_SETTLED = 3, /* ticket `number` */
     RECORD_DATA = 4,    /* what the stream client of relay `number` sent */
+    RECORD_STREAM_CONTROL = 5, /* a STUN message of stream `number` */
+    RECORD_STREAM_GONE = 6,    /* it has ended; unused: it was no TURN */
 };
 
 /* 64 bytes, so that a Data indication's head fits over it (see plane.c). */

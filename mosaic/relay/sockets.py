@@ -6,29 +6,22 @@ wake-up moves half as many packets again for the same work.
 
 from __future__ import annotations
 
-import secrets
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from errno import EADDRINUSE, EADDRNOTAVAIL, EMFILE, ENFILE
-from itertools import islice
 from typing import Any
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from mosaic.relay.interface import HostUnavailable, NoRelayPort
-from mosaic.relay.quarantine import Quarantine
 from mosaic.wire.stun.address import Address, pack_host, unpack_host
 
 LISTENER_BUFFER_BYTES = 4 << 20
 RELAY_BUFFER_BYTES = 256 << 10
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 _ROUNDS = 64
-_RANDOM_TRIES = 32
-_SWEEP = 1024
 _SO_RCVBUFFORCE = 33
 _DATAGRAMS = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
 _IP_PKTINFO: int = getattr(socket, "IP_PKTINFO", 8)
@@ -66,55 +59,12 @@ def _set_receive_buffer(sock: socket.socket, size_bytes: int) -> None:
             continue
 
 
-def open_on_random_port(
-    host: str,
-    ports: tuple[int, int],
-    unfit: Callable[[int], bool],
-    quarantine: Quarantine,
-) -> socket.socket:
-    """A relay socket on an unpredictable port of [first, last].
-
-    Raises NoRelayPort or HostUnavailable.
-    """
-    first, last = ports
-    for port in _ports_to_try(first, last - first + 1, quarantine):
-        if unfit(port) or not first <= port <= last:
-            continue
-        try:
-            made = open_udp(host, port, RELAY_BUFFER_BYTES)
-            quarantine.taken(port)
-            return made
-        except OSError as error:
-            if error.errno == EADDRNOTAVAIL:
-                raise HostUnavailable(host) from error
-            if error.errno in (EMFILE, ENFILE):
-                break
-            if error.errno != EADDRINUSE:
-                continue
-    raise NoRelayPort(f"no port of {first}-{last} is free on {host}")
-
-
 def tell_destination(sock: socket.socket) -> None:
     """Have the kernel say which address each datagram reached."""
     if sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
     else:
         sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
-
-
-def _ports_to_try(first: int, size: int, quarantine: Quarantine) -> Iterator[int]:
-    """Guesses, then a sweep, then those that rest. Each is drawn only when the
-    one before it would not do: as a rule the first one does."""
-    for _ in range(_RANDOM_TRIES):
-        port = first + secrets.randbelow(size)
-        if not quarantine.rests(port):
-            yield port
-    start = secrets.randbelow(size)
-    for step in range(min(size, _SWEEP)):
-        port = first + (start + step) % size
-        if not quarantine.rests(port):
-            yield port
-    yield from islice(quarantine.longest_rested(), _SWEEP)
 
 
 @implementer(IReadDescriptor)
@@ -265,36 +215,3 @@ class WildcardSocket(ListenerSocket):
             self._sock.sendmsg([data], self._source(server.host), 0, to)
             return True
         return False
-
-
-def open_pair(
-    host: str,
-    ports: tuple[int, int],
-    unfit: Callable[[int], bool],
-    quarantine: Quarantine,
-) -> tuple[socket.socket, socket.socket]:
-    """An even port and the next one (RFC 8656 section 7.2, EVEN-PORT with R).
-
-    Raises NoRelayPort or HostUnavailable.
-    """
-    tried: set[int] = set()
-    for _ in range(_RANDOM_TRIES):
-        first = open_on_random_port(
-            host,
-            ports,
-            lambda port: (
-                port & 1 == 1
-                or port >= ports[1]
-                or port in tried
-                or unfit(port + 1)
-                or unfit(port)
-            ),
-            quarantine,
-        )
-        port = first.getsockname()[1]
-        try:
-            return first, open_udp(host, port + 1, RELAY_BUFFER_BYTES)
-        except OSError:
-            first.close()
-            tried.add(port)
-    raise NoRelayPort(f"no pair of ports of {ports[0]}-{ports[1]} is free on {host}")

@@ -3,6 +3,7 @@
 #ifndef MOSAIC_STATE_H
 #define MOSAIC_STATE_H
 
+#include "challenge.h"
 #include "outbox.h"
 #include "plane_api.h"
 #include "ring.h"
@@ -28,8 +29,13 @@ enum {
     RING_CONTROLS = 1 << 20,
     RING_FRAMES = 4 << 20,
     RING_STREAMS = 4 << 20,
+    RING_STREAM_CONTROLS = 1 << 18,
+    STREAM_READ = 1 << 16,
+    STREAM_IN = STREAM_READ + (1 << 17), /* what was left of reads that stalled */
+    STREAM_PIECES = 64,
     STOP_WITHIN_S = 5,
 };
+_Static_assert((int)MAX_BINDING_ANSWER <= (int)MAX_CHALLENGE, "one buffer for both");
 _Static_assert((int)MAX_INDICATION_HEAD <= (int)HEADROOM, "a Data indication's head fits");
 _Static_assert(MAX_INDICATION_HEAD <= sizeof(struct record), "over a record too");
 
@@ -50,8 +56,12 @@ enum counter {
     NOT_STUN,
     BINDINGS,
     BINDINGS_OVER_BUDGET,
+    CHALLENGES,
+    CHALLENGES_OVER_BUDGET,
+    CHALLENGES_TOO_SHORT,
     CONTROLS_DROPPED,
     FRAMES_DROPPED,
+    STREAM_FRAMES_DROPPED,
     COUNTERS
 };
 
@@ -118,7 +128,32 @@ struct slot {
     u32 next_free;
 };
 
-enum tag { TAG_RELAY = 0, TAG_LISTENER = 1, TAG_WAKE = 2 };
+/* A whole frame for a TCP client. */
+struct frame {
+    struct frame *next;
+    i64 since;
+    u32 size;
+    u8 data[];
+};
+
+/* A TCP client whose connection the thread has (tcpclients.h). */
+struct stream {
+    struct entry by_number, by_ends;
+    u64 number;
+    int fd;
+    u16 transport;
+    bool dirty, blocked, stalled, gone, broken;
+    struct address client, server;
+    struct stream *next_dirty, *next_stalled;
+    struct frame *first, *last;
+    u32 queued, sent; /* bytes in frames; of the first one */
+    u32 queue_bytes;
+    i64 queue_ns;
+    u8 *partial;
+    u32 partial_size;
+};
+
+enum tag { TAG_RELAY = 0, TAG_LISTENER = 1, TAG_WAKE = 2, TAG_STREAM = 3 };
 
 enum command_kind {
     LISTEN,
@@ -132,6 +167,9 @@ enum command_kind {
     CLOSE,
     LIMIT_USER,
     SEND,
+    ADOPT,
+    LEAVE,
+    SEND_STREAM,
     SETTLE,
     STOP
 };
@@ -175,7 +213,8 @@ struct plane {
     atomic_bool relays_wait;               /* it came while the thread was at work */
     _Atomic i64 forward;
     _Atomic u64 counters[COUNTERS];
-    struct ring controls, frames, streams;
+    struct ring controls, frames, streams, stream_controls;
+    atomic_bool streams_stall; /* some wait for room in stream_controls */
     int wake_fd, event_fd;
     bool running, stuck;
     pthread_t thread;
@@ -193,12 +232,16 @@ struct plane {
     struct slot *slots;
     u32 slot_count, free_slot;
     struct relay *busy;
+    u32 stream_count;
+    struct stream *dirty_streams, *stalled;
+    u8 *stream_in;
     u32 user_count;
     bool can_gso, answer_bindings, has_spoken;
     struct arena arena;
     struct outbox outbox;
     struct budget budget;
-    u8 answer[MAX_PACKETS][MAX_BINDING_ANSWER];
+    struct terms terms;
+    u8 answer[MAX_PACKETS][MAX_CHALLENGE];
 };
 
 static void count(plane *p, enum counter which, u64 more)

@@ -64,6 +64,7 @@ static void read_stream_relays(plane *p, bool *told)
     }
     read_busy(p);
     flush(p);
+    flush_streams(p);
     p->arena.used = 0;
 }
 
@@ -101,6 +102,7 @@ static void send_streams(plane *p)
     if (may) {
         p->now = clock_ns(p);
         read_streams(p);
+        flush_streams(p);
         if (p->has_spoken)
             tell_reactor(p);
     }

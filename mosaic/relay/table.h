@@ -16,6 +16,8 @@ enum key_kind {
     BY_HOST,       /* relay and peer host: permission */
     LOCAL_HOST,    /* host of this machine */
     BY_USER,       /* user: the limit that its allocations share */
+    BY_STREAM,     /* transport, client and server address: stream */
+    BY_STREAM_NUMBER, /* stream */
 };
 
 struct key {

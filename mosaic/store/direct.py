@@ -14,24 +14,27 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from mosaic.store import accounts, rooms, tokens
+from mosaic.store import accounts, journal, moving, rooms, tokens
 from mosaic.store.database import (
     DATABASE_ERRORS,
     database_path,
     explain,
     open_engine,
+    open_mark,
     prepare_database,
 )
-from mosaic.store.interface import StoredToken
+from mosaic.store.history import SetAside
+from mosaic.store.interface import StoredDocument, StoredToken
+from mosaic.store.migrate import HEAD, current
 from mosaic.wire.sasl.verifier import ScramVerifier
-from mosaic.workspace.model import Account, Role, Room
+from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomContent
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class DirectStore:
-    """Accounts, rooms, members and tokens, at once. Made by open_direct().
+    """Accounts, rooms, members, tokens and content, at once. Made by open_direct().
 
     Every method raises what its namesake in store.interface.Store does, and
     StoreFull or StoreError when the database cannot be used.
@@ -130,6 +133,27 @@ class DirectStore:
             tokens.remove_many, hub_id=hub_id, expired_before=expired_before
         )
 
+    # Content --------------------------------------------------------------
+    def document_names(self, hub_id: str) -> list[str]:
+        """Raises NotFound."""
+        return self._run(journal.names, hub_id)
+
+    def load_document(self, hub_id: str, name: str) -> StoredDocument:
+        """Raises NotFound."""
+        return self._run(journal.open_document, hub_id, name)
+
+    def messages_after(self, hub_id: str, *, after: int, limit: int) -> list[Message]:
+        """Raises NotFound."""
+        return self._run(moving.messages_after, hub_id, after=after, limit=limit)
+
+    def blobs(self, hub_id: str) -> list[Blob]:
+        """Raises NotFound."""
+        return self._run(moving.every_blob, hub_id)
+
+    def add_room_with(self, room: Room, content: RoomContent) -> None:
+        """Raises NameTaken."""
+        self._run(moving.add_with_content, room, content, at=time.time())
+
 
 @contextmanager
 def open_direct(url_or_path: str | Path) -> Iterator[DirectStore]:
@@ -138,9 +162,33 @@ def open_direct(url_or_path: str | Path) -> Iterator[DirectStore]:
     Raises StoreError (also for a damaged file) or StoreFull.
     """
     path = database_path(url_or_path)
+    log = Path(f"{path}-wal")
+    left = log.exists()
     prepare_database(path, check=False)
     engine = open_engine(path, write=True)
     try:
         yield DirectStore(path, engine)
+    finally:
+        engine.dispose()
+        if left and not log.exists():
+            # What a killed server left was folded in here: nothing is missing.
+            open_mark(path).unlink(missing_ok=True)
+
+
+def read_set_aside(path: Path) -> list[SetAside]:
+    """The quarantine of a database, which is not changed.
+
+    Empty if there is none yet, or it is of another release. Raises StoreError.
+    """
+    if not path.exists():
+        return []
+    engine = open_engine(path, write=False)
+    try:
+        with engine.connect() as connection:
+            if current(connection) != HEAD:
+                return []
+            return journal.every_set_aside(connection)
+    except DATABASE_ERRORS as error:
+        raise explain(error, path) from error
     finally:
         engine.dispose()

@@ -12,8 +12,10 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
+from mosaic.store.history import History
 from mosaic.wire.sasl.verifier import ScramVerifier
-from mosaic.workspace.model import Account, Blob, Message, Role, Room
+from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomContent
+from mosaic.workspace.versions import Author
 
 EMPTY_UPDATE = b"\x00\x00"
 """The Yjs update (v1) that changes nothing; it takes a quarantined one's place."""
@@ -62,25 +64,31 @@ class StoredDocument:
     full update (v1) or b"". updates: those after the snapshot, oldest first,
     without gaps: updates[i] has the sequence number
     last_seq - len(updates) + 1 + i. last_seq: the number of the newest update
-    ever kept, 0 if none.
+    ever kept, 0 if none. versioned_seq: the same of the newest version.
     """
 
     epoch: str
     snapshot: bytes
     updates: tuple[bytes, ...]
     last_seq: int
+    versioned_seq: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalEntry:
-    """One raw Yjs update (v1) and the participant who sent it."""
+    """One raw Yjs update (v1) and the participant who sent it.
+
+    writer: who that is and the Yjs clients that are new in this update; None
+    if all of it has been told before.
+    """
 
     update: bytes
     author: str
+    writer: Author | None = None
 
 
-class Store(Protocol):
-    """Accounts, rooms, members, tokens, chat, blobs and documents."""
+class Store(History, Protocol):
+    """Accounts, rooms, members, tokens, chat, blobs, documents, and History."""
 
     def start(self) -> Deferred[None]:
         """Open, migrate, and start the writer."""
@@ -212,6 +220,21 @@ class Store(Protocol):
         self, hub_id: str, name: str, snapshot: bytes, *, through_seq: int
     ) -> Deferred[None]:
         """Replace the updates up to through_seq by one full state."""
+
+    # Whole rooms ----------------------------------------------------------
+    def add_room_with(self, room: Room, content: RoomContent) -> Deferred[None]:
+        """Keep a new room with its content, all or nothing; new epochs.
+
+        Raises NameTaken; whatever reading the content raises.
+        """
+
+    def messages_after(
+        self, hub_id: str, *, after: int, limit: int
+    ) -> Deferred[list[Message]]:
+        """The oldest `limit` messages with seq > after. Raises NotFound."""
+
+    def blobs(self, hub_id: str) -> Deferred[list[Blob]]:
+        """All files that a room refers to, by hash. Raises NotFound."""
 
     def quarantine_update(
         self, hub_id: str, name: str, seq: int, reason: str

@@ -6,12 +6,9 @@ It obeys the same contract suite as the SQL store and is what other tests use.
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, ParamSpec, TypeVar, cast
-
-from twisted.internet.defer import Deferred, maybeDeferred
+from dataclasses import replace
+from typing import Any
 
 from mosaic.store.interface import (
     EMPTY_UPDATE,
@@ -21,72 +18,34 @@ from mosaic.store.interface import (
     StoredDocument,
     StoredToken,
 )
+from mosaic.store.memory_history import DocumentRecord, MemoryHistory, RoomRecord, fired
 from mosaic.wire.sasl.verifier import ScramVerifier
-from mosaic.workspace.model import Account, Blob, Message, Role, Room
-
-P = ParamSpec("P")
-T = TypeVar("T")
+from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomContent
 
 
-@dataclass(slots=True)
-class _Document:
-    """One document's journal; updates start after through_seq."""
-
-    epoch: str = field(default_factory=lambda: str(uuid.uuid4()))
-    snapshot: bytes = b""
-    through_seq: int = 0
-    last_seq: int = 0
-    updates: dict[int, JournalEntry] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _RoomRecord:
-    """A room and all that goes with it."""
-
-    room: Room
-    members: dict[str, Role] = field(default_factory=dict)
-    messages: list[Message] = field(default_factory=list)
-    blobs: dict[str, Blob] = field(default_factory=dict)
-    documents: dict[str, _Document] = field(default_factory=dict)
-
-
-def _deferred(method: Callable[P, T]) -> Callable[P, Deferred[T]]:
-    """Turn the result or exception of a method into a fired Deferred."""
-
-    def fired(*args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        call = cast("Callable[..., T]", method)
-        return maybeDeferred(call, *args, **kwargs)
-
-    fired.__doc__ = method.__doc__
-    fired.__name__ = method.__name__
-    return fired
-
-
-class MemoryStore:
+class MemoryStore(MemoryHistory):
     """The Store interface without a disk. wall: Unix seconds now."""
 
     def __init__(self, *, wall: Callable[[], float] = time.time) -> None:
-        self._wall = wall
+        super().__init__(wall)
         self._accounts: dict[str, Account] = {}
         self._verifiers: dict[str, ScramVerifier] = {}
-        self._rooms: dict[str, _RoomRecord] = {}
         self._tokens: dict[bytes, StoredToken] = {}
-        self.quarantined: list[tuple[str, str, int, bytes, str]] = []
 
-    @_deferred
+    @fired
     def start(self) -> None:
         """Nothing to open."""
 
-    @_deferred
+    @fired
     def stop(self) -> None:
         """Nothing to close."""
 
-    @_deferred
+    @fired
     def ping(self) -> None:
         """Memory is always there."""
 
     # Accounts -------------------------------------------------------------
-    @_deferred
+    @fired
     def add_account(
         self, name: str, verifier: ScramVerifier, *, admin: bool
     ) -> Account:
@@ -98,29 +57,29 @@ class MemoryStore:
         self._verifiers[name] = verifier
         return account
 
-    @_deferred
+    @fired
     def account(self, name: str) -> Account:
         """One account."""
         return self._account(name)
 
-    @_deferred
+    @fired
     def accounts(self) -> list[Account]:
         """All, by name."""
         return [self._accounts[name] for name in sorted(self._accounts)]
 
-    @_deferred
+    @fired
     def verifier(self, name: str) -> ScramVerifier | None:
         """The SCRAM verifier of an account."""
         return self._verifiers.get(name)
 
-    @_deferred
+    @fired
     def set_verifier(self, name: str, verifier: ScramVerifier) -> None:
         """Change a password and revoke."""
         self._account(name)
         self._verifiers[name] = verifier
         self._drop_tokens(lambda token: token.account == name)
 
-    @_deferred
+    @fired
     def remove_account(self, name: str) -> None:
         """Remove an account; the rooms it owned stay, without an owner."""
         self._account(name)
@@ -132,20 +91,20 @@ class MemoryStore:
                 record.room = replace(record.room, owner=None)
 
     # Rooms ----------------------------------------------------------------
-    @_deferred
+    @fired
     def add_room(self, room: Room) -> None:
         """Keep a new room."""
         if room.hub_id in self._rooms:
             raise NameTaken(f"the room {room.hub_id} exists")
         self._check_room(room)
-        self._rooms[room.hub_id] = _RoomRecord(room)
+        self._rooms[room.hub_id] = RoomRecord(room)
 
-    @_deferred
+    @fired
     def room(self, hub_id: str) -> Room:
         """One room."""
         return self._record(hub_id).room
 
-    @_deferred
+    @fired
     def room_by_alias(self, alias: str) -> Room:
         """The room of that alias."""
         for record in self._rooms.values():
@@ -153,7 +112,7 @@ class MemoryStore:
                 return record.room
         raise NotFound(f"no room has the alias {alias}")
 
-    @_deferred
+    @fired
     def rooms(self, *, member: str | None = None) -> list[Room]:
         """Oldest first."""
         found = [
@@ -163,14 +122,14 @@ class MemoryStore:
         ]
         return sorted(found, key=lambda room: (room.created_at, room.hub_id))
 
-    @_deferred
+    @fired
     def update_room(self, room: Room) -> None:
         """Write all but hub_id and created_at."""
         record = self._record(room.hub_id)
         self._check_room(room)
         record.room = replace(room, created_at=record.room.created_at)
 
-    @_deferred
+    @fired
     def members(self, hub_id: str) -> dict[str, Role]:
         """Roles by account; the owner is a host."""
         record = self._record(hub_id)
@@ -179,7 +138,7 @@ class MemoryStore:
             members[record.room.owner] = Role.HOST
         return members
 
-    @_deferred
+    @fired
     def set_member(self, hub_id: str, account: str, role: Role | None) -> None:
         """Give or take a role."""
         record = self._record(hub_id)
@@ -198,7 +157,7 @@ class MemoryStore:
                 del self._tokens[digest]
 
     # Tokens ---------------------------------------------------------------
-    @_deferred
+    @fired
     def add_token(self, token: StoredToken) -> None:
         """Keep a token."""
         if token.digest in self._tokens:
@@ -209,12 +168,12 @@ class MemoryStore:
             self._record(token.hub_id)
         self._tokens[token.digest] = token
 
-    @_deferred
+    @fired
     def token(self, digest: bytes) -> StoredToken | None:
         """The token of that digest."""
         return self._tokens.get(digest)
 
-    @_deferred
+    @fired
     def update_token(
         self, digest: bytes, *, role: Role | None = None, waiting: bool | None = None
     ) -> None:
@@ -228,7 +187,7 @@ class MemoryStore:
             changes["waiting"] = waiting
         self._tokens[digest] = replace(self._tokens[digest], **changes)
 
-    @_deferred
+    @fired
     def participant_token(self, hub_id: str, participant_id: str) -> StoredToken | None:
         """The participant's newest room token."""
         found = [
@@ -238,7 +197,7 @@ class MemoryStore:
         ]
         return max(found, key=lambda token: token.created_at, default=None)
 
-    @_deferred
+    @fired
     def waiting_tokens(self, hub_id: str) -> list[StoredToken]:
         """Those in the lobby, first come first."""
         now = self._wall()
@@ -249,12 +208,12 @@ class MemoryStore:
         ]
         return sorted(found, key=lambda token: (token.created_at, token.digest))
 
-    @_deferred
+    @fired
     def remove_token(self, digest: bytes) -> None:
         """Forget a token."""
         self._tokens.pop(digest, None)
 
-    @_deferred
+    @fired
     def remove_tokens(
         self, *, hub_id: str | None = None, expired_before: float | None = None
     ) -> int:
@@ -269,7 +228,7 @@ class MemoryStore:
         )
 
     # Chat -----------------------------------------------------------------
-    @_deferred
+    @fired
     def add_message(
         self,
         hub_id: str,
@@ -297,7 +256,7 @@ class MemoryStore:
         messages.append(message)
         return message
 
-    @_deferred
+    @fired
     def messages(
         self, hub_id: str, *, before: int | None = None, limit: int = 100
     ) -> list[Message]:
@@ -310,12 +269,14 @@ class MemoryStore:
         return found[-limit:] if limit > 0 else []
 
     # Blobs ----------------------------------------------------------------
-    @_deferred
+    @fired
     def add_blob(self, hub_id: str, blob: Blob) -> None:
         """Note a reference; the first one stays."""
-        self._record(hub_id).blobs.setdefault(blob.sha256, blob)
+        record = self._record(hub_id)
+        record.blobs.setdefault(blob.sha256, blob)
+        record.unreferenced_since.pop(blob.sha256, None)
 
-    @_deferred
+    @fired
     def blob(self, hub_id: str, sha256: str) -> Blob:
         """A blob that the room refers to."""
         record = self._rooms.get(hub_id)
@@ -324,7 +285,7 @@ class MemoryStore:
         return record.blobs[sha256]
 
     # Documents ------------------------------------------------------------
-    @_deferred
+    @fired
     def load_document(self, hub_id: str, name: str) -> StoredDocument:
         """Read or make a document."""
         document = self._document(hub_id, name)
@@ -333,14 +294,15 @@ class MemoryStore:
             snapshot=document.snapshot,
             updates=tuple(entry.update for entry in document.updates.values()),
             last_seq=document.last_seq,
+            versioned_seq=document.versioned_seq,
         )
 
-    @_deferred
+    @fired
     def document_names(self, hub_id: str) -> list[str]:
         """Names, sorted."""
         return sorted(self._record(hub_id).documents)
 
-    @_deferred
+    @fired
     def append_updates(
         self, hub_id: str, name: str, entries: Sequence[JournalEntry]
     ) -> int:
@@ -349,9 +311,10 @@ class MemoryStore:
         for entry in entries:
             document.last_seq += 1
             document.updates[document.last_seq] = entry
+            document.note(entry, document.last_seq)
         return document.last_seq
 
-    @_deferred
+    @fired
     def save_snapshot(
         self, hub_id: str, name: str, snapshot: bytes, *, through_seq: int
     ) -> None:
@@ -366,26 +329,53 @@ class MemoryStore:
             seq: entry for seq, entry in document.updates.items() if seq > through_seq
         }
 
-    @_deferred
+    @fired
     def quarantine_update(self, hub_id: str, name: str, seq: int, reason: str) -> None:
         """Set an update aside and leave the empty update in its place."""
         document = self._document(hub_id, name)
         if seq not in document.updates:
             raise NotFound(f"{name} has no update {seq}")
         entry = document.updates[seq]
-        self.quarantined.append((hub_id, name, seq, entry.update, reason))
+        self._quarantine(hub_id, name, seq, entry, reason)
         document.updates[seq] = JournalEntry(update=EMPTY_UPDATE, author=entry.author)
+
+    # Whole rooms ----------------------------------------------------------
+    @fired
+    def add_room_with(self, room: Room, content: RoomContent) -> None:
+        """All or nothing."""
+        if room.hub_id in self._rooms:
+            raise NameTaken(f"the room {room.hub_id} exists")
+        self._check_room(room)
+        self._rooms[room.hub_id] = RoomRecord(
+            room=room,
+            documents={
+                name: DocumentRecord(snapshot=state, through_seq=1, last_seq=1)
+                for name, state in content.documents
+            },
+            messages=[
+                replace(message, hub_id=room.hub_id, seq=seq)
+                for seq, message in enumerate(content.messages, 1)
+            ],
+            blobs={blob.sha256: blob for blob in content.blobs},
+        )
+
+    @fired
+    def messages_after(self, hub_id: str, *, after: int, limit: int) -> list[Message]:
+        """The oldest ones."""
+        found = [one for one in self._record(hub_id).messages if one.seq > after]
+        return found[: max(limit, 0)]
+
+    @fired
+    def blobs(self, hub_id: str) -> list[Blob]:
+        """By hash."""
+        held = self._record(hub_id).blobs
+        return [held[sha256] for sha256 in sorted(held)]
 
     # ----------------------------------------------------------------------
     def _account(self, name: str) -> Account:
         if name not in self._accounts:
             raise NotFound(f"there is no account {name}")
         return self._accounts[name]
-
-    def _record(self, hub_id: str) -> _RoomRecord:
-        if hub_id not in self._rooms:
-            raise NotFound(f"there is no room {hub_id}")
-        return self._rooms[hub_id]
 
     def _check_room(self, room: Room) -> None:
         """The alias is free and the owner exists."""
@@ -396,8 +386,8 @@ class MemoryStore:
             if same and other.room.hub_id != room.hub_id:
                 raise NameTaken(f"the alias {room.alias} is in use")
 
-    def _document(self, hub_id: str, name: str) -> _Document:
-        return self._record(hub_id).documents.setdefault(name, _Document())
+    def _document(self, hub_id: str, name: str) -> DocumentRecord:
+        return self._record(hub_id).documents.setdefault(name, DocumentRecord())
 
     def _drop_tokens(self, condemned: Callable[[StoredToken], bool]) -> int:
         digests = [d for d, token in self._tokens.items() if condemned(token)]

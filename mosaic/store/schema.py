@@ -6,6 +6,7 @@ A change here needs a migration beside it; a test holds the two together.
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -112,6 +113,7 @@ blobs = Table(
     Column("size_bytes", Integer, nullable=False),
     Column("media_type", String(255), nullable=False),
     Column("created_at", Float, nullable=False),
+    Column("unreferenced_since", Float, nullable=True),
 )
 """A blob's type belongs to the room that uploaded it, not to its bytes."""
 
@@ -127,9 +129,12 @@ documents = Table(
 )
 
 
+def _document_key() -> ForeignKey:
+    return ForeignKey("documents.id", ondelete="CASCADE")
+
+
 def _document() -> Column[int]:
-    key = ForeignKey("documents.id", ondelete="CASCADE")
-    return Column("document_id", Integer, key, primary_key=True)
+    return Column("document_id", Integer, _document_key(), primary_key=True)
 
 
 def _seq(name: str) -> Column[int]:
@@ -165,6 +170,48 @@ quarantine = Table(
     Column("update_v1", LargeBinary, nullable=False),
     Column("reason", Text, nullable=False),
 )
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("document_id", Integer, _document_key(), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("label", String(100), nullable=True),
+    Column("made_by", String(128), nullable=False),
+    Column("reason", String(16), nullable=False),
+    Column("through_seq", Integer, nullable=False),
+    Column("authors", Text, nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("kept_bytes", Integer, nullable=False),
+    Column("state_z", LargeBinary, nullable=False),
+    Index(None, "document_id"),
+    sqlite_autoincrement=True,
+)
+"""state_z: a full update (v1), compressed by zlib. authors: JSON. An id is never
+used twice: a page that restores a version which is gone must not get another."""
+
+authors = Table(
+    "authors",
+    metadata,
+    _document(),
+    Column("author", String(128), primary_key=True),
+    Column("name", String(128), nullable=False),
+    Column("account", String(64), nullable=True),
+    Column("first_at", Float, nullable=False),
+    Column("last_seq", Integer, nullable=False),
+)
+"""Who ever edited a document. last_seq: their newest update among those that
+snapshots have taken out of the journal."""
+
+author_clients = Table(
+    "author_clients",
+    metadata,
+    _document(),
+    Column("client_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("author", String(128), nullable=False),
+)
+"""Yjs client -> participant; the first who brought a client's edits keeps it."""
 
 heartbeat = Table(
     "heartbeat",

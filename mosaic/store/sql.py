@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -12,13 +13,29 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.internet.task import LoopingCall
 
-from mosaic.store import accounts, blobs, chat, journal, rooms, tokens
-from mosaic.store.database import database_path, prepare_database
+from mosaic.store import (
+    accounts,
+    blobs,
+    chat,
+    journal,
+    moving,
+    rooms,
+    tokens,
+    versions,
+)
+from mosaic.store.database import (
+    database_path,
+    note_open,
+    open_mark,
+    prepare_database,
+)
+from mosaic.store.history import SetAside, Unreferenced
 from mosaic.store.interface import JournalEntry, StoredDocument, StoredToken
 from mosaic.store.schema import heartbeat
 from mosaic.store.threads import Reader, Writer
 from mosaic.wire.sasl.verifier import ScramVerifier
-from mosaic.workspace.model import Account, Blob, Message, Role, Room
+from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomContent
+from mosaic.workspace.versions import Author, Reason, Thinning, Version
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,7 +47,8 @@ class SqlStore:
     """The Store interface over one SQLite file.
 
     url_or_path: "sqlite:///…" or a path. reactor: also IReactorTime, for the
-    poll that notices other processes. wall: Unix seconds now.
+    poll that notices other processes. check_s: how long reading the whole
+    file may take at the start, None for as long as it takes. wall: Unix seconds now.
     on_foreign_change: told when another process (the command line) has
     written. on_commit: told seconds and number of changes for each commit.
     """
@@ -41,12 +59,14 @@ class SqlStore:
         reactor: IReactorFromThreads,
         *,
         commit_window_s: float = 0.01,
+        check_s: float | None = None,
         wall: Callable[[], float] = time.time,
         on_foreign_change: Callable[[], None] | None = None,
         on_commit: Callable[[float, int], None] | None = None,
     ) -> None:
         self.path = database_path(url_or_path)
         self._wall = wall
+        self._check_s = check_s
         self._writer = Writer(
             self.path,
             reactor,
@@ -66,13 +86,17 @@ class SqlStore:
         return Deferred.fromCoroutine(self._start())
 
     async def _start(self) -> None:
-        await self._writer.start(lambda: prepare_database(self.path, check=True))
+        await self._writer.start(self._prepare)
         try:
             await self._reader.start()
         except BaseException:
             await self._writer.stop()
             raise
         self._poll.start(PROBE_EVERY_S, now=True)
+
+    def _prepare(self) -> None:
+        note_open(self.path)
+        prepare_database(self.path, check=True, patience_s=self._check_s)
 
     def stop(self) -> Deferred[None]:
         """Commit what waits, and close. Later calls fail with StoreError."""
@@ -84,6 +108,9 @@ class SqlStore:
         await self._reader.stop()
         # last, so that it also folds the write-ahead log into the file
         await self._writer.stop()
+        if not Path(f"{self.path}-wal").exists():
+            with suppress(OSError):
+                open_mark(self.path).unlink(missing_ok=True)
 
     def ping(self) -> Deferred[None]:
         """Fire after one small commit; StoreFull or StoreError if it cannot."""
@@ -276,6 +303,92 @@ class SqlStore:
     ) -> Deferred[None]:
         """Set aside an update; the empty one takes its place. Raises NotFound."""
         return self._change(journal.set_aside, hub_id, name, seq, reason=reason)
+
+    # History --------------------------------------------------------------
+    def save_version(
+        self,
+        hub_id: str,
+        name: str,
+        state: bytes,
+        *,
+        through_seq: int,
+        reason: Reason,
+        label: str | None = None,
+        by: str = "",
+    ) -> Deferred[Version | None]:
+        """Keep a full state; None if it needs no keeping. Raises NotFound."""
+        return self._change(
+            versions.save,
+            hub_id,
+            name,
+            state,
+            through_seq=through_seq,
+            reason=reason,
+            label=label,
+            by=by,
+            at=self._wall(),
+        )
+
+    def versions(self, hub_id: str, name: str | None = None) -> Deferred[list[Version]]:
+        """Newest first. Raises NotFound for the room."""
+        return self._ask(versions.every, hub_id, name)
+
+    def version_state(self, hub_id: str, name: str, version: int) -> Deferred[bytes]:
+        """The full update. Raises NotFound."""
+        return self._ask(versions.state, hub_id, name, version)
+
+    def label_version(
+        self, hub_id: str, name: str, version: int, label: str | None
+    ) -> Deferred[Version]:
+        """Another name, or none. Raises NotFound."""
+        return self._change(versions.relabel, hub_id, name, version, label)
+
+    def remove_version(self, hub_id: str, name: str, version: int) -> Deferred[None]:
+        """Forget one. Raises NotFound."""
+        return self._change(versions.remove, hub_id, name, version)
+
+    def thin_versions(self, hub_id: str, rule: Thinning) -> Deferred[int]:
+        """Forget what the rule condemns; how many. Raises NotFound."""
+        return self._change(versions.thin, hub_id, rule, now=self._wall())
+
+    def authors(self, hub_id: str, name: str) -> Deferred[list[Author]]:
+        """Everybody who ever edited, first come first."""
+        return self._ask(versions.every_author, hub_id, name)
+
+    def blob_rooms(self) -> Deferred[list[str]]:
+        """Hub IDs of the rooms that keep files."""
+        return self._ask(blobs.room_ids)
+
+    def unreferenced_blobs(self, hub_id: str) -> Deferred[Unreferenced]:
+        """Look for every file of a room."""
+        return self._ask(blobs.unreferenced, hub_id)
+
+    def forget_blobs(self, found: Unreferenced, *, grace_s: float) -> Deferred[int]:
+        """Forget what has long been unreferenced; how many."""
+        return self._change(blobs.forget, found, at=self._wall(), grace_s=grace_s)
+
+    def blob_hashes(self) -> Deferred[frozenset[str]]:
+        """Of every file that some room keeps."""
+        return self._ask(blobs.hashes)
+
+    def set_aside(self) -> Deferred[list[SetAside]]:
+        """The quarantine, oldest first."""
+        return self._ask(journal.every_set_aside)
+
+    # Whole rooms ----------------------------------------------------------
+    def add_room_with(self, room: Room, content: RoomContent) -> Deferred[None]:
+        """All or nothing. Raises NameTaken."""
+        return self._change(moving.add_with_content, room, content, at=self._wall())
+
+    def messages_after(
+        self, hub_id: str, *, after: int, limit: int
+    ) -> Deferred[list[Message]]:
+        """The oldest `limit` messages with seq > after. Raises NotFound."""
+        return self._ask(moving.messages_after, hub_id, after=after, limit=limit)
+
+    def blobs(self, hub_id: str) -> Deferred[list[Blob]]:
+        """All files of a room, by hash. Raises NotFound."""
+        return self._ask(moving.every_blob, hub_id)
 
 
 def _beat(connection: Connection, *, at: float) -> None:

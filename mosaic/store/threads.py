@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorFromThreads
 
-from mosaic.store.database import DATABASE_ERRORS, explain, open_engine
+from mosaic.store.database import DATABASE_ERRORS, driver, explain, open_engine
 from mosaic.store.interface import StoreError
 
 T = TypeVar("T")
@@ -274,7 +274,10 @@ class Writer(DatabaseThread):
                 return
             outcomes = [(group[0], _Failed(self._explain(error)))]
         else:
-            self._report(time.perf_counter() - began, len(group))
+            took_s = time.perf_counter() - began
+            # One call for both: each wakes the reactor.
+            self._reactor.callFromThread(self._committed, outcomes, took_s)
+            return
         self._deliver(outcomes)
 
     def _commit(self, group: list[Operation]) -> list[Outcome]:
@@ -284,12 +287,26 @@ class Writer(DatabaseThread):
         nothing is.
         """
         connection = self._connected()
-        with connection.begin():
-            return [(op, _attempt(connection, op)) for op in group]
+        database = driver(connection)
+        try:
+            database.execute("BEGIN IMMEDIATE")
+            outcomes = [(op, _attempt(connection, op)) for op in group]
+            # SQLAlchemy has a transaction of its own if an operation used it.
+            if connection.in_transaction():
+                connection.commit()
+            else:
+                database.execute("COMMIT")
+        except BaseException:
+            connection.rollback()
+            database.rollback()
+            raise
+        return outcomes
 
-    def _report(self, seconds: float, count: int) -> None:
+    def _committed(self, outcomes: Sequence[Outcome], took_s: float) -> None:
+        """On the reactor thread."""
+        _fire(outcomes)
         if self._on_commit is not None:
-            self._reactor.callFromThread(self._on_commit, seconds, count)
+            self._on_commit(took_s, len(outcomes))
 
     def _look(self) -> None:
         """Compare data_version: it moves only when another connection commits,
@@ -304,29 +321,31 @@ class Writer(DatabaseThread):
             self._reactor.callFromThread(self._on_foreign_change)
 
     def _read_data_version(self) -> int:
-        raw = cast(sqlite3.Connection, self._connected().connection.dbapi_connection)
-        (version,) = raw.execute("PRAGMA data_version").fetchone()
+        database = driver(self._connected())
+        (version,) = database.execute("PRAGMA data_version").fetchone()
         return int(version)
 
 
 def _attempt(connection: Connection, operation: Operation) -> Any:
     """The value or the failure of one operation; its failure undoes it alone."""
     # plain statements: begin_nested() costs more than a small insert
-    connection.exec_driver_sql("SAVEPOINT one")
+    database = driver(connection)
+    database.execute("SAVEPOINT one")
     try:
         value = operation.call(connection)
-        connection.exec_driver_sql("RELEASE one")
-    except IntegrityError as error:
-        _undo(connection)
-        return _Failed(StoreError(f"refused by the database: {error.orig}"))
+        database.execute("RELEASE one")
+    except (IntegrityError, sqlite3.IntegrityError) as error:
+        _undo(database)
+        cause = getattr(error, "orig", error)
+        return _Failed(StoreError(f"refused by the database: {cause}"))
     except DATABASE_ERRORS:
         raise  # the transaction may be gone: the whole group starts over
     except Exception as error:
-        _undo(connection)
+        _undo(database)
         return _Failed(error)
     return value
 
 
-def _undo(connection: Connection) -> None:
-    connection.exec_driver_sql("ROLLBACK TO one")
-    connection.exec_driver_sql("RELEASE one")
+def _undo(database: sqlite3.Connection) -> None:
+    database.execute("ROLLBACK TO one")
+    database.execute("RELEASE one")

@@ -7,6 +7,7 @@ pinned in mosaic.tls.groups, because they must be set before OpenSSL loads.
 from __future__ import annotations
 
 import datetime
+import socket
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,10 @@ class ServerContext:
     def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """Start one connection with the present certificates."""
         return SSL.Connection(self._context, None)
+
+    def connection_on(self, skt: socket.socket) -> SSL.Connection:
+        """The same, with OpenSSL on the socket itself."""
+        return SSL.Connection(self._context, skt)
 
     def for_datagrams(self) -> SSL.Context:
         """The context of DTLS with the present certificates."""

@@ -25,65 +25,43 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import (
     TCP4ServerEndpoint,
     TCP6ServerEndpoint,
     serverFromString,
 )
 from twisted.internet.interfaces import (
-    IListeningPort,
-    IOpenSSLServerConnectionCreator,
-    IProtocolFactory,
     IStreamServerEndpoint,
 )
 from twisted.protocols.haproxy import proxyEndpoint
-from twisted.protocols.tls import TLSMemoryBIOFactory
-from zope.interface import implementer
 
-from mosaic.tls.context import Certificates
+from mosaic.tls.context import Certificates, ServerContext
+from mosaic.tls.ports import MemoryTlsEndpoint, SocketEndpoint, Transport, has_sockets
 
 BACKLOG = 512
 """Connections that wait for accept: a whole site reconnects at once."""
-
-
-@implementer(IStreamServerEndpoint)
-class TlsEndpoint:
-    """Listens on another endpoint and wraps its connections in TLS."""
-
-    def __init__(
-        self,
-        reactor: Any,
-        below: IStreamServerEndpoint,
-        context: IOpenSSLServerConnectionCreator,
-    ) -> None:
-        self._reactor = reactor
-        self._below = below
-        self.context = context
-
-    def listen(self, factory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """Listen. Fails with CannotListenError if the port is taken."""
-        return self._below.listen(
-            TLSMemoryBIOFactory(self.context, False, factory, clock=self._reactor)
-        )
 
 
 def server_endpoint(
     reactor: Any,
     description: str,
     *,
-    default_context: IOpenSSLServerConnectionCreator | None,
+    default_context: ServerContext | None,
     certificates: Certificates | None = None,
+    transport: Transport = "socket",
 ) -> IStreamServerEndpoint:
     """Make an endpoint from a description.
 
     default_context: serves `mosaic-tls:` without `certs=`. certificates: holds
-    the contexts of `certs=` folders, so that they can be reloaded.
+    the contexts of `certs=` folders, so that they can be reloaded. transport:
+    where OpenSSL stands, if the endpoint leaves the choice.
 
     Raises ValueError, one line, for a description that cannot be understood,
     and CertificateError for certificates that cannot be used.
     """
-    grammar = _Grammar(reactor, default_context, certificates or Certificates())
+    grammar = _Grammar(
+        reactor, default_context, certificates or Certificates(), transport
+    )
     try:
         return grammar.endpoint(description)
     except (IndexError, KeyError, TypeError, ValueError) as error:
@@ -96,14 +74,17 @@ def tls_endpoint(
     args: Sequence[str],
     named: Mapping[str, str],
     *,
-    default_context: IOpenSSLServerConnectionCreator | None,
+    default_context: ServerContext | None,
     certificates: Certificates | None = None,
+    transport: Transport = "socket",
 ) -> IStreamServerEndpoint:
     """Make the endpoint of a `mosaic-tls:` description that is in parts already.
 
     Raises ValueError and CertificateError like server_endpoint.
     """
-    grammar = _Grammar(reactor, default_context, certificates or Certificates())
+    grammar = _Grammar(
+        reactor, default_context, certificates or Certificates(), transport
+    )
     return grammar.tls(args, named, proxied=False)
 
 
@@ -112,8 +93,9 @@ class _Grammar:
     """What the parts of a description mean."""
 
     reactor: Any
-    default_context: IOpenSSLServerConnectionCreator | None
+    default_context: ServerContext | None
     certificates: Certificates
+    transport: Transport
 
     def endpoint(self, description: str) -> IStreamServerEndpoint:
         """One whole description."""
@@ -129,8 +111,14 @@ class _Grammar:
         if kind == "tcp" and len(args) == 2 and "interface" not in named:
             return self.tcp(args[1], **named)
         if kind == "systemd":
-            return self.inherited(description)
-        return _twisted_endpoint(self.reactor, description)
+            return self.ours(self.inherited(description))
+        return self.ours(_twisted_endpoint(self.reactor, description))
+
+    def ours(self, endpoint: IStreamServerEndpoint) -> IStreamServerEndpoint:
+        """With our own transports, where it has sockets for them."""
+        if self.transport == "socket" and has_sockets(endpoint):
+            return SocketEndpoint(endpoint)
+        return endpoint
 
     def tls(
         self, args: Sequence[str], named: Mapping[str, str], *, proxied: bool
@@ -142,14 +130,16 @@ class _Grammar:
             raise ValueError("on= takes its port from the endpoint it names")
         below = self.endpoint(on) if on else self.tcp(*args, **rest)
         if folder:
-            context: Any = self.certificates.context(Path(folder))
+            context = self.certificates.context(Path(folder))
         elif self.default_context is None:
             raise ValueError("certs=FOLDER is needed")
         else:
             context = self.default_context
         # A proxy in front sends its header in clear, before the client's TLS.
         below = proxyEndpoint(below) if proxied else below
-        return TlsEndpoint(self.reactor, below, context)
+        if isinstance(below, SocketEndpoint) and below.context is None:
+            return below.with_tls(context)
+        return MemoryTlsEndpoint(self.reactor, below, context)
 
     def tcp(
         self, port: str, interface: str = "", backlog: str = str(BACKLOG)
@@ -159,10 +149,7 @@ class _Grammar:
         number = _number("port", port, 65535)
         waiting = _number("backlog", backlog, 1 << 31)
         made = TCP6ServerEndpoint if ":" in address else TCP4ServerEndpoint
-        endpoint: IStreamServerEndpoint = made(
-            self.reactor, number, backlog=waiting, interface=address
-        )
-        return endpoint
+        return self.ours(made(self.reactor, number, backlog=waiting, interface=address))
 
     def inherited(self, description: str) -> IStreamServerEndpoint:
         """A socket that systemd has opened.

@@ -11,7 +11,7 @@ The format is that of Yjs 13, encoding version 1 (lib0 varints).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 EMPTY_UPDATE = b"\x00\x00"
@@ -46,19 +46,27 @@ class UpdateSummary:
     its last block. needs: for each client, the clock that must be known (one
     past the highest referred to) before the update can be integrated, deletes
     included. gaps: for each client, the clock after its last Skip block: all
-    before it must be known. size: bytes.
+    before it must be known. has_lists: it makes an array inside another shared
+    type. has_wide_text: it holds text beyond ASCII. size: bytes.
     """
 
     first: dict[int, int] = field(default_factory=dict)
     ends: dict[int, int] = field(default_factory=dict)
     needs: dict[int, int] = field(default_factory=dict)
     gaps: dict[int, int] = field(default_factory=dict)
+    has_lists: bool = False
+    has_wide_text: bool = False
     size: int = 0
 
     @property
     def is_empty(self) -> bool:
         """Neither blocks nor deletes."""
         return not self.ends and not self.needs
+
+    @property
+    def writers(self) -> Collection[int]:
+        """The clients whose blocks it has."""
+        return self.ends.keys()
 
     def fits(self, clocks: dict[int, int]) -> bool:
         """Whether a document with these clocks can integrate it at once."""
@@ -286,11 +294,14 @@ class _Walk:
         text = self.text()
         if text.isascii():
             return len(text)
+        self.summary.has_wide_text = True
         return len(text.encode("utf-16-le")) // 2
 
     def type(self) -> None:
         """A shared type: array, map, text, element, fragment, hook, XML text."""
         ref = self.var()
+        if ref == 0:
+            self.summary.has_lists = True
         if ref in (3, 5):
             self.text()
         elif ref > 6:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -90,3 +91,17 @@ class Blob:
     size_bytes: int
     media_type: str
     created_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomContent:
+    """All that a room holds, on its way into a new room.
+
+    documents: names and full states (Yjs updates, v1). messages: in their
+    order; hub_id and seq are given anew. Each may be lazy, and may be iterated
+    again when a transaction is tried again: no generators.
+    """
+
+    documents: Iterable[tuple[str, bytes]] = ()
+    messages: Iterable[Message] = ()
+    blobs: Iterable[Blob] = ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 
 from mosaic.workspace.ids import parse_hub_id
+from mosaic.workspace.versions import VERSION_NAME_CHARS
 
 ACCOUNT_NAME_CHARS = 64
 ROOM_NAME_CHARS = 100
@@ -88,6 +89,11 @@ def display_name(text: str) -> str:
 def room_name(text: str) -> str:
     """A room's shown name: 1-100 characters, no control or bidi characters."""
     return _shown(text, ROOM_NAME_CHARS, "a room's name")
+
+
+def version_label(text: str) -> str:
+    """A version's name: 1-100 characters, no control or bidi characters."""
+    return _shown(text, VERSION_NAME_CHARS, "a version's name")
 
 
 def _shown(text: str, limit: int, what: str) -> str:

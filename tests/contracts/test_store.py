@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -21,7 +22,8 @@ from mosaic.store.interface import (
 from mosaic.store.memory import MemoryStore
 from mosaic.store.sql import SqlStore
 from mosaic.wire.sasl.verifier import ScramVerifier
-from mosaic.workspace.model import Blob, Role, Room
+from mosaic.workspace.model import Blob, Message, Role, Room, RoomContent
+from mosaic.workspace.versions import Author, Reason, Thinning, Version
 from tests.support.pumped import PumpedReactor
 
 T = TypeVar("T")
@@ -457,6 +459,325 @@ class DocumentContract(StoreContract):
         self.assertIsNone(self.result(self.store.ping()))
 
 
+class HistoryContract(StoreContract):
+    """Versions, authors, files that nobody refers to, the quarantine."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.furnish()
+
+    def write(self, *updates: bytes, who: str = "aa", name: str = "board") -> int:
+        """Add updates of somebody; the last number."""
+        kept = [JournalEntry(update=update, author=who) for update in updates]
+        return self.result(self.store.append_updates(ROOM.hub_id, name, kept))
+
+    def sign(self, who: str, *clients: int, name: str = "Ada") -> None:
+        """Add an update that tells who writes, and as which Yjs clients."""
+        writer = Author(id=who, name=name, account=None, client_ids=clients)
+        entry = JournalEntry(update=b"w", author=who, writer=writer)
+        self.result(self.store.append_updates(ROOM.hub_id, "board", [entry]))
+
+    def keep(self, state: bytes, through_seq: int, **more: Any) -> Version | None:
+        """Save a version of the board."""
+        more.setdefault("reason", Reason.AUTO)
+        return self.result(
+            self.store.save_version(
+                ROOM.hub_id, "board", state, through_seq=through_seq, **more
+            )
+        )
+
+    def kept(self, state: bytes, through_seq: int, **more: Any) -> Version:
+        """One that must be kept."""
+        version = self.keep(state, through_seq, **more)
+        assert version is not None
+        return version
+
+    def ids(self, name: str | None = None) -> list[int]:
+        """Those of the room or of a document, newest first."""
+        return [one.id for one in self.result(self.store.versions(ROOM.hub_id, name))]
+
+    def test_a_version_comes_back_whole(self) -> None:
+        """Its state byte for byte, its facts as they were given."""
+        self.write(b"1", b"2")
+        state = b"\x00state" * 1000
+        version = self.kept(
+            state, 2, reason=Reason.NAMED, label="Draft", by="00000000000000aa"
+        )
+        found = self.result(self.store.versions(ROOM.hub_id, "board"))
+        self.assertEqual(found, [version])
+        self.assertEqual(
+            (version.document, version.at, version.label, version.by, version.reason),
+            ("board", NOW, "Draft", "00000000000000aa", Reason.NAMED),
+        )
+        self.assertEqual((version.size_bytes, version.through_seq), (len(state), 2))
+        again = self.store.version_state(ROOM.hub_id, "board", version.id)
+        self.assertEqual(self.result(again), state)
+
+    def test_an_automatic_version_of_nothing_new_is_not_kept(self) -> None:
+        """A room that people look at and leave fills no disk; a name is a wish."""
+        self.write(b"1")
+        self.kept(b"1", 1)
+        self.assertIsNone(self.keep(b"1", 1, reason=Reason.EMPTY))
+        self.assertIsNotNone(self.keep(b"1", 1, label="Again"))
+        document = self.result(self.store.load_document(ROOM.hub_id, "board"))
+        self.assertEqual((document.last_seq, document.versioned_seq), (1, 1))
+
+    def test_versions_belong_to_their_document(self) -> None:
+        """Also those of a room in one list, newest first."""
+        self.write(b"1")
+        self.write(b"1", name="notes/a")
+        board = self.kept(b"b", 1)
+        notes = self.result(
+            self.store.save_version(
+                ROOM.hub_id, "notes/a", b"n", through_seq=1, reason=Reason.AUTO
+            )
+        )
+        assert notes is not None
+        self.assertEqual(self.ids(), [notes.id, board.id])
+        self.assertEqual(self.ids("board"), [board.id])
+        self.assertEqual(self.ids("notes/z"), [])
+        hub = ROOM.hub_id
+        self.fails(NotFound, self.store.version_state(hub, "notes/a", board.id))
+        self.fails(NotFound, self.store.versions("300000007"))
+        lost = self.store.save_version(
+            hub, "notes/z", b"n", through_seq=1, reason=Reason.AUTO
+        )
+        self.fails(NotFound, lost)
+
+    def test_names_come_and_go(self) -> None:
+        """A version can be named later, and lose its name again."""
+        self.write(b"1")
+        version = self.kept(b"1", 1)
+        for label in ("Draft", None):
+            relabelled = self.store.label_version(
+                ROOM.hub_id, "board", version.id, label
+            )
+            self.assertEqual(self.result(relabelled), replace(version, label=label))
+        lost = self.store.label_version(ROOM.hub_id, "board", 99, "x")
+        self.fails(NotFound, lost)
+
+    def test_a_removed_version_is_gone_and_its_number_too(self) -> None:
+        """Whoever still shows it must not get another one."""
+        self.write(b"1")
+        version = self.kept(b"1", 1)
+        remove = self.store.remove_version
+        self.result(remove(ROOM.hub_id, "board", version.id))
+        self.fails(NotFound, remove(ROOM.hub_id, "board", version.id))
+        self.fails(NotFound, self.store.version_state(ROOM.hub_id, "board", version.id))
+        self.assertGreater(self.kept(b"1", 1).id, version.id)
+
+    def test_thinning_keeps_names_and_the_newest(self) -> None:
+        """Whatever the room may take."""
+        self.write(b"1", b"2", b"3", b"4")
+        named = self.kept(b"1", 1, label="Draft")
+        self.kept(b"2", 2)
+        self.kept(b"3", 3)
+        newest = self.kept(b"4", 4)
+        rule = Thinning(room_bytes=1)
+        self.assertEqual(self.result(self.store.thin_versions(ROOM.hub_id, rule)), 2)
+        self.assertEqual(self.ids(), [newest.id, named.id])
+
+    def test_authors_of_a_version_are_those_since_the_one_before(self) -> None:
+        """Also when a snapshot has emptied the journal meanwhile."""
+        self.sign("aa", 7)
+        self.write(b"x", who="bb")
+        first = self.kept(b"1", 2)
+        self.assertEqual([one.id for one in first.authors], ["aa", "bb"])
+        self.assertEqual([one.name for one in first.authors], ["Ada", ""])
+        self.write(b"x", who="cc")
+        snapshot = self.store.save_snapshot(ROOM.hub_id, "board", b"s", through_seq=3)
+        self.result(snapshot)
+        self.sign("dd", 8, name="Dan")
+        second = self.kept(b"2", 4)
+        self.assertEqual([one.id for one in second.authors], ["cc", "dd"])
+
+    def test_clients_are_told_apart(self) -> None:
+        """The first who brought a client's edits keeps it; names may change."""
+        self.sign("aa", 7, 2**53 - 1)
+        self.sign("bb", 7, 8, name="Bob")
+        self.sign("aa", 9, name="Ada L.")
+        found = self.result(self.store.authors(ROOM.hub_id, "board"))
+        self.assertEqual(
+            [(one.id, one.name, one.client_ids) for one in found],
+            [("aa", "Ada L.", (7, 9, 2**53 - 1)), ("bb", "Bob", (8,))],
+        )
+        self.assertEqual(self.result(self.store.authors(ROOM.hub_id, "notes/z")), [])
+
+    def test_the_quarantine_can_be_read(self) -> None:
+        """For `mosaic check`: where, whose, why."""
+        self.write(b"1", b"bad")
+        for _ in range(2):
+            aside = self.store.quarantine_update(ROOM.hub_id, "board", 2, "panic")
+            self.result(aside)
+        [found] = self.result(self.store.set_aside())
+        self.assertEqual(
+            (found.hub_id, found.document, found.seq, found.author, found.reason),
+            (ROOM.hub_id, "board", 2, "aa", "panic"),
+        )
+        self.assertEqual(found.size_bytes, 3)
+
+
+class FileContract(StoreContract):
+    """Files: kept as long as something names them, and a while longer."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.furnish()
+        self.result(self.store.load_document(ROOM.hub_id, "board"))
+
+    def blob(self, digit: str, hub_id: str = ROOM.hub_id) -> str:
+        """Upload a file; its hash."""
+        blob = Blob(sha256=digit * 64, size_bytes=1, media_type="x/y", created_at=NOW)
+        self.result(self.store.add_blob(hub_id, blob))
+        return blob.sha256
+
+    def write(self, sha256: str) -> None:
+        """An element of the board shows the file."""
+        update = b"\x01w@" + sha256.encode() + b"a"
+        self.result(self.store.append_updates(ROOM.hub_id, "board", entries(update)))
+
+    def lost(self) -> set[str]:
+        """The hashes that nothing refers to."""
+        return set(self.result(self.store.unreferenced_blobs(ROOM.hub_id)).blobs)
+
+    def forget(self, grace_s: float = 0.0) -> int:
+        """Look, and forget, in every room."""
+        removed = 0
+        for hub_id in self.result(self.store.blob_rooms()):
+            found = self.result(self.store.unreferenced_blobs(hub_id))
+            removed += self.result(self.store.forget_blobs(found, grace_s=grace_s))
+        return removed
+
+    def test_what_is_named_anywhere_is_referred_to(self) -> None:
+        """In the journal, a snapshot, a version or the chat."""
+        hashes = [self.blob(digit) for digit in "12345"]
+        in_snapshot, in_version, in_journal, in_chat, nowhere = hashes
+        self.write(in_snapshot)
+        self.result(
+            self.store.save_snapshot(
+                ROOM.hub_id, "board", in_snapshot.encode(), through_seq=1
+            )
+        )
+        self.result(
+            self.store.save_version(
+                ROOM.hub_id, "board", b"v" + in_version.encode(),
+                through_seq=1, reason=Reason.AUTO,
+            )
+        )  # fmt: skip
+        self.write(in_journal)
+        self.result(
+            self.store.add_message(
+                ROOM.hub_id, message_id="m", author_id="aa", author="Ada",
+                text=f"see /blobs/{in_chat}!", at=NOW,
+            )
+        )  # fmt: skip
+        self.assertEqual(self.lost(), {nowhere})
+
+    def test_forgotten_only_after_the_grace(self) -> None:
+        """Marked first; somebody may undo."""
+        sha256 = self.blob("1")
+        self.assertEqual(self.forget(), 0)
+        self.assertEqual(self.forget(grace_s=10), 0)
+        self.assertEqual(self.result(self.store.blob_hashes()), {sha256})
+        self.assertEqual(self.forget(), 1)
+        self.assertEqual(self.result(self.store.blob_hashes()), frozenset())
+        self.fails(NotFound, self.store.blob(ROOM.hub_id, sha256))
+
+    def test_a_new_reference_or_upload_takes_the_mark_away(self) -> None:
+        """The grace begins again."""
+        shown, uploaded = self.blob("1"), self.blob("2")
+        self.forget()
+        self.write(shown)
+        self.blob("2")
+        self.assertEqual(self.forget(), 0)
+        self.assertEqual(self.result(self.store.blob_hashes()), {shown, uploaded})
+
+    def test_what_is_written_after_the_look_saves_the_file(self) -> None:
+        """Between the look and the removal somebody may paste the picture."""
+        sha256 = self.blob("1")
+        self.forget()
+        found = self.result(self.store.unreferenced_blobs(ROOM.hub_id))
+        self.write(sha256)
+        forgotten = self.store.forget_blobs(found, grace_s=0)
+        self.assertEqual(self.result(forgotten), 0)
+
+    def test_another_room_keeps_its_own_reference(self) -> None:
+        """The bytes are shared, the references are not."""
+        self.result(self.store.add_room(SECOND))
+        sha256 = self.blob("1")
+        self.blob("1", SECOND.hub_id)
+        self.write(sha256)
+        self.forget()
+        self.assertEqual(self.forget(), 1)
+        self.assertEqual(self.result(self.store.blob_hashes()), {sha256})
+        self.fails(NotFound, self.store.blob(SECOND.hub_id, sha256))
+
+
+class MovingContract(StoreContract):
+    """Whole rooms: out in the order of their making, in all or nothing."""
+
+    def content(self, **more: Any) -> RoomContent:
+        """Two documents, two lines of chat, one file."""
+        lines = [
+            Message(
+                hub_id="x", seq=7 * n, message_id=f"m{n}", author_id="a",
+                author="Ada", text=f"line {n}", at=float(n),
+            )
+            for n in (1, 2)
+        ]  # fmt: skip
+        blob = Blob(sha256="ab" * 32, size_bytes=1, media_type="a/b", created_at=1.0)
+        given: dict[str, Any] = {
+            "documents": [("board", b"\x00\x00"), ("notes/main", b"\x00\x00")],
+            "messages": lines,
+            "blobs": [blob],
+        }
+        return RoomContent(**(given | more))
+
+    def test_a_room_comes_with_all_that_is_in_it(self) -> None:
+        """Messages are numbered anew and keep author and time."""
+        room = SECOND
+        self.result(self.store.add_room_with(room, self.content()))
+        hub_id = room.hub_id
+        self.assertEqual(self.result(self.store.room(hub_id)), room)
+        names = self.result(self.store.document_names(hub_id))
+        self.assertEqual(names, ["board", "notes/main"])
+        document = self.result(self.store.load_document(hub_id, "board"))
+        self.assertEqual((document.snapshot, document.updates), (b"\x00\x00", ()))
+        other = self.result(self.store.load_document(hub_id, "notes/main"))
+        self.assertNotEqual(document.epoch, other.epoch)
+        lines = self.result(self.store.messages_after(hub_id, after=0, limit=9))
+        self.assertEqual(
+            [(one.seq, one.author, one.text, one.at) for one in lines],
+            [(1, "Ada", "line 1", 1.0), (2, "Ada", "line 2", 2.0)],
+        )
+        self.assertEqual(
+            self.result(self.store.messages_after(hub_id, after=1, limit=9)), lines[1:]
+        )
+        self.assertEqual(
+            self.result(self.store.messages_after(hub_id, after=0, limit=1)), lines[:1]
+        )
+        self.assertEqual(len(self.result(self.store.blobs(hub_id))), 1)
+        after = JournalEntry(update=b"\x00\x00", author="a")
+        seq = self.result(self.store.append_updates(hub_id, "board", [after]))
+        self.assertEqual(seq, 2)
+        kept = self.result(self.store.load_document(hub_id, "board"))
+        self.assertEqual((kept.updates, kept.epoch), ((b"\x00\x00",), document.epoch))
+
+    def test_content_that_cannot_be_read_leaves_nothing(self) -> None:
+        """Not even the room."""
+
+        def broken() -> Iterator[tuple[str, bytes]]:
+            yield "board", b"\x00\x00"
+            raise ValueError("gone")
+
+        room = SECOND
+        content = self.content(documents=broken())
+        self.fails(ValueError, self.store.add_room_with(room, content))
+        self.fails(NotFound, self.store.room(room.hub_id))
+        self.fails(NotFound, self.store.blobs(room.hub_id))
+        self.fails(NotFound, self.store.messages_after(room.hub_id, after=0, limit=1))
+
+
 class _Memory(StoreContract):
     """The fake."""
 
@@ -509,8 +830,24 @@ class MemoryChatTests(_Memory, ChatContract):
     """Chat in the fake."""
 
 
+class MemoryHistoryTests(_Memory, HistoryContract):
+    """The past in the fake."""
+
+
+class MemoryFileTests(_Memory, FileContract):
+    """Files in the fake."""
+
+
 class MemoryDocumentTests(_Memory, DocumentContract):
     """Documents in the fake."""
+
+
+class MemoryMovingTests(_Memory, MovingContract):
+    """In memory."""
+
+
+class SqlMovingTests(_Sql, MovingContract):
+    """On disk."""
 
 
 class SqlAccountTests(_Sql, AccountContract):
@@ -527,6 +864,14 @@ class SqlTokenTests(_Sql, TokenContract):
 
 class SqlChatTests(_Sql, ChatContract):
     """Chat on disk."""
+
+
+class SqlHistoryTests(_Sql, HistoryContract):
+    """The past on disk."""
+
+
+class SqlFileTests(_Sql, FileContract):
+    """Files on disk."""
 
 
 class SqlDocumentTests(_Sql, DocumentContract):
@@ -549,4 +894,11 @@ class SqlDocumentTests(_Sql, DocumentContract):
 
 
 del StoreContract, AccountContract, RoomContract, TokenContract, ChatContract
-del DocumentContract, _Memory, _Sql  # abstract: nothing for the runner to collect
+del (
+    DocumentContract,
+    HistoryContract,
+    FileContract,
+    MovingContract,
+    _Memory,
+    _Sql,
+)  # abstract: nothing for the runner to collect

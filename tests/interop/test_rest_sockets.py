@@ -12,7 +12,7 @@ from typing import Any
 
 import treq
 from autobahn.twisted.resource import WebSocketResource
-from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.twisted.websocket import WebSocketServerFactory
 from twisted.internet import reactor as installed
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
@@ -24,6 +24,8 @@ from mosaic.bus.memory import MemoryBus
 from mosaic.config.settings import Auth, Http, Settings
 from mosaic.services.rest.root import build_rest, join_url_at
 from mosaic.store.memory import MemoryStore
+from mosaic.tls.websocket import WebSocketOverTls
+from tests.support.live import live_versions
 from tests.support.rest import PASSWORD, FixedCredentials
 
 reactor: Any = installed
@@ -35,7 +37,7 @@ UPGRADE = (
 )
 
 
-class Echo(WebSocketServerProtocol):
+class Echo(WebSocketOverTls):
     """Says everything again."""
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
@@ -77,6 +79,7 @@ class SocketTests(TestCase):
             state=self.state,
             static=self.state / "static",
             join_url=join_url_at("https://localhost"),
+            live=live_versions(reactor, door, store, bus, time.time),
             children={"drcp": WebSocketResource(factory)},
         )
         await door.add_account("ada", PASSWORD, admin=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from autobahn.twisted.resource import WebSocketResource
-from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.twisted.websocket import WebSocketServerFactory
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from twisted.internet.error import CannotListenError
@@ -22,6 +22,8 @@ from twisted.trial.unittest import TestCase
 
 from mosaic.tls.context import ServerContext
 from mosaic.tls.endpoints import has_ipv6, server_endpoint
+from mosaic.tls.ports import Transport
+from mosaic.tls.websocket import WebSocketOverTls
 from tests.support.tls_clients import client_context, connect, converse
 from tests.support.tls_folders import certificate_folder, replace_certificates
 from tests.support.tls_routes import shared_port
@@ -38,6 +40,7 @@ class PortCase(TestCase):
 
     timeout = 60
     deadline_s = 10.0
+    tls: Transport = "memory"
 
     def setUp(self) -> None:
         from twisted.internet import reactor
@@ -50,7 +53,10 @@ class PortCase(TestCase):
     async def listen(self, description: str) -> int:
         """Open a port; returns its number (0 for UNIX sockets)."""
         endpoint = server_endpoint(
-            self.reactor, description, default_context=self.context
+            self.reactor,
+            description,
+            default_context=self.context,
+            transport=self.tls,
         )
         factory = shared_port(self.reactor, self.deadline_s, self.root)
         port: IListeningPort = await endpoint.listen(factory)
@@ -194,7 +200,7 @@ class RouteTests(PortCase):
             self.fail("two listeners on one port")
 
 
-class WebSocketEcho(WebSocketServerProtocol):
+class WebSocketEcho(WebSocketOverTls):
     """Echoes messages."""
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
@@ -417,3 +423,33 @@ class ProxyTests(PortCase):
                 return converse(plain, GET, until=b"http")
 
         self.assertEqual(await self.call(client), b"")
+
+
+class RouteOnSocketTests(RouteTests):
+    """The same, with OpenSSL on the socket."""
+
+    tls: Transport = "socket"
+
+
+class WebSocketOnSocketTests(WebSocketTests):
+    """The same, with OpenSSL on the socket."""
+
+    tls: Transport = "socket"
+
+
+class PolicyOnSocketTests(PolicyTests):
+    """The same, with OpenSSL on the socket."""
+
+    tls: Transport = "socket"
+
+
+class DeadlineOnSocketTests(DeadlineTests):
+    """The same, with OpenSSL on the socket."""
+
+    tls: Transport = "socket"
+
+
+class ProxyOnSocketTests(ProxyTests):
+    """The same, with OpenSSL on the socket."""
+
+    tls: Transport = "socket"

@@ -144,6 +144,17 @@ class OperationTests(SynchronousTestCase):
         self.assertEqual(code_of(first.permit(PUBLIC)), 403)
         first.end()
 
+    def test_a_call_of_the_web_client_does_not_delay_a_restart(self) -> None:
+        """Browsers are told to come back, and give no allocation up."""
+        self.server.start()
+        client = self.client(self.credentials("--user", "p1/abcdef"))
+        self.assertEqual(code_of(client.allocate()), 0)
+        began = time.monotonic()
+        self.server.signal(signal.SIGTERM)
+        self.assertEqual(self.server.wait(15), 0, self.server.output())
+        self.assertLess(time.monotonic() - began, 10)  # of 20 s for strangers
+        self.assertNotIn("TURN drains", self.server.output())
+
     def test_drain(self) -> None:
         """SIGTERM: a call goes on, nobody else comes in, its end is the end."""
         self.server.start()

@@ -28,6 +28,9 @@ import mosaic
 from mosaic.config.settings import Xmpp
 from mosaic.services.xmpp.c2s import tls_exporter
 from mosaic.services.xmpp.service import XmppService
+from mosaic.tls.context import ServerContext
+from mosaic.tls.endpoints import server_endpoint
+from mosaic.tls.transports import PlainServer
 from mosaic.wire.sasl.client import ScramClient
 from mosaic.wire.xmpp.stanza import Stanza
 from mosaic.wire.xmpp.stream import StreamParser
@@ -89,15 +92,10 @@ class ClientTests(TestCase):
     timeout = 60
 
     def setUp(self) -> None:
-        pem = self_signed_pem()
-        pair = PrivateCertificate.loadPEM(pem)
+        self.pem = self_signed_pem()
         self.certificate = Path(self.mktemp())
-        self.certificate.write_text(pem[pem.index("-----BEGIN CERTIFICATE") :])
-        self.tls = CertificateOptions(
-            privateKey=pair.privateKey.original,
-            certificate=pair.original,
-            raiseMinimumTo=TLSVersion.TLSv1_2,
-            acceptableProtocols=[b"xmpp-client"],
+        self.certificate.write_text(
+            self.pem[self.pem.index("-----BEGIN CERTIFICATE") :]
         )
         self.service = XmppService(
             reactor,
@@ -109,16 +107,23 @@ class ClientTests(TestCase):
         )
         self.service.startService()
         self.addCleanup(self.service.stopService)
+        self.open_ports()
+
+    def open_ports(self) -> None:
+        """Direct TLS and STARTTLS, with Twisted's TLS."""
+        pair = PrivateCertificate.loadPEM(self.pem)
+        tls = CertificateOptions(
+            privateKey=pair.privateKey.original,
+            certificate=pair.original,
+            raiseMinimumTo=TLSVersion.TLSv1_2,
+            acceptableProtocols=[b"xmpp-client"],
+        )
+        streams = self.service.stream_factory()
+        upgraded = self.service.starttls_factory(tls)
         self.direct = self.listen(
-            reactor.listenSSL(
-                0, self.service.stream_factory(), self.tls, interface="127.0.0.1"
-            )
+            reactor.listenSSL(0, streams, tls, interface="127.0.0.1")
         )
-        self.plain = self.listen(
-            reactor.listenTCP(
-                0, self.service.starttls_factory(self.tls), interface="127.0.0.1"
-            )
-        )
+        self.plain = self.listen(reactor.listenTCP(0, upgraded, interface="127.0.0.1"))
 
     def listen(self, port: Any) -> int:
         """The number of a port that is closed after the test."""
@@ -271,3 +276,42 @@ class ClientTests(TestCase):
                 "reply": "back",
             },
         )
+
+
+class ClientOnSocketTests(ClientTests):
+    """The same, with OpenSSL on the socket: from the start, and from STARTTLS on."""
+
+    def open_ports(self) -> None:
+        """As Mosaic opens them."""
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        (folder / "server.pem").write_text(self.pem)
+        context = ServerContext(folder)
+        numbers = []
+        for kind, factory in (
+            ("mosaic-tls", self.service.stream_factory()),
+            ("tcp", self.service.starttls_factory(context)),
+        ):
+            endpoint = server_endpoint(
+                reactor,
+                f"{kind}:0:interface=127.0.0.1",
+                default_context=context,
+                transport="socket",
+            )
+            listening = cast("Deferred[Any]", endpoint.listen(factory))
+            numbers.append(self.listen(self.successResultOf(listening)))
+        self.direct, self.plain = numbers
+
+    async def test_starttls_for_who_reads_nothing(self) -> None:
+        """What was said in clear must not follow encrypted: it is cut off."""
+        caller = await self.call(self.plain)
+        await caller.hear()
+        (server,) = (
+            it
+            for it in reactor.getReaders()
+            if isinstance(it, PlainServer) and it.connected
+        )
+        server._tempDataBuffer.append(b"unsent")
+        server._tempDataLen = 6
+        caller.say("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+        await caller.gone

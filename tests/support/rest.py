@@ -23,11 +23,13 @@ from zope.interface import implementer
 from mosaic.auth.door import HouseDoor
 from mosaic.bus.interface import Payload
 from mosaic.bus.memory import MemoryBus
-from mosaic.config.settings import Auth, Http, Settings
+from mosaic.config.settings import Auth, Export, History, Http, Settings
 from mosaic.services.rest.health import Check
 from mosaic.services.rest.root import Rest, build_rest, join_url_at
 from mosaic.services.rest.states import FindState
+from mosaic.services.rest.workers import Worker
 from mosaic.store.memory import MemoryStore
+from tests.support.live import live_versions
 
 T = TypeVar("T")
 PASSWORD = "correct horse"
@@ -91,7 +93,10 @@ class RestCase(SynchronousTestCase):
     """A house with one administrator "ada", one user "bob", and a room of ada's."""
 
     http = Http()
+    history = History()
     allowed_origins: tuple[str, ...] = ()
+    export = Export()
+    worker: Worker | None = None
 
     def setUp(self) -> None:
         """Build the house."""
@@ -118,6 +123,9 @@ class RestCase(SynchronousTestCase):
             credential_ttl_s=600,
             turn_urls=lambda host: (f"turn:{host}:3478?transport=udp",),
         )
+        self.live = live_versions(
+            self.clock, self.door, self.store, self.bus, lambda: self.wall
+        )
         self.rest = self.build()
         self.run_steps(self.door.add_account("ada", PASSWORD, admin=True))
         self.run_steps(self.door.add_account("bob", PASSWORD, admin=False))
@@ -136,7 +144,7 @@ class RestCase(SynchronousTestCase):
     ) -> Rest:
         """A REST service over this house."""
         rest = build_rest(
-            settings=Settings(http=self.http),
+            settings=Settings(http=self.http, history=self.history, export=self.export),
             door=self.door,
             store=self.store,
             bus=self.bus,
@@ -146,9 +154,11 @@ class RestCase(SynchronousTestCase):
             state=self.state,
             static=self.static,
             join_url=join_url_at("https://meet.example.org"),
+            live=self.live,
             readiness=readiness,
             metrics_text=metrics_text,
             children=children,
+            worker=self.worker,
             find_state=find_state,
         )
         self.use(rest)

@@ -21,6 +21,7 @@ from mosaic.bus.memory import MemoryBus
 from mosaic.config.settings import Auth, Http, Settings
 from mosaic.services.rest.root import build_rest, join_url_at
 from mosaic.store.memory import MemoryStore
+from tests.support.live import live_versions
 from tests.support.rest import PASSWORD, FixedCredentials
 
 HTTP = Http(requests_per_s=1e6, request_burst=1_000_000)
@@ -54,6 +55,7 @@ async def serve(reactor: object, state: str) -> None:
         state=Path(state),
         static=Path(state) / "static",
         join_url=join_url_at("https://localhost"),
+        live=live_versions(clock, door, store, bus, time.time),  # type: ignore[arg-type]  # as above
     )
     await door.add_account("ada", PASSWORD, admin=True)
     issued = await door.log_in("ada", PASSWORD, address="127.0.0.1")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -64,6 +66,17 @@ class HouseTests(SynchronousTestCase):
         self.successResultOf(self.house.stopService())
         self.assertEqual(self.readiness(), "draining")
         self.assertEqual(self.events, ["+a", "+b", "+c", "-c", "-b", "-a"])
+
+    def test_what_takes_its_time_begins_first(self) -> None:
+        """Its drain runs while the others close."""
+        self.add("a")
+        stage = self.house._stages.pop()
+        begin = partial(self.events.append, "~a")
+        self.house.add_stage("a", stage.start, stage.stop, begin)
+        self.add("b")
+        self.house.startService()
+        self.successResultOf(self.house.stopService())
+        self.assertEqual(self.events, ["+a", "+b", "~a", "-b", "-a"])
 
     def test_a_stage_that_fails_stops_the_process(self) -> None:
         """With what began before it ended in order, and a status that says so."""

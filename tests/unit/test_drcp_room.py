@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pycrdt import Doc, Text
+from twisted.internet.defer import fail
 from twisted.trial.unittest import SynchronousTestCase
 
 from mosaic.services.drcp.journal import FIRST_RETRY_S
@@ -140,7 +141,21 @@ class DocumentTests(SynchronousTestCase):
         ann.open()
         ann.hear()
         self.assertEqual(str(ann.text), "kept")
-        self.assertEqual([q[2] for q in hub.store.quarantined], [1])
+        self.assertEqual([q.seq for q in hub.store.quarantined], [1])
+
+    def test_poison_and_a_full_disk(self) -> None:
+        """What cannot be set aside now is left out all the same."""
+        hub = Hub()
+        entry = JournalEntry(update=b"rubbish", author="x")
+        self.successResultOf(hub.store.append_updates(HUB, "board", [entry]))
+
+        def full(*args: Any, **kwargs: Any) -> Any:
+            return fail(StoreFull("no space left"))
+
+        hub.store.quarantine_update = full  # type: ignore[method-assign]
+        ann = hub.native("ann")
+        ann.open()
+        self.assertEqual(len(ann.of(Type.OPENED)), 1)
 
     def test_a_panic_harms_neither_room_nor_members(self) -> None:
         """The culprit is told, the document is rebuilt, edits go on."""

@@ -24,7 +24,9 @@ from mosaic.wire.drcp.yprotocols import (
     AwarenessEntry,
     Step,
     Type,
+    decode_all,
     decode_awareness,
+    decode_one,
     encode_awareness,
     encode_sync,
 )
@@ -77,6 +79,24 @@ class Lib0Tests(SynchronousTestCase):
     def test_awareness_round_trip(self, entries: list[AwarenessEntry]) -> None:
         """What is written is read."""
         self.assertEqual(decode_awareness(encode_awareness(entries)), entries)
+
+    @given(
+        st.builds(
+            lambda client, clock, text, more: (
+                b"\x01" + var_uint(client) + var_uint(clock) + var_bytes(text) + more
+            ),
+            st.integers(0, 2**36),
+            st.integers(0, 2**30),
+            st.binary(max_size=140) | st.text(max_size=40).map(str.encode),
+            st.just(b"") | st.binary(max_size=2),
+        )
+        | st.binary(max_size=30)
+    )
+    def test_the_short_way_reads_the_same(self, data: bytes) -> None:
+        """What decode_one takes, decode_all takes, and finds the same in it."""
+        one = decode_one(data)
+        if one is not None:
+            self.assertEqual([one], decode_all(data))
 
     def test_websocket_headers(self) -> None:
         """Three forms of length (RFC 6455 section 5.2)."""

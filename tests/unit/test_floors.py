@@ -20,6 +20,8 @@ FLOORS = {
     "tls": 2,
     "relay": 2,
     "metrics": 2,
+    "render": 2,
+    "export": 3,
     "drcpclient": 2,
     "auth": 3,
     "services": 4,
@@ -32,7 +34,7 @@ FLOORS = {
 }
 """Higher may import lower, and its own folder; `services/*` not each other."""
 
-PURE = {"wire", "workspace"}
+PURE = {"wire", "workspace", "render"}
 IMPURE_MODULES = {
     "twisted", "asyncio", "socket", "logging", "time", "threading", "autobahn",
     "klein", "wokkel", "sqlalchemy", "OpenSSL", "select", "selectors",

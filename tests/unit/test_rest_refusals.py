@@ -42,6 +42,7 @@ class RefusalCase(RestCase):
             "name": "bob",
             "account": "bob",
             "participant_id": "0123456789abcdef",
+            "version": "1",
             "sha256": "ab" * 32,
         }
         path = re.sub(r"{(\w+)}", lambda found: given[found[1]], one.path)

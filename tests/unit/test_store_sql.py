@@ -9,15 +9,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from twisted.internet.defer import Deferred
+from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 import mosaic.store.migrate as migrate_module
-from mosaic.store.database import database_path, open_engine, prepare_database
+from mosaic.store.database import (
+    check_database,
+    database_path,
+    open_engine,
+    prepare_database,
+)
 from mosaic.store.direct import open_direct
 from mosaic.store.interface import NotFound, StoredToken, StoreError
 from mosaic.store.migrate import HEAD
@@ -25,6 +32,7 @@ from mosaic.store.schema import metadata
 from mosaic.store.sql import SqlStore
 from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Role, Room
+from mosaic.workspace.versions import Reason
 from tests.support.pumped import PumpedReactor
 
 T = TypeVar("T")
@@ -73,7 +81,7 @@ class FileTests(SqlCase):
             path.name: stat.S_IMODE(path.stat().st_mode)
             for path in self.path.parent.iterdir()
         }
-        names = ("mosaic.db", "mosaic.db-shm", "mosaic.db-wal")
+        names = ("mosaic.db", "mosaic.db-open", "mosaic.db-shm", "mosaic.db-wal")
         self.assertEqual(modes, dict.fromkeys(names, 0o600))
         self.assertEqual(stat.S_IMODE(self.path.parent.stat().st_mode), 0o700)
 
@@ -150,6 +158,64 @@ class DamageTests(SqlCase):
         self.assertIn("mosaic restore", self.refused())
         self.assertTrue(self.path.read_bytes().startswith(b"Dear diary"))
 
+    def test_a_row_that_belongs_to_nothing_is_found(self) -> None:
+        """SQLite keeps such rows out, so one that is there is a fault of the disk."""
+        prepare_database(self.path, check=False)
+        with sqlite3.connect(self.path) as raw:
+            raw.execute("INSERT INTO journal VALUES (7, 1, 'aa', 0, X'00')")
+        raw.close()
+        self.assertRegex(self.refused(), "row .* of journal belongs to nothing")
+
+    def test_a_missing_log_is_told(self) -> None:
+        """Somebody copied mosaic.db alone, or tidied up after a crash."""
+        said: list[Any] = []
+        keep: Any = said.append
+        globalLogPublisher.addObserver(keep)
+        self.addCleanup(globalLogPublisher.removeObserver, keep)
+        self.start()
+        self.result(self.store.add_room(ROOM))
+        copy = self.path.with_name("copy.db")
+        copy.write_bytes(self.path.read_bytes())
+        Path(f"{copy}-open").touch()
+        second = SqlStore(copy, self.reactor)
+        self.result(second.start())
+        self.result(second.stop())
+        told = [e for e in said if "is missing" in str(e.get("log_format"))]
+        self.assertEqual([e["path"] for e in told], [str(copy)])
+        self.result(second.start())
+        self.result(second.stop())
+        self.assertEqual(len(told), 1)
+
+    def test_a_log_that_a_verb_folded_in_is_not_missing(self) -> None:
+        """`mosaic room list` after a crash, before the next start."""
+        self.start()
+        self.result(self.store.add_room(ROOM))
+        crashed = self.path.with_name("crashed.db")
+        for end in ("", "-wal", "-open"):
+            source = Path(f"{self.path}{end}")
+            Path(f"{crashed}{end}").write_bytes(source.read_bytes())
+        with open_direct(crashed) as direct:
+            self.assertEqual(direct.rooms(), [ROOM])
+        self.assertFalse(Path(f"{crashed}-open").exists())
+
+    def test_a_check_that_takes_too_long_is_cut_off(self) -> None:
+        """A server of a large house starts all the same; the log says so."""
+        with open_direct(self.path) as store:
+            store.add_room(ROOM)
+        with sqlite3.connect(self.path) as raw:
+            raw.executemany(
+                "INSERT INTO messages VALUES ('100000009', ?, ?, 'a', 'a', 'x', 0)",
+                [(number, str(number)) for number in range(5000)],
+            )
+        raw.close()
+        said: list[Any] = []
+        keep: Any = said.append
+        globalLogPublisher.addObserver(keep)
+        self.addCleanup(globalLogPublisher.removeObserver, keep)
+        prepare_database(self.path, check=True, patience_s=0)
+        self.assertIn("cut off", "".join(str(event["log_format"]) for event in said))
+        self.assertIsNone(check_database(self.path))
+
     def test_a_newer_database_is_refused(self) -> None:
         """After a downgrade; not damaged, not touched."""
         prepare_database(self.path, check=False)
@@ -184,6 +250,42 @@ class MigrationTests(SqlCase):
         config.set_main_option("script_location", str(steps))
         script = ScriptDirectory.from_config(config)
         self.assertEqual(script.get_heads(), [HEAD])
+
+    def test_the_first_release_is_upgraded_in_place(self) -> None:
+        """What was in it is there, and the new tables work."""
+        self.path.parent.mkdir(parents=True)
+        engine = open_engine(self.path, write=True)
+        config = Config()
+        steps = str(Path(migrate_module.__file__).with_name("migrations"))
+        config.set_main_option("script_location", steps.replace("%", "%%"))
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0001")
+        engine.dispose()
+        with sqlite3.connect(self.path) as raw:
+            raw.executescript(FIRST_RELEASE)
+        raw.close()
+        self.start()
+        document = self.result(self.store.load_document("100000009", "board"))
+        self.assertEqual(document.epoch, "e")
+        self.assertEqual((document.snapshot, document.updates), (b"s", (b"u",)))
+        self.assertEqual(document.versioned_seq, 0)
+        self.assertEqual(self.result(self.store.blob_hashes()), {"ab" * 32})
+        saved = self.store.save_version(
+            "100000009", "board", b"su", through_seq=2, reason=Reason.AUTO
+        )
+        version = self.result(saved)
+        assert version is not None
+        self.assertEqual([one.id for one in version.authors], ["aa"])
+
+
+FIRST_RELEASE = f"""
+INSERT INTO rooms VALUES ('100000009', 'Blue', '1', 1.0, NULL, NULL, 0, 0, NULL);
+INSERT INTO documents VALUES (7, '100000009', 'board', 'e', 2);
+INSERT INTO snapshots VALUES (7, 1, 1.0, X'73');
+INSERT INTO journal VALUES (7, 2, 'aa', 1.0, X'75');
+INSERT INTO blobs VALUES ('100000009', '{"ab" * 32}', 3, 'image/png', 1.0);
+"""
 
 
 class GroupTests(SqlCase):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +14,18 @@ from hypothesis import given
 from hypothesis.strategies import lists, sampled_from, text
 from twisted.internet import endpoints as twisted_endpoints
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IStreamServerEndpoint,
     IStreamServerEndpointStringParser,
 )
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.plugin import IPlugin
 from twisted.protocols.haproxy._wrapper import HAProxyWrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -35,6 +40,13 @@ from mosaic.tls.endpoints import (
 )
 from mosaic.tls.errors import CertificateError
 from mosaic.tls.parser import MosaicTlsParser
+from mosaic.tls.ports import MemoryTlsEndpoint, SocketEndpoint, Transport
+from mosaic.tls.transports import (
+    PlainServer,
+    PlainUnixServer,
+    TlsServer,
+    TlsUnixServer,
+)
 from tests.support.tls_folders import certificate_folder
 
 ANY = "::" if has_ipv6() else "0.0.0.0"
@@ -42,6 +54,8 @@ ANY = "::" if has_ipv6() else "0.0.0.0"
 
 class EndpointCase(SynchronousTestCase):
     """A reactor that remembers who listens."""
+
+    tls: Transport = "memory"
 
     def setUp(self) -> None:
         self.reactor = MemoryReactorClock()
@@ -56,6 +70,7 @@ class EndpointCase(SynchronousTestCase):
             description,
             default_context=self.context,
             certificates=self.certificates,
+            transport=self.tls,
         )
 
     def listen(self, description: str) -> tuple[int, Any, int, str]:
@@ -154,6 +169,73 @@ class TlsEndpointTests(EndpointCase):
             self.assertNotIn("\n", message)
 
 
+class SocketEndpointTests(EndpointCase):
+    """The same descriptions with OpenSSL on the socket."""
+
+    tls: Transport = "socket"
+
+    def test_tls_stands_on_everything_that_has_sockets(self) -> None:
+        """With the context of the description, plain ports with none."""
+        for description, context in (
+            ("mosaic-tls:8443", self.context),
+            ("mosaic-tls:443:interface=127.0.0.1", self.context),
+            (r"mosaic-tls:on=unix\:/run/mosaic\:mode=600", self.context),
+            (r"mosaic-tls:on=tcp\:443", self.context),
+            ("tcp:8080", None),
+            ("tcp:8080:interface=127.0.0.1", None),
+            ("unix:/run/mosaic", None),
+        ):
+            endpoint = self.endpoint(description)
+            assert isinstance(endpoint, SocketEndpoint), description
+            self.assertIs(endpoint.context, context)
+
+    def test_what_is_wrapped_has_tls_in_memory(self) -> None:
+        """The bytes come from a protocol there: PROXY, or TLS in TLS."""
+        for description in (
+            "haproxy:mosaic-tls:443",
+            r"mosaic-tls:on=haproxy\:tcp\:443",
+            r"mosaic-tls:on=mosaic-tls\:443",
+        ):
+            self.assertIsInstance(self.endpoint(description), MemoryTlsEndpoint)
+
+    def test_a_port_that_takes_no_transport_never_speaks_in_clear(self) -> None:
+        """A reactor of a kind that we do not know."""
+        listening = self.endpoint("mosaic-tls:443").listen(Factory())
+        self.assertIsInstance(self.failureResultOf(listening).value, TypeError)
+
+    def test_connections_get_transports_of_ours(self) -> None:
+        """TCP and UNIX, plain and TLS."""
+        folder = tempfile.TemporaryDirectory(prefix="mosaic-")
+        self.addCleanup(folder.cleanup)
+        for below, plain, tls in (
+            (r"tcp\:0\:interface=127.0.0.1", PlainServer, TlsServer),
+            (rf"unix\:{folder.name}/s", PlainUnixServer, TlsUnixServer),
+        ):
+            for text_, expected in (
+                (below.replace("\\:", ":"), plain),
+                (f"mosaic-tls:on={below}", tls),
+            ):
+                self.assertIs(self.transport_of(text_), expected)
+
+    def transport_of(self, description: str) -> type:
+        """What a port of a real reactor makes of a connection."""
+        reactor = EPollReactor()
+        endpoint = server_endpoint(
+            reactor, description, default_context=self.context, transport="socket"
+        )
+        port: Any = self.successResultOf(endpoint.listen(Factory.forProtocol(Protocol)))
+        ours, theirs = socket.socketpair()
+        self.addCleanup(theirs.close)
+        try:
+            made = port.transport(ours, Protocol(), ("", 0), port, 0, reactor)
+            made.connectionLost(Failure(ConnectionDone()))
+        finally:
+            port.connectionLost(None)
+            for reader in reactor.removeAll() + list(reactor._internalReaders):
+                reader.connectionLost(None)
+        return type(made)
+
+
 class OtherEndpointTests(EndpointCase):
     """What Twisted knows stays as it is, but for tcp: without interface=."""
 
@@ -210,8 +292,7 @@ class ParserTests(EndpointCase):
         """certs= must be given."""
         parser = MosaicTlsParser()
         endpoint = parser.parseStreamServer(self.reactor, "443", certs=str(self.folder))
-        self.successResultOf(endpoint.listen(Factory()))
-        self.assertEqual(self.reactor.tcpServers[0][0], 443)
+        self.assertIsInstance(endpoint, SocketEndpoint)
         self.assertRaises(ValueError, parser.parseStreamServer, self.reactor, "443")
 
     def test_listing_plugins_loads_no_openssl(self) -> None:

@@ -101,7 +101,7 @@ class AllocateTests(Case):
 
     def test_channels_and_tickets_are_refused(self) -> None:
         """A TCP allocation has connections, and does not move."""
-        self.assertEqual(code_of(self.client.bind(0x4000, PEER)), 400)
+        self.assertEqual(code_of(self.client.bind(0x4000, PEER)), 403)
         client = MemoryTurn(limits=LIMITS).client(transport="tcp")
         answer = client.ask(Method.ALLOCATE, [*TCP, (turn.MOBILITY_TICKET, b"")])
         self.assertEqual(code_of(answer), 405)

@@ -125,6 +125,25 @@ class DualTests(SynchronousTestCase):
         client.refresh((turn.LIFETIME, 0))
         self.assertEqual(client.server.routes, {})
 
+    def test_8_1_refresh_of_one_family_leaves_the_other_alone(self) -> None:
+        """Each half has its own end, and goes with its permissions and channels."""
+        client = self.dual()
+        server, six = client.server, (turn.REQUESTED_ADDRESS_FAMILY, 6)
+        client.bind(0x4000, PEER)
+        server.now += 400
+        self.assertEqual(code_of(client.refresh(six)), 0)
+        ends = sorted(route.expires_at for route in server.routes.values())
+        self.assertEqual(ends, [server.now + 200, server.now + 600])
+        self.assertEqual(server.core.next_deadline(), server.now + 200)
+        server.now += 200
+        server.perform(server.core.expire(server.now))
+        self.assertEqual(len(server.routes), 1)
+        self.assertEqual(code_of(client.permit(PEER)), 443)
+        self.assertEqual(code_of(client.bind(0x4000, PEER6)), 0)  # it is free
+        server.now += 400
+        server.perform(server.core.expire(server.now))
+        self.assertEqual((len(server.core), server.routes), (0, {}))
+
     def test_8_2_one_family_may_be_ended(self) -> None:
         """The other lives; then that family is 443, and so are its peers."""
         client = self.dual()

@@ -11,7 +11,6 @@ from mosaic.wire.stun.address import Address
 from mosaic.wire.stun.credentials import long_term_key, long_term_key_sha256
 from mosaic.wire.stun.message import Method
 from mosaic.wire.turn import attributes as turn
-from mosaic.wire.turn import nonce
 from mosaic.wire.turn.events import Answer, Extend, OpenRelay
 from mosaic.wire.turn.nonce import Nonces
 from tests.support.udp import MemoryTurn, code_of
@@ -114,13 +113,6 @@ class NonceTests(SynchronousTestCase):
         short = nonces.make(mine, 1000.0)
         self.assertFalse(nonces.fresh(long[13:], mine, 1000.0))
         self.assertFalse(nonces.fresh(long[:13] + short, mine, 1000.0))
-
-    def test_few_are_kept(self) -> None:
-        """A flood of sources costs no memory."""
-        nonces = Nonces(b"n" * 32, realm="mosaic")
-        for port in range(2 * nonce.KEPT):
-            nonces.make(Address("198.51.100.7", port), 0.0)
-        self.assertEqual(nonces._text.cache_info().currsize, nonce.KEPT)
 
 
 class OpeningTests(SynchronousTestCase):

@@ -7,13 +7,11 @@ from dataclasses import asdict
 from hypothesis import given, settings
 from hypothesis.strategies import integers, lists, sampled_from, tuples
 from twisted.internet.interfaces import IPushProducer
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mosaic.config.settings import Turn
 from mosaic.relay.interface import LEAST_BURST_BYTES, NoRelayPort
 from mosaic.relay.limit import ByteLimit
-from mosaic.relay.quarantine import Quarantine
 from mosaic.services.turn.listen import RelayHosts
 from mosaic.services.turn.service import TurnService
 from mosaic.services.turn.users import Users
@@ -223,6 +221,62 @@ class DrainTests(ServiceCase):
         other.connectionLost()
         self.successResultOf(stopped)
 
+    def test_the_wait_begins_before_the_stop(self) -> None:
+        """Newcomers are refused from then on, and the time counts."""
+        stream, wire = self.connect()
+        self.allocate(stream, wire)
+        self.service.begin_drain()
+        other, other_wire = self.connect(host="198.18.0.77")
+        answer, _ = self.allocate(other, other_wire)
+        self.assertEqual(code_of(answer), 508)
+        self.clock.advance(20)
+        stopped = self.service.stopService()
+        self.clock.advance(9)
+        self.assertNoResult(stopped)
+        self.clock.advance(1)
+        self.assertTrue(wire.aborted)
+        for gone in (stream, other):
+            gone.connectionLost()
+        self.successResultOf(stopped)
+
+    def test_time_may_be_up_before_the_stop(self) -> None:
+        """The other stages took that long."""
+        stream, wire = self.connect()
+        self.allocate(stream, wire)
+        self.service.begin_drain()
+        self.clock.advance(30)
+        self.assertFalse(wire.aborted)
+        self.service.stopService()
+        self.assertTrue(wire.aborted)
+        stream.connectionLost()
+
+    def test_who_is_in_a_room_is_not_waited_for(self) -> None:
+        """They were told to come back, and give up no allocation."""
+        self.names = ["1900000000:p1/abcdef", "1900000000:operator"]
+        self.passwords.known = frozenset(self.names)
+        own, own_wire = self.connect()
+        self.allocate(own, own_wire)
+        self.names.reverse()
+        stranger, wire = self.connect(host="198.18.0.77")
+        self.allocate(stranger, wire)
+        stopped = self.service.stopService()
+        self.assertFalse(own_wire.aborted)
+        stranger.connectionLost()
+        self.assertTrue(own_wire.aborted)
+        own.connectionLost()
+        self.successResultOf(stopped)
+
+    def test_own_participants_alone(self) -> None:
+        """The relay closes as soon as the others have."""
+        self.names = ["1900000000:p1/abcdef"]
+        self.passwords.known = frozenset(self.names)
+        own, wire = self.connect()
+        self.allocate(own, wire)
+        self.service.begin_drain()
+        self.service.stopService()
+        self.assertTrue(wire.aborted)
+        own.connectionLost()
+
     def test_newcomers_are_sent_elsewhere(self) -> None:
         """300 with ALTERNATE-SERVER, for the family that it has."""
         self.service.change("alternate_server", "203.0.113.5:3479")
@@ -311,28 +365,24 @@ class ByteLimitTests(SynchronousTestCase):
         self.assertFalse(limit.has(1, 5.0))
 
 
-class QuarantineTests(SynchronousTestCase):
-    """Freed ports rest."""
+class OwnerQuotaTests(ServiceCase):
+    """Whoever asks for many credentials has no more than who uses one."""
 
-    def test_rest_and_end(self) -> None:
-        """Order of their end, not of their number."""
-        clock = Clock()
-        quarantine = Quarantine(30.0, clock.seconds)
-        for port in (5, 3, 4):
-            quarantine.freed(port)
-            clock.advance(10)
-        self.assertEqual(list(quarantine.longest_rested()), [5, 3, 4])
-        self.assertEqual([quarantine.rests(port) for port in (5, 3, 4)], [0, 1, 1])
-        quarantine.taken(3)
-        self.assertFalse(quarantine.rests(3))
-        clock.advance(30)
-        self.assertFalse(quarantine.rests(4))
-
-    def test_none(self) -> None:
-        """0 turns it off."""
-        quarantine = Quarantine(0.0, Clock().seconds)
-        quarantine.freed(5)
-        self.assertFalse(quarantine.rests(5))
+    def test_credentials_of_one_owner_share_a_quota(self) -> None:
+        """Another owner is not touched, and what ends is given back."""
+        names = [f"19000000{n:02}:p1/{n:06x}" for n in range(3)]
+        names.append("1900000000:p2/abcdef")
+        self.passwords.known = frozenset(names)
+        self.service.change("allocations_per_user", 2)
+        codes, streams = [], []
+        for number, name in enumerate(names):
+            self.names = [name]
+            streams.append(self.connect(host=f"198.18.0.{number}"))
+            codes.append(code_of(self.allocate(*streams[-1])[0]))
+        self.assertEqual(codes, [0, 0, 486, 0])
+        streams[0][0].connectionLost()
+        self.names = names[2:]
+        self.assertEqual(code_of(self.allocate(*streams[2])[0]), 0)
 
 
 class UsersTests(SynchronousTestCase):

@@ -39,14 +39,15 @@ KEY = long_term_key("ann", "mosaic", "secret")
 
 
 class Passwords:
-    """One user."""
+    """One user, and others where a test has some."""
 
     asked_at = 0.0
+    known = frozenset(("ann",))
 
     def passwords_for(self, username: str, now: float) -> tuple[str, ...]:
         """The password of ann."""
         self.asked_at = now
-        return ("secret",) if username == "ann" else ()
+        return ("secret",) if username in self.known else ()
 
 
 class RecordingPlane:
@@ -180,6 +181,7 @@ class ServiceCase(SynchronousTestCase):
         self.clock = Clock()
         self.plane = RecordingPlane()
         self.passwords = Passwords()
+        self.names = ["ann"]
         self.service = TurnService(
             self.clock,
             Turn(queue_bytes=100),
@@ -191,9 +193,11 @@ class ServiceCase(SynchronousTestCase):
         self.service.startService()
 
     def request(self, method: int, rows: Any, nonce: str = "") -> bytes:
-        """Signed as ann."""
-        login = [(stun.USERNAME, "ann"), (stun.REALM, "mosaic"), (stun.NONCE, nonce)]
-        return encode(method, Class.REQUEST, transaction(), [*rows, *login], key=KEY)
+        """Signed as ann, or as the first of the test's own names."""
+        name = self.names[0]
+        login = [(stun.USERNAME, name), (stun.REALM, "mosaic"), (stun.NONCE, nonce)]
+        key = long_term_key(name, "mosaic", "secret")
+        return encode(method, Class.REQUEST, transaction(), [*rows, *login], key=key)
 
     def connect(self, **ends: str) -> tuple[TurnStream, Wire]:
         """A stream client."""

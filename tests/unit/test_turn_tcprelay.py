@@ -6,15 +6,18 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
+from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
+from mosaic.relay.limit import ByteLimit
 from mosaic.services.turn.stream import TurnStream
 from mosaic.services.turn.tcprelay import PeerConnection, TcpRelays
 from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.stun.message import Class, Method, encode
 
 BINDING = encode(Method.BINDING, Class.REQUEST, bytes(12))
+
+HOST = "127.0.0.99"
 
 
 class Wire(StringTransport):
@@ -90,7 +93,9 @@ class JoinTests(SynchronousTestCase):
         """Not joined yet."""
         self.clock = Clock()
         self.owner = Owner()
-        self.relays = TcpRelays(None, self.owner, ports=(1, 2))
+        self.relays = TcpRelays(
+            self.clock, self.owner, ports=(1, 2), clock=self.clock.seconds
+        )
         self.near, self.far = Wire("192.0.2.1"), Wire("9.9.9.9")
         self.stream = TurnStream(
             self.owner,
@@ -134,8 +139,54 @@ class JoinTests(SynchronousTestCase):
     def test_each_is_the_other_s_producer(self) -> None:
         """A full transport pauses the other end of the pipe."""
         self.join()
-        self.assertIs(self.near.producer, self.far)
-        self.assertIs(self.far.producer, self.near)
+        for full, read in ((self.near, self.far), (self.far, self.near)):
+            assert full.producer is not None
+            full.producer.pauseProducing()
+            self.assertEqual(read.producerState, "paused")
+            full.producer.resumeProducing()
+            self.assertEqual(read.producerState, "producing")
+
+    def test_who_is_too_fast_is_not_read(self) -> None:
+        """Nothing is dropped: both sides wait until the limit has room again."""
+        limit = ByteLimit(100_000.0, 0.0)
+        self.peer._pace._limits = lambda: [limit]
+        self.join()
+        self.peer.dataReceived(b"x" * 100_000)
+        self.assertEqual(self.far.producerState, "producing")
+        self.stream.dataReceived(b"x" * 50_000)
+        states = self.near.producerState, self.far.producerState
+        self.assertEqual(states, ("paused", "paused"))
+        self.assertEqual(len(self.near.value()), 100_006)
+        self.assertEqual(len(self.far.value()), 50_000)
+        self.clock.advance(0.49)
+        assert self.near.producer is not None
+        self.near.producer.resumeProducing()  # room in the transport is not enough
+        self.assertEqual(self.far.producerState, "paused")
+        self.clock.advance(0.02)
+        states = self.near.producerState, self.far.producerState
+        self.assertEqual(states, ("producing", "producing"))
+
+    def test_a_full_transport_is_not_read_for_when_the_limit_has_room(self) -> None:
+        """Both must have room."""
+        limit = ByteLimit(100_000.0, 0.0)
+        self.peer._pace._limits = lambda: [limit]
+        self.join()
+        assert self.near.producer is not None
+        self.near.producer.pauseProducing()
+        self.stream.dataReceived(b"x" * 150_000)
+        self.clock.advance(1)
+        states = self.near.producerState, self.far.producerState
+        self.assertEqual(states, ("producing", "paused"))
+
+    def test_an_end_while_it_waits(self) -> None:
+        """Nothing of it is left in the clock."""
+        limit = ByteLimit(100_000.0, 0.0)
+        self.peer._pace._limits = lambda: [limit]
+        self.join()
+        self.stream.dataReceived(b"x" * 150_000)
+        self.stream.connectionLost()
+        self.peer.connectionLost()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_words_that_came_with_the_bind_are_the_peer_s(self) -> None:
         """What the framing had left over."""
@@ -181,3 +232,42 @@ class JoinTests(SynchronousTestCase):
         self.relays.hang_up(7)
         self.join()
         self.assertEqual(self.near.ended, "lost")
+
+
+class RelayTests(SynchronousTestCase):
+    """Relayed addresses over TCP, on loopback."""
+
+    def setUp(self) -> None:
+        self.clock = MemoryReactorClock()
+        self.owner = Owner()
+        self.relays = TcpRelays(
+            self.clock, self.owner, ports=(40000, 40001), clock=self.clock.seconds
+        )
+        self.addCleanup(self.relays.stop)
+
+    def open(self, relay: int, **limits: Any) -> Address:
+        """One relayed address."""
+        return self.relays.open(relay, bind=HOST, advertise=HOST, **limits)
+
+    def test_freed_port_rests(self) -> None:
+        """As those of UDP do: peers of the old allocation still come."""
+        first = self.open(1)
+        self.relays.close(1)
+        second = self.open(2)
+        self.assertNotEqual(first, second)
+        self.relays.close(2)
+        self.assertEqual(self.open(3), first)  # in need the longest rested one
+
+    def test_limits_of_an_allocation_and_its_user(self) -> None:
+        """Both hold, and change while it runs."""
+        self.open(1, user=5, bytes_per_s=1000.0)
+        self.relays.limit_user(5, 2000.0)
+        limits = self.relays.pace(1)._limits
+        self.assertEqual(len(limits()), 2)
+        self.relays.limit(1, 0.0)
+        self.assertEqual(len(limits()), 1)
+        self.relays.limit_user(5, 0.0)
+        self.assertEqual(limits(), [])
+        self.relays.limit(1, 1.0)
+        self.relays.close(1)
+        self.assertEqual(limits(), [])

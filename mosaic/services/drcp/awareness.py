@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
+import msgspec
+
 from mosaic.wire.drcp.lib0 import ProtocolError
 from mosaic.wire.drcp.yprotocols import AwarenessEntry
 
@@ -14,6 +16,9 @@ Owner = TypeVar("Owner", bound=Hashable)
 GONE = "null"
 MAX_CLIENTS_PER_OWNER = 16
 MAX_REMEMBERED = 4096
+
+_read = msgspec.json.Decoder().decode
+_write = msgspec.json.Encoder().encode
 
 
 class AwarenessTable(Generic[Owner]):
@@ -40,9 +45,12 @@ class AwarenessTable(Generic[Owner]):
 
         Raises ProtocolError for a state that is no JSON.
         """
-        refused = []
+        refused: list[int] = []
         for entry in entries:
             holder = self._owners.get(entry.client)
+            if holder is owner:
+                self._take(owner, entry, known=True)
+                continue
             mine = holder is None or holder == owner
             if holder is not None and (mine or self._same_person(holder, owner)):
                 if not self._take(owner, entry, known=mine):
@@ -111,18 +119,25 @@ class AwarenessTable(Generic[Owner]):
 
     def _stamped(self, owner: Owner, text: str) -> str:
         try:
-            state = json.loads(text)
+            state = _read(text)
         except (ValueError, RecursionError):
-            raise ProtocolError("an awareness state is not JSON") from None
+            return self._stamped_leniently(owner, text)
         if state is None:
             return GONE
-        return (
-            json.dumps(
-                self._stamp(owner, state), separators=(",", ":"), ensure_ascii=False
+        return _write(self._stamp(owner, state)).decode()
+
+    def _stamped_leniently(self, owner: Owner, text: str) -> str:
+        """Python's own reader takes what JavaScript may write and the fast one
+        refuses: halves of a surrogate pair. What JavaScript cannot read, such as
+        NaN, would harm everybody else."""
+        try:
+            stamped = self._stamp(owner, json.loads(text))
+            dumped = json.dumps(
+                stamped, separators=(",", ":"), ensure_ascii=False, allow_nan=False
             )
-            .encode(errors="replace")
-            .decode()
-        )
+        except (ValueError, RecursionError):
+            raise ProtocolError("an awareness state is not JSON") from None
+        return dumped.encode(errors="replace").decode()
 
     def _put(self, entry: AwarenessEntry) -> None:
         self._entries[entry.client] = entry

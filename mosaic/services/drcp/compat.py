@@ -69,10 +69,11 @@ class YConnection(Connection):
 
     def perform(self, event: ev.Event) -> Coroutine[Any, Any, None] | None:
         """Do what the client asked for. Raises ProtocolError."""
+        attachment = self._attachment
         if isinstance(event, ev.Violation):
             self.close(event.code, event.message)
-        elif self._attachment is not None:
-            return self.in_document(self._attachment, event)
+        elif attachment is not None:
+            return self.in_document(attachment, event)
         return None
 
 
@@ -85,15 +86,16 @@ class HocuspocusConnection(Connection):
 
     def perform(self, event: ev.Event) -> Coroutine[Any, Any, None] | None:
         """Do what the client asked for. Raises ProtocolError."""
-        match event:
-            case ev.Violation():
-                self.close(event.code, event.message)
-                return None
-            case ev.Ping():
-                self.send(self.framing.pong(event.channel))
-                return None
-            case ev.Authenticate():
-                return self._authenticate(event.channel, event.token)
+        if not isinstance(event, ev.Update | ev.Awareness):
+            match event:
+                case ev.Violation():
+                    self.close(event.code, event.message)
+                    return None
+                case ev.Ping():
+                    self.send(self.framing.pong(event.channel))
+                    return None
+                case ev.Authenticate():
+                    return self._authenticate(event.channel, event.token)
         address = getattr(event, "channel", "")
         attachment = self._addresses.get(address)
         if attachment is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -74,6 +75,9 @@ class Connection:
     ) -> None:
         settings, reactor = service.settings, service.reactor
         self.service = service
+        self._counters = service.counters
+        self._now = reactor.seconds
+        self._max_frame_bytes = settings.max_frame_bytes
         self.wire = wire
         self.framing = framing
         self.session = session
@@ -106,17 +110,23 @@ class Connection:
         """One binary message."""
         if self.closed:
             return
-        counters = self.service.counters
+        size, counters = len(frame), self._counters
         counters.frames_in += 1
-        counters.bytes_in += len(frame)
-        if not self._pay(len(frame)):
+        counters.bytes_in += size
+        pause_s = self._bucket.take(size, self._now())
+        if pause_s != 0 and not self._may_go_on(pause_s):
             return
         events = self.session.receive(frame)
+        alone = len(events) == 1 and size <= self._max_frame_bytes
+        if alone and not self._queue and not self._busy:
+            self._do(events[0])
+            return
         # A frame costs one message, and each further one inside costs as much.
-        for _ in events[1:]:
-            if not self._pay(0):
+        for _ in range(1, len(events)):
+            pause_s = self._bucket.take(0, self._now())
+            if pause_s != 0 and not self._may_go_on(pause_s):
                 return
-        if len(frame) > self.service.settings.max_frame_bytes:
+        if size > self._max_frame_bytes:
             events = [self._judge_large(event) for event in events]
         self._queue.extend(events)
         self._pump()
@@ -128,14 +138,14 @@ class Connection:
         channel = getattr(event, "channel", None)
         return ev.Violation(4413, "the message is too large", channel)
 
-    def _pay(self, size: int) -> bool:
-        pause_s = self._bucket.take(size, self.service.reactor.seconds())
+    def _may_go_on(self, pause_s: float | None) -> bool:
+        """The bucket is empty: read nothing for a while, or (False) no more."""
         if pause_s is None:
-            self.service.counters.rate_closed += 1
+            self._counters.rate_closed += 1
             self.close(4429, "too many messages")
             return False
-        if pause_s > 0 and self._resume is None:
-            self.service.counters.rate_paused += 1
+        if self._resume is None:
+            self._counters.rate_paused += 1
             self.wire.pause_reading("rate")
             self._resume = self.service.reactor.callLater(pause_s, self._read_again)
         return True
@@ -150,14 +160,16 @@ class Connection:
 
     def _pump(self) -> None:
         while self._queue and not self._busy and not self.closed:
-            event = self._queue.popleft()
-            try:
-                work = self.perform(event)
-            except ProtocolError as error:
-                self.violated(error.code, str(error), _channel_of(event))
-                continue
-            if work is not None:
-                self._await(self._fenced(work, event))
+            self._do(self._queue.popleft())
+
+    def _do(self, event: ev.Event) -> None:
+        try:
+            work = self.perform(event)
+        except ProtocolError as error:
+            self.violated(error.code, str(error), _channel_of(event))
+            return
+        if work is not None:
+            self._await(self._fenced(work, event))
 
     async def _fenced(self, work: Coroutine[Any, Any, None], event: ev.Event) -> None:
         try:
@@ -240,8 +252,9 @@ class Connection:
             # Old documents have long ones, and stock clients know no errors:
             # they get the whole document.
             vector = EMPTY_STATE_VECTOR
-        update = document.diff(vector)
-        self.send(self.framing.sync(channel, Step.ANSWER, update))
+        answer = partial(self.framing.sync, channel, Step.ANSWER)
+        data = document.framed_diff(attachment, vector, answer, kind=Step.ANSWER)
+        self.outbound.write(data)
         if not event.reply:
             vector = document.state_vector()
             self.send(self.framing.sync(channel, Step.STATE_VECTOR, vector))

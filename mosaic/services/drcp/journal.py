@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from mosaic.services.drcp.counters import Counters
 from mosaic.store.interface import JournalEntry, Store
+from mosaic.workspace.versions import Author as Writer
 
 _log = Logger()
 
@@ -27,14 +28,22 @@ class Author(Protocol):
     def acknowledge(self, saved: bool, count: int) -> None:
         """So many updates are committed, or are not saved for now."""
 
+    def refuse(self, code: int, message: str) -> None:
+        """One update will never be taken."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Edit:
-    """One raw update and its author."""
+    """An update and its author.
+
+    writer: what is new about them. count: how many messages it came in.
+    """
 
     update: bytes
     author_id: str
     author: Author
+    writer: Writer | None = None
+    count: int = 1
 
 
 class Journal:
@@ -103,7 +112,10 @@ class Journal:
         self._retry = None
 
     def _commit(self, edits: Sequence[Edit], *, tell: bool) -> None:
-        entries = [JournalEntry(update=e.update, author=e.author_id) for e in edits]
+        entries = [
+            JournalEntry(update=e.update, author=e.author_id, writer=e.writer)
+            for e in edits
+        ]
         self._in_flight += 1
         append = self._store.append_updates
         maybeDeferred(append, self._hub_id, self._name, entries).addCallbacks(
@@ -116,12 +128,12 @@ class Journal:
     def _committed(self, last_seq: int, edits: Sequence[Edit]) -> None:
         self.last_seq = max(self.last_seq, last_seq)
         self._retry_s = FIRST_RETRY_S
-        self._counters.updates_saved += len(edits)
+        self._counters.updates_saved += sum(edit.count for edit in edits)
         self._landed()
         _tell(edits, saved=True)
 
     def _refused(self, failure: Failure, edits: Sequence[Edit], tell: bool) -> None:
-        self._counters.updates_not_saved += len(edits)
+        self._counters.updates_not_saved += sum(edit.count for edit in edits)
         _log.warn(
             "cannot save {name} of {hub_id}: {reason}",
             name=self._name,
@@ -154,5 +166,8 @@ class Journal:
 
 
 def _tell(edits: Sequence[Edit], *, saved: bool) -> None:
-    for author, count in Counter(edit.author for edit in edits).items():
+    counts: Counter[Author] = Counter()
+    for edit in edits:
+        counts[edit.author] += edit.count
+    for author, count in counts.items():
         author.acknowledge(saved, count)

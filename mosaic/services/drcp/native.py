@@ -7,9 +7,10 @@ from typing import Any
 
 from mosaic.services.drcp.connection import BoundedWire, Connection, Entrance
 from mosaic.services.drcp.document import LiveDocument
-from mosaic.services.drcp.member import Member
+from mosaic.services.drcp.member import Attachment, Member
 from mosaic.services.drcp.room import LiveRoom
 from mosaic.wire.drcp import events as ev
+from mosaic.wire.drcp.framing import websocket_frames
 from mosaic.wire.drcp.lib0 import ProtocolError
 from mosaic.wire.drcp.native import (
     SNAPSHOT_REF,
@@ -40,6 +41,11 @@ class NativeConnection(Connection):
 
     def perform(self, event: ev.Event) -> Coroutine[Any, Any, None] | None:
         """Do what the client asked for. Raises ProtocolError."""
+        if isinstance(event, ev.Update | ev.Awareness) and self._member is not None:
+            attachment = self._member.attachments.get(event.channel)
+            if attachment is not None:
+                return self.in_document(attachment, event)
+            return None
         match event:
             case ev.Hello():
                 return self._hello(event)
@@ -109,35 +115,57 @@ class NativeConnection(Connection):
             if event.channel not in self._session.open_channels:
                 return
             document = attachment.document
-            update = document.diff(event.state_vector)
-            reference = None
-            if len(update) > self.service.settings.snapshot_ref_bytes:
-                reference = await self._refer(room, document)
-                # It may have changed while the state was packed.
-                known = event.state_vector if reference is None else reference[0]
-                update = document.diff(known)
-            # Nothing may come between this diff and the attachment.
-            if self.closed or member not in room.members:
+            opened = await self._opened(member, room, attachment, event.state_vector)
+            if opened is None:
                 return
-            if event.channel not in self._session.open_channels:
-                return
-            state_vector = document.state_vector()
         except ProtocolError:
             self._session.close_channel(event.channel)
             raise
         attachment.open()
-        opened = opened_message(
-            event.channel,
-            epoch=document.epoch,
-            write=member.role.may_edit,
-            update=update,
-            state_vector=state_vector,
-            reference=reference and reference[1],
-        )
+        self.outbound.write(opened)
         states = document.awareness.states()
         if states:
-            opened += self.framing.batch(event.channel, b"", states)[0]
-        self.send([opened])
+            self.send(self.framing.batch(event.channel, b"", states))
+
+    async def _opened(
+        self,
+        member: Member,
+        room: LiveRoom,
+        attachment: Attachment,
+        state_vector: bytes,
+    ) -> bytes | None:
+        """The frame of `opened`; None if nobody waits for it any more.
+
+        Nothing may come between it and the attachment. Raises ProtocolError.
+        """
+        document, channel = attachment.document, attachment.channel
+        write = member.role.may_edit
+        reference: tuple[bytes, ev.Json] | None = None
+        assert isinstance(channel, int)
+
+        def message(update: bytes) -> list[bytes]:
+            opened = opened_message(
+                channel,
+                epoch=document.epoch,
+                write=write,
+                update=update,
+                state_vector=document.state_vector(),
+                reference=reference and reference[1],
+            )
+            return [opened]
+
+        size = len(document.diff(state_vector))
+        if size > self.service.settings.snapshot_ref_bytes:
+            reference = await self._refer(room, document)
+            if self.closed or member not in room.members:
+                return None
+            if channel not in self._session.open_channels:
+                return None
+        if reference is not None:
+            # It may have changed while the state was packed.
+            return websocket_frames(message(document.diff(reference[0])))
+        kind = (Type.OPENED, document.epoch, write)
+        return document.framed_diff(attachment, state_vector, message, kind=kind)
 
     async def _refer(
         self, room: LiveRoom, document: LiveDocument

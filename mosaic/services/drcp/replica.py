@@ -16,10 +16,11 @@ from mosaic.workspace.documents import (
     check_state_vector,
     check_update,
 )
+from mosaic.workspace.plain import Summary
 
 T = TypeVar("T")
 
-MERGE_UPDATES = 300
+MERGE_UPDATES = 100
 MERGE_BYTES = 65536
 """merge_updates is super-linear: no chunk is larger."""
 
@@ -89,17 +90,20 @@ class Replica:
         self.size_bytes = 0
 
     @property
+    def encoded(self) -> bytes | None:
+        """The whole document, if it was encoded since the last change."""
+        return self._full
+
+    @property
     def is_complete(self) -> bool:
         """Whether its encoding holds everything that was applied."""
         return not self._waiting
 
-    def accepts(self, summary: UpdateSummary) -> bool:
+    def accepts(self, summary: Summary) -> bool:
         """Whether an out-of-order update may still be kept waiting."""
         return len(self._waiting) < MAX_WAITING or summary.fits(self._clocks)
 
-    def apply(
-        self, batch: Sequence[tuple[bytes, UpdateSummary]], update: bytes
-    ) -> None:
+    def apply(self, batch: Sequence[tuple[bytes, Summary]], update: bytes) -> None:
         """Apply `update`, the merge of a batch. Raises CrdtError.
 
         What builds on something that has not come waits here and not in the
@@ -107,12 +111,21 @@ class Replica:
         """
         self._full = None
         before = list(self._waiting)
+        clocks = self._clocks
+        size = 0
+        in_order = True
+        for raw, summary in batch:
+            size += len(raw)
+            if in_order and summary.fits(clocks):
+                summary.advance(clocks)
+            else:
+                in_order = False
         try:
-            if all(self._is_next(summary) for _, summary in batch):
+            if in_order:
                 guarded(self._doc.apply_update, update)
             else:
                 # Some may fit in another order; the clocks ran ahead.
-                self._waiting += batch
+                self._waiting += [(raw, check_update(raw)) for raw, _ in batch]
                 self._ask_clocks()
             if self._waiting:
                 self._apply_waiting()
@@ -121,16 +134,10 @@ class Replica:
             if not error.panicked:
                 self._ask_clocks()
             raise
-        self.size_bytes += sum(len(raw) for raw, _ in batch)
+        self.size_bytes += size
 
     def _ask_clocks(self) -> None:
         self._clocks = check_state_vector(self.state_vector())
-
-    def _is_next(self, summary: UpdateSummary) -> bool:
-        fits = summary.fits(self._clocks)
-        if fits:
-            summary.advance(self._clocks)
-        return fits
 
     def _apply_waiting(self) -> None:
         """Everything that fits by now, until nothing more does."""
@@ -139,10 +146,11 @@ class Replica:
             progress = False
             waiting, self._waiting = self._waiting, []
             for raw, summary in waiting:
-                if not self._is_next(summary):
+                if not summary.fits(self._clocks):
                     self._waiting.append((raw, summary))
-                elif self._apply_one(raw):
-                    progress = True
+                    continue
+                summary.advance(self._clocks)
+                progress |= self._apply_one(raw)
         # Some of it may be in there for another reason: a snapshot.
         self._sort_waiting()
 

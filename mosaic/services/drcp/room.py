@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from mosaic.bus.interface import Bus, Payload
-from mosaic.config.settings import Drcp
+from mosaic.config.settings import Drcp, History
 from mosaic.services.drcp.counters import Counters
 from mosaic.services.drcp.document import LiveDocument
 from mosaic.services.drcp.member import Member
@@ -56,6 +56,7 @@ class LiveRoom:
         store: Store,
         bus: Bus,
         settings: Drcp,
+        history_settings: History,
         reactor: IReactorTime,
         wall_clock: Callable[[], float],
         pace: Pace,
@@ -83,6 +84,7 @@ class LiveRoom:
         self._sessions = 0
         self._store = store
         self._settings = settings
+        self._history_settings = history_settings
         self._reactor = reactor
         self._wall_clock = wall_clock
         self._pace = pace
@@ -234,6 +236,8 @@ class LiveRoom:
                 reactor=self._reactor,
                 pace=self._pace,
                 counters=self._counters,
+                history=self._history_settings,
+                wall_clock=self._wall_clock,
             )
             self.documents[name] = document
             self._counters.documents += 1
@@ -434,6 +438,11 @@ class LiveRoom:
     def is_saved(self) -> bool:
         """Nothing would be lost if the room were unloaded."""
         return all(document.is_saved for document in self.documents.values())
+
+    async def prune(self) -> None:
+        """Forget old tombstones, as long as nobody is here."""
+        for document in list(self.documents.values()):
+            await document.versions.prune()
 
     async def drain(self) -> None:
         """Flush, commit and snapshot every document."""

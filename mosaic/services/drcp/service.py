@@ -16,11 +16,13 @@ from twisted.web.resource import IResource
 
 from mosaic.auth.interface import AuthError, Door
 from mosaic.bus.interface import Bus, Payload, Subscription
-from mosaic.config.settings import Drcp
+from mosaic.config.settings import Drcp, History
 from mosaic.services.drcp.connection import Connection
 from mosaic.services.drcp.counters import Counters
+from mosaic.services.drcp.heartbeat import Heartbeat
 from mosaic.services.drcp.pace import Pace
 from mosaic.services.drcp.room import WELCOME_CHAT, LiveRoom
+from mosaic.services.drcp.rounds import Rounds, rounds_for
 from mosaic.services.drcp.shared import Shared, spawn
 from mosaic.services.drcp.states import RunInThread, at_once
 from mosaic.store.interface import NotFound, Store, StoreError
@@ -57,10 +59,12 @@ class DrcpService(Service):
         bus: Bus,
         origin_allowed: OriginRule | Callable[[str, str], bool],
         wall_clock: Callable[[], float],
+        history: History | None = None,
         run_in_thread: RunInThread = at_once,
     ) -> None:
         self.reactor = reactor
         self.settings = settings
+        self.history = history or History()
         self.origin_allowed = origin_allowed
         self.wall_clock = wall_clock
         self.counters = Counters()
@@ -70,6 +74,8 @@ class DrcpService(Service):
         self._door = door
         self._store = store
         self._bus = bus
+        self.heartbeat = Heartbeat(reactor)
+        self.rounds: Rounds | None = None
         self._pace = Pace()
         self._run_in_thread = run_in_thread
         self._loading: dict[str, Shared[LiveRoom]] = {}
@@ -85,6 +91,8 @@ class DrcpService(Service):
         super().startService()
         self.draining = False
         self._accounts = self._bus.subscribe("account.*", self._account_news)
+        self.heartbeat.start()
+        self.rounds = rounds_for(self.reactor)
         started = self._keep_alive.start(KEEP_ALIVE_S, now=False)
         started.addErrback(
             lambda failure: _log.failure("keep-alive failed", failure=failure)
@@ -101,6 +109,7 @@ class DrcpService(Service):
             self._accounts.cancel()
         if self._keep_alive.running:
             self._keep_alive.stop()
+        self.heartbeat.stop()
         for room in list(self.rooms.values()):
             room.broadcast("draining", {"retry_after_s": RETRY_AFTER_S})
         for room in list(self.rooms.values()):
@@ -112,6 +121,9 @@ class DrcpService(Service):
             # What arrived between the first drain and the close.
             await room.drain()
             self._unload_now(hub_id)
+        if self.rounds is not None:
+            self.rounds.stop()
+            self.rounds = None
 
     async def _wait_for_goodbyes(self) -> None:
         """Until every socket is gone, two seconds at most."""
@@ -131,8 +143,10 @@ class DrcpService(Service):
 
     def resources(self) -> dict[str, IResource]:
         """What to mount: the keys are the first path segments."""
-        from mosaic.services.drcp.sockets import resources
+        from mosaic.services.drcp.sockets import masks_natively, resources
 
+        if not masks_natively():
+            _log.warn("Autobahn's NVX is missing: long messages will be slow")
         return resources(self)
 
     # Entering -------------------------------------------------------------
@@ -208,6 +222,7 @@ class DrcpService(Service):
             store=self._store,
             bus=self._bus,
             settings=self.settings,
+            history_settings=self.history,
             reactor=self.reactor,
             wall_clock=self.wall_clock,
             pace=self._pace,
@@ -240,6 +255,7 @@ class DrcpService(Service):
             spawn(self._save_and_unload(hub_id, room), "unloading a room")
 
     async def _save_and_unload(self, hub_id: str, room: LiveRoom) -> None:
+        await room.prune()
         await room.drain()
         if not room.is_empty or self.rooms.get(hub_id) is not room:
             return
@@ -267,4 +283,4 @@ class DrcpService(Service):
     def _keep_others_alive(self) -> None:
         for room in self.rooms.values():
             for document in room.documents.values():
-                document.keep_alive()
+                document.audience.keep_alive()

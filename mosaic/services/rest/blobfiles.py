@@ -14,7 +14,7 @@ import os
 import re
 import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -25,7 +25,7 @@ from mosaic.store.interface import NotFound, StoreFull
 
 T = TypeVar("T")
 SHA256 = re.compile(r"[0-9a-f]{64}")
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 
 
 class RunInThread(Protocol):
@@ -104,6 +104,7 @@ class BlobFiles:
         self._run_in_thread = run_in_thread
         self._unsettled: Counter[str] = Counter()
         self._fresh: set[str] = set()
+        self._leaving: dict[str, list[Deferred[None]]] = {}
 
     def prepare(self) -> None:
         """Make the folders; remove what a crash left half uploaded."""
@@ -127,15 +128,32 @@ class BlobFiles:
         Each keep() is followed by one settle(). Raises StoreFull.
         """
         sha256 = body.sha256()
-        fd, source, target = body.take(), body.path, self.path_of(body.sha256())
+        self.path_of(sha256)
+        fd = body.take()
+        await self._keep(sha256, body.path, lambda: fd)
+        return sha256
+
+    async def adopt(self, source: Path, sha256: str) -> None:
+        """Move in a file of this disk whose hash was checked.
+
+        Like keep(): one settle() follows. Raises StoreFull, NotFound.
+        """
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        await self._keep(sha256, source, lambda: os.open(source, flags))
+
+    async def _keep(self, sha256: str, source: Path, opened: Callable[[], int]) -> None:
+        target = self.path_of(sha256)
+        while sha256 in self._leaving:
+            gone: Deferred[None] = Deferred()
+            self._leaving[sha256].append(gone)
+            await gone
         self._unsettled[sha256] += 1
         try:
-            if await self._run_in_thread(lambda: _store(fd, source, target)):
+            if await self._run_in_thread(lambda: _store(opened(), source, target)):
                 self._fresh.add(sha256)
         except BaseException:
             await self.settle(sha256, wanted=False)
             raise
-        return sha256
 
     async def settle(self, sha256: str, *, wanted: bool) -> None:
         """Say whether a kept file is referred to. One that is new and that
@@ -150,6 +168,31 @@ class BlobFiles:
             self._fresh.discard(sha256)
             path = self.path_of(sha256)
             await self._run_in_thread(lambda: path.unlink(missing_ok=True))
+
+    async def every(self) -> list[str]:
+        """The hashes of all files on disk."""
+        return await self._run_in_thread(lambda: _hashes(self._root))
+
+    async def discard(
+        self, sha256: str, wanted: Callable[[str], Awaitable[bool]]
+    ) -> bool:
+        """Remove a file unless somebody wants it; whether it was removed.
+
+        An upload of the same bytes that is being settled keeps it; one that
+        comes later waits until the file is gone, and brings it anew.
+        """
+        if self._unsettled[sha256] > 0 or sha256 in self._leaving:
+            return False
+        self._leaving[sha256] = []
+        path = self.path_of(sha256)
+        try:
+            if await wanted(sha256):
+                return False
+            await self._run_in_thread(lambda: path.unlink(missing_ok=True))
+            return True
+        finally:
+            for gone in self._leaving.pop(sha256):
+                gone.callback(None)
 
 
 class disk_errors:  # noqa: N801 - reads as a statement: `with disk_errors():`
@@ -190,3 +233,10 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def _hashes(root: Path) -> list[str]:
+    names = (
+        f"{path.parent.name}{path.name}" for path in root.glob("[0-9a-f][0-9a-f]/*")
+    )
+    return sorted(name for name in names if SHA256.fullmatch(name))

@@ -19,6 +19,7 @@ from mosaic.services.rest.site import BoundedRequest, SmallBodies
 from mosaic.store.interface import Store
 from mosaic.workspace.model import Blob
 
+IMPORT_PATH = b"/api/v1/imports"
 UPLOAD_PATH = re.compile(rb"/api/v1/rooms/([0-9]{9})/blobs")
 MEDIA_TYPE = re.compile(
     r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}"
@@ -27,7 +28,8 @@ UNKNOWN_TYPE = "application/octet-stream"
 
 
 class Uploads:
-    """Which bodies go to disk: those of POST …/blobs by somebody who may.
+    """Which bodies go to disk: those of POST …/blobs and POST /imports by
+    somebody who may.
 
     The token is looked up before the body is read on, so that a stranger
     cannot fill the disk. Every other body goes to memory.
@@ -40,27 +42,48 @@ class Uploads:
         files: BlobFiles,
         max_upload_bytes: int,
         max_body_bytes: int,
+        max_archive_bytes: int,
+        check_import: Callable[[], None],
     ) -> None:
         self._gate = gate
         self._files = files
         self._max = max_upload_bytes
+        self._max_archive = max_archive_bytes
+        self._check_import = check_import
         self._small = SmallBodies(max_body_bytes)
 
     def body_for(
         self, request: BoundedRequest, method: bytes, path: bytes, length: int | None
     ) -> IO[bytes]:
-        """Disk for an upload, memory for the rest. Raises Refusal, InvalidToken."""
+        """Disk for an upload, memory for the rest.
+
+        Raises Refusal, InvalidToken, TryLater.
+        """
         match = UPLOAD_PATH.fullmatch(path)
+        if method == b"POST" and length != 0 and path == IMPORT_PATH:
+            return self._receive(request, length, self._max_archive, Who.SESSION, None)
         if method != b"POST" or match is None or length == 0:
             return self._small.body_for(request, method, path, length)
+        hub_id = match[1].decode("ascii")
+        return self._receive(request, length, self._max, Who.EDITOR, hub_id)
+
+    def _receive(
+        self,
+        request: BoundedRequest,
+        length: int | None,
+        limit: int,
+        who: Who,
+        hub_id: str | None,
+    ) -> IO[bytes]:
         if bearer_token(request) is None:
             raise InvalidToken
-        if length is not None and length > self._max:
-            raise Refusal(413, f"a file may have {self._max} bytes")
+        if length is not None and length > limit:
+            raise Refusal(413, f"a file may have {limit} bytes")
+        if hub_id is None:
+            self._check_import()
         request.is_upload = True
-        body = self._files.receive(self._max)
-        hub_id = match[1].decode("ascii")
-        request.hold_until(self._gate.admit(request, Who.EDITOR, hub_id=hub_id))
+        body = self._files.receive(limit)
+        request.hold_until(self._gate.admit(request, who, hub_id=hub_id))
         return body  # type: ignore[return-value]  # RawIOBase is an IO[bytes] in all we use
 
 

@@ -24,6 +24,7 @@ from mosaic.services.rest.filestream import FileStream
 from mosaic.services.rest.gate import Gate
 from mosaic.services.rest.operations import (
     PARAMETERS,
+    WITH_SLASHES,
     BytesAnswer,
     Call,
     FileAnswer,
@@ -61,7 +62,7 @@ class Dispatcher:
             return shielded(self._serve(operation, request, path))
 
         serve.__name__ = operation.id
-        rule = re.sub(r"{(\w+)}", r"<\1>", operation.path)
+        rule = re.sub(r"{(\w+)}", _placeholder, operation.path)
         self.app.route(rule, methods=[operation.method])(serve)
 
     async def _serve(
@@ -141,6 +142,11 @@ class ApiResource(Resource):
         request.setHeader("Access-Control-Expose-Headers", "Retry-After, X-Request-Id")
         request.setHeader("Access-Control-Max-Age", "600")
         return True
+
+
+def _placeholder(match: re.Match[str]) -> str:
+    name = match[1]
+    return f"<path:{name}>" if name in WITH_SLASHES else f"<{name}>"
 
 
 def shielded(steps: Any) -> Deferred[bytes]:

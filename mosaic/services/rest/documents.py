@@ -6,11 +6,12 @@ handler is small and typed. OpenAPI is generated from these same types.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from mosaic.workspace.model import Role
+from mosaic.workspace.versions import VERSION_NAME_CHARS, Reason
 
 # What a person can type in one line: something visible, no control characters.
 _LINE = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
@@ -60,6 +61,24 @@ Pin = Annotated[
     ),
 ]
 SetupCode = Annotated[str, Meta(min_length=1, max_length=128)]
+DocumentName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=128,
+        description="board, room or notes/<name>.",
+        examples=["board", "notes/main"],
+    ),
+]
+VersionLabel = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=VERSION_NAME_CHARS,
+        pattern=_LINE,
+        examples=["Before the workshop"],
+    ),
+]
 TtlS = Annotated[int, Meta(ge=1, le=31_536_000, description="Seconds.")]
 
 
@@ -148,6 +167,37 @@ class MessagesQuery(Body):
 
     before: Annotated[int, Meta(ge=1, le=2**53)] | UnsetType = UNSET
     limit: Annotated[int, Meta(ge=1, le=200)] = 100
+
+
+class VersionsQuery(Body):
+    """Versions of one document, or of all."""
+
+    document: DocumentName | None = None
+
+
+class DocumentQuery(Body):
+    """Which document."""
+
+    document: DocumentName
+
+
+class NewVersion(Body):
+    """A document to keep as it is now, and its name."""
+
+    document: DocumentName
+    label: VersionLabel
+
+
+class VersionPatch(Body):
+    """The new name; null takes it away."""
+
+    label: VersionLabel | None
+
+
+class ExportQuery(Body):
+    """The format to write a document in."""
+
+    format: Literal["svg", "png", "pdf", "excalidraw", "html", "md", "docx", "ydoc"]
 
 
 class User(Answer):
@@ -276,6 +326,22 @@ class BlobView(Answer):
     url: str
 
 
+class ExportView(Answer):
+    """An export of a room. progress: from 0 to 1; step: what is being written.
+    detail: why it failed. expires_at: when its archive is removed. url: of
+    the archive, once the state is "ready"."""
+
+    export_id: str
+    state: Literal["waiting", "running", "ready", "failed"]
+    progress: float
+    step: str
+    detail: str
+    size_bytes: int | None
+    created_at: float
+    expires_at: float | None
+    url: str | None
+
+
 class TurnView(Answer):
     """Credentials for RTCPeerConnection's iceServers. ttl: seconds."""
 
@@ -283,3 +349,46 @@ class TurnView(Answer):
     username: str
     credential: str
     ttl: int
+
+
+class AuthorView(Answer):
+    """Somebody who edited. client_ids: the Yjs clients that they wrote as; they
+    are given for a document, not for a version."""
+
+    id: str
+    name: str
+    account: str | None
+    client_ids: list[int]
+
+
+class AuthorsView(Answer):
+    """Everybody who ever edited, first come first."""
+
+    authors: list[AuthorView]
+
+
+class VersionView(Answer):
+    """A kept state of a document. label: its name, null for one that is kept
+    for a time only. by: the id of who asked for it. authors: those who edited
+    since the version before, when it was kept."""
+
+    id: int
+    document: str
+    at: float
+    label: str | None
+    reason: Reason
+    by: str | None
+    size_bytes: int
+    authors: list[AuthorView]
+
+
+class Versions(Answer):
+    """Versions, newest first."""
+
+    versions: list[VersionView]
+
+
+class Restored(Answer):
+    """changed: false if the document was already like that."""
+
+    changed: bool

@@ -118,7 +118,7 @@ def _path_parameters(one: Operation) -> list[dict[str, Any]]:
             "in": "path",
             "required": True,
             "description": PARAMETERS[name][1],
-            "schema": {"type": "string", "pattern": f"^{PARAMETERS[name][0]}$"},
+            "schema": {"type": "string", "pattern": f"^(?:{PARAMETERS[name][0]})$"},
         }
         for name in one.parameters
     ]

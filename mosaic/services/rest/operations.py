@@ -149,6 +149,15 @@ PARAMETERS: dict[str, tuple[str, str]] = {
     "name": (r"[^/\x00-\x20\x7f]{1,64}", "An account's name."),
     "account": (r"[^/\x00-\x20\x7f]{1,64}", "An account's name."),
     "participant_id": (r"[0-9a-f]{16}", "The id of somebody in the room."),
+    "version": (r"[1-9][0-9]{0,15}", "The number of a version."),
+    "export_id": (r"[0-9a-f]{32}", "The id of an export."),
+    "document": (
+        r"board|room|notes/[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
+        "A document: `board`, `room` or `notes/<slug>`; the slash as it is, or as %2F.",
+    ),
     "sha256": (r"[0-9a-f]{64}", "SHA-256 of the file, in hexadecimal."),
 }
 """Pattern and description of every path parameter; another form is a 404."""
+
+WITH_SLASHES = frozenset({"document"})
+"""Path parameters that may hold a slash."""

@@ -16,6 +16,7 @@ from mosaic.auth.interface import (
     TryLater,
     WrongCredentials,
 )
+from mosaic.export.jobs import DocumentNotFound, WorkFailed, WorkRefused
 from mosaic.store.interface import NameTaken, NotFound, StoreError, StoreFull
 
 MEDIA_TYPE = "application/problem+json"
@@ -62,6 +63,9 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (TryLater, 429),
     (NotFound, 404),
     (NameTaken, 409),
+    (DocumentNotFound, 404),
+    (WorkRefused, 422),
+    (WorkFailed, 500),
     (StoreFull, 507),
     (StoreError, 503),
     (msgspec.ValidationError, 422),
@@ -104,7 +108,7 @@ def problem_for(
 
 
 def _detail(error: BaseException, status: int) -> str | UnsetType:
-    if status in {500, 503} and not isinstance(error, Refusal):
+    if status in {500, 503} and not isinstance(error, Refusal | WorkFailed):
         return UNSET
     if isinstance(error, HTTPException):
         return UNSET

@@ -248,6 +248,10 @@ class RoomOperations:
         self._bus.publish(f"room.{room.hub_id}", {"type": kind})
         return self._view(room, with_pin=True)
 
+    def own_view(self, room: Room) -> RoomView:
+        """A room as its hosts see it."""
+        return self._view(room, with_pin=True)
+
     def _view(self, room: Room, *, with_pin: bool) -> RoomView:
         pin = room.pin if with_pin else None
         return RoomView(

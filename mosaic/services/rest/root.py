@@ -17,10 +17,12 @@ from twisted.web.resource import IResource, Resource
 from mosaic.auth.interface import Door
 from mosaic.bus.interface import Bus
 from mosaic.config.settings import Settings
+from mosaic.export.moving import Mover, export_limits
 from mosaic.services.rest.blobfiles import BlobFiles, RunInThread
 from mosaic.services.rest.blobs import BlobOperations, Uploads
 from mosaic.services.rest.channel import Deadlines
 from mosaic.services.rest.dispatch import ApiResource, Dispatcher
+from mosaic.services.rest.exports import ExportDesk, ExportOperations
 from mosaic.services.rest.gate import Gate, asked_host
 from mosaic.services.rest.health import Check, Livez, Metrics, Readyz
 from mosaic.services.rest.openapi import describe
@@ -36,7 +38,10 @@ from mosaic.services.rest.sessions import Sessions
 from mosaic.services.rest.site import MosaicSite, answer_problem
 from mosaic.services.rest.states import DocumentStates, FindState
 from mosaic.services.rest.users import UserAccounts
+from mosaic.services.rest.versions import VersionOperations
+from mosaic.services.rest.workers import Worker, WorkerProcesses
 from mosaic.store.interface import Store
+from mosaic.workspace.live import LiveVersions
 
 XMPP_LINK = "urn:xmpp:alt-connections:websocket"
 
@@ -45,11 +50,13 @@ XMPP_LINK = "urn:xmpp:alt-connections:websocket"
 class Rest:
     """What build_rest() makes; it can serve on several listeners.
 
-    operations: the route table. blobs: the folder of uploads.
+    operations: the route table. blobs: the folder of uploads. exports: stop()
+    it when the server stops.
     """
 
     operations: tuple[Operation, ...]
     blobs: BlobFiles
+    exports: ExportDesk
     api: IResource
     pages: IResource
     readyz: IResource
@@ -97,9 +104,11 @@ def build_rest(
     state: Path,
     static: Path,
     join_url: JoinUrl,
+    live: LiveVersions,
     readiness: Mapping[str, Check] | None = None,
     metrics_text: Callable[[], str] | None = None,
     children: Mapping[str, IResource] | None = None,
+    worker: Worker | None = None,
     find_state: FindState = lambda hub_id, sha256: None,
 ) -> Rest:
     """Build the REST service and the web pages.
@@ -107,10 +116,10 @@ def build_rest(
     reactor: for timers and rate limits. now: Unix seconds. run_in_thread:
     like deferToThread, for fsync. state: the state folder; uploads go to its
     `blobs`. static: the built web client, which may be missing. join_url: see
-    join_url_at(). readiness: further checks for /readyz by name, beside the
-    store's. children: websocket resources of other services by their first
-    path segment ("drcp", "y", "hocuspocus", "xmpp-websocket"). find_state: the
-    document states that DRCP refers to.
+    join_url_at(). live: documents as they are now. readiness: further checks
+    for /readyz by name, beside the store's. children: websocket resources of
+    other services by their first path segment ("drcp", "y", "hocuspocus",
+    "xmpp-websocket"). find_state: the document states that DRCP refers to.
     """
     http = settings.http
     limit = RateLimit(
@@ -119,16 +128,36 @@ def build_rest(
     gate = Gate(door, limit)
     files = BlobFiles(state / "blobs", run_in_thread=run_in_thread)
     files.prepare()
+    desk = ExportDesk(
+        Mover(
+            store,
+            blobs_root=state / "blobs",
+            fonts=static / "excalidraw" / "fonts",
+            limits=export_limits(settings),
+            now=now,
+            in_thread=run_in_thread,
+        ),
+        worker or WorkerProcesses(reactor),
+        folder=state / "exports",
+        settings=settings.export,
+        clock=reactor,
+        now=now,
+        run_in_thread=run_in_thread,
+    )
+    desk.prepare()
+    rooms = RoomOperations(door=door, store=store, bus=bus, join_url=join_url, now=now)
     operations = (
         *Sessions(door=door, store=store).operations(),
         *UserAccounts(door=door, store=store, bus=bus).operations(),
-        *RoomOperations(
-            door=door, store=store, bus=bus, join_url=join_url, now=now
-        ).operations(),
+        *rooms.operations(),
         *People(
             door=door, store=store, token_ttl_s=settings.auth.room_token_ttl_s
         ).operations(),
         *BlobOperations(store=store, files=files, now=now).operations(),
+        *VersionOperations(
+            store=store, live=live, settings=settings.history
+        ).operations(),
+        *ExportOperations(desk=desk, files=files, view=rooms.own_view).operations(),
         *Relaying(door=door).operations(),
         *DocumentStates(find=find_state).operations(),
     )
@@ -138,6 +167,7 @@ def build_rest(
     return Rest(
         operations=operations,
         blobs=files,
+        exports=desk,
         api=ApiResource(dispatcher, allowed_origins=http.allowed_origins),
         pages=Pages(static),
         readyz=Readyz(checks, clock=reactor),
@@ -150,6 +180,8 @@ def build_rest(
             files=files,
             max_upload_bytes=http.max_upload_bytes,
             max_body_bytes=http.max_body_bytes,
+            max_archive_bytes=settings.export.max_archive_bytes,
+            check_import=desk.check_turn,
         ),
         metrics_text=metrics_text,
         reactor=reactor,

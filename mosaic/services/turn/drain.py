@@ -19,6 +19,12 @@ class Drain:
             self._timer.cancel()
             self._end()
 
+    def cancel(self) -> None:
+        """Nobody waits any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def _end(self) -> None:
         self._timer = None
         self.over.callback(None)

@@ -14,11 +14,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorFDSet, IReactorTime
 from twisted.logger import Logger
 
-from mosaic.auth.turn_credentials import owner_of
+from mosaic.auth.turn_credentials import is_of_a_call, owner_of
 from mosaic.config.settings import Turn
 from mosaic.relay.choose import choose_plane
 from mosaic.relay.descriptors import make_room
 from mosaic.relay.interface import (
+    AdoptingPlane,
+    ChallengingPlane,
     HostUnavailable,
     RelayError,
     RelayPlane,
@@ -106,6 +108,7 @@ class TurnService(service.Service):
         self._dtls_context = dtls_context
         self._drain_s = drain_s
         self._draining: Drain | None = None
+        self._waiting = False
         self._clock = clock
         self._plane = plane or choose_plane(
             IReactorFDSet(reactor),
@@ -139,14 +142,17 @@ class TurnService(service.Service):
             limits=self._limits,
             counters=self._counters.core,
             discovery=self._discovery,
+            owner_of=lambda username: owner_of(username) or username,
         )
         self._streams: set[TurnStream | DtlsSession] = set()
+        self._stream_by_tuple: dict[FiveTuple, TurnStream] = {}
         self._tcp = TcpSide(
             reactor,
             core=self._core,
             plane=self._plane,
             hosts=self._hosts,
             ports=settings.relay_ports,
+            quarantine_s=settings.port_quarantine_s,
             clock=clock,
             perform=self._perform,
             stream_of=self._stream_of,
@@ -189,9 +195,10 @@ class TurnService(service.Service):
             case "bytes_per_s_allocation":
                 for relay in self._users.relays():
                     self._plane.limit(relay, value)
+                    self._tcp.limit(relay, value)
             case "bytes_per_s_user":
                 for user in self._users.numbers():
-                    self._plane.limit_user(user, value)
+                    self._limit_user(user, value)
             case _:
                 self._limits = with_quotas(self._limits, settings)
                 self._set_limits()
@@ -239,6 +246,8 @@ class TurnService(service.Service):
                     wanted=wanted,
                 )
             self._plane.start(self._control)
+            if isinstance(self._plane, ChallengingPlane):
+                self._plane.challenge_with(self._core.challenge_terms())
             self.listen_udp(self._udp)
             self._ports.listen_dtls(self._dtls)
             self._ports.listen_for_discovery(self._discovery.addresses())
@@ -280,21 +289,35 @@ class TurnService(service.Service):
     def stopService(self) -> Deferred[None]:
         """Drain, then close sockets and connections; fires when all have gone.
 
-        While it drains new clients are sent to `turn.alternate_server`, or
-        refused with 508 where there is none, and allocations live on, until
-        the last has ended or `drain_s` is over.
+        Allocations live on until the last one of strangers has ended, or
+        `drain_s` is over since `begin_drain`. Whoever is in a room has been
+        told to come back, and gives no allocation up: those are not waited for.
         """
         super().stopService()  # type: ignore[no-untyped-call] # Twisted's
-        standing = len(self._core)
-        if not standing or not self._drain_s:
+        self.begin_drain()
+        strangers = self._count_strangers()
+        if strangers and self._drain_s:
+            _log.info("TURN drains {count} allocations", count=strangers)
+        drain, self._waiting = self._draining, True
+        if drain is None:
             return self._close()
-        _log.info("TURN drains {count} allocations", count=standing)
-        self._draining = Drain(self._reactor, self._drain_s)
-        self._set_limits()
-        return self._draining.over.addCallback(lambda _: self._close())
+        drain.remaining(strangers)
+        return drain.over.addCallback(lambda _: self._close())
+
+    def begin_drain(self) -> None:
+        """From now on new clients are sent to `turn.alternate_server`, or
+        refused with 508 where there is none; the time of the drain begins."""
+        if self._draining is None and self._drain_s:
+            self._draining = Drain(self._reactor, self._drain_s)
+            self._set_limits()
+
+    def _count_strangers(self) -> int:
+        return sum(not is_of_a_call(held.username) for held in self._core.allocations())
 
     def _close(self) -> Deferred[None]:
-        self._draining = None
+        if self._draining is not None:
+            self._draining.cancel()
+        self._draining, self._waiting = None, False
         self._set_limits()
         self._opened = False
         if self._wake is not None:
@@ -353,7 +376,10 @@ class TurnService(service.Service):
             stream.abort()
         self._streams.add(stream)
         self._counters.streams += 1
-        many = stream.send_all if isinstance(stream, TurnStream) else None
+        many = None
+        if isinstance(stream, TurnStream):
+            many = stream.send_all
+            self._stream_by_tuple[five_tuple] = stream
         self._plane.attach_stream(five_tuple, stream.send, many)
 
     def stream_received(self, five_tuple: FiveTuple, message: bytes) -> None:
@@ -369,6 +395,7 @@ class TurnService(service.Service):
     ) -> None:
         """It has gone, and its allocation with it."""
         self._streams.discard(stream)
+        self._stream_by_tuple.pop(five_tuple, None)
         self._counters.streams -= 1
         self._plane.detach_stream(five_tuple)
         self._perform(self._core.client_lost(five_tuple))
@@ -379,8 +406,14 @@ class TurnService(service.Service):
         return not self._core.has_allocation(five_tuple)
 
     def _stream_of(self, five_tuple: FiveTuple) -> TurnStream | None:
-        streams = (s for s in self._streams if isinstance(s, TurnStream))
-        return next((s for s in streams if s.five_tuple == five_tuple), None)
+        return self._stream_by_tuple.get(five_tuple)
+
+    def _lend(self, five_tuple: FiveTuple) -> None:
+        """A plane that can has the connection for as long as there is a relay."""
+        if five_tuple.transport == "tcp" and isinstance(self._plane, AdoptingPlane):
+            stream = self._stream_by_tuple.get(five_tuple)
+            if stream is not None:
+                stream.lend(self._plane)
 
     # The core's events
 
@@ -390,9 +423,10 @@ class TurnService(service.Service):
 
     def _perform(self, events: list[Event]) -> None:
         self._do(events)
-        self._counters.allocations = standing = len(self._core)
-        if self._draining is not None:
-            self._draining.remaining(standing)
+        before, standing = self._counters.allocations, len(self._core)
+        self._counters.allocations = standing
+        if self._waiting and standing < before and self._draining is not None:
+            self._draining.remaining(self._count_strangers())
         self._schedule()
 
     def _do(self, events: list[Event]) -> None:
@@ -402,7 +436,7 @@ class TurnService(service.Service):
                 case Answer(to, data):
                     plane.send(to, data)
                 case OpenRelay():
-                    (self._tcp.open if event.tcp else self._open_relay)(event)
+                    (self._open_tcp if event.tcp else self._open_relay)(event)
                 case ConnectPeer() | JoinPeer() | ClosePeer():
                     self._tcp.perform(event)
                 case Extend(relay, expires_at):
@@ -437,6 +471,7 @@ class TurnService(service.Service):
                     port=relayed.port,
                     transport=wanted.five_tuple.transport,
                 )
+            self._lend(wanted.five_tuple)
             self._do(self._core.relay_opened(wanted.relay, relayed, self._now))
 
     def _relay_socket(self, wanted: OpenRelay) -> Address:
@@ -445,11 +480,7 @@ class TurnService(service.Service):
         if hosts is None:
             raise HostUnavailable(f"no IPv{wanted.family} address")
         bind, advertise = hosts
-        username = self._core.made_by(wanted.five_tuple)
-        owner = owner_of(username) or username
-        user, new = self._users.number(owner)
-        if new and self._settings.bytes_per_s_user:
-            self._plane.limit_user(user, self._settings.bytes_per_s_user)
+        owner, user = self._owner(wanted.five_tuple)
         held: dict[str, int] = {}  # planes without this ability are never asked for it
         if wanted.reserve:
             held["reserve"] = wanted.reserve
@@ -473,9 +504,30 @@ class TurnService(service.Service):
         self._users.opened(wanted.relay, owner)
         return relayed
 
+    def _open_tcp(self, wanted: OpenRelay) -> None:
+        owner, user = self._owner(wanted.five_tuple)
+        bytes_per_s = self._settings.bytes_per_s_allocation
+        # known before it opens: what comes of it may end it again
+        self._users.opened(wanted.relay, owner)
+        if not self._tcp.open(wanted, user=user, bytes_per_s=bytes_per_s):
+            self._forget_user(self._users.closed(wanted.relay))
+
+    def _owner(self, five_tuple: FiveTuple) -> tuple[str, int]:
+        """Who made an allocation, and the number of its user."""
+        username = self._core.made_by(five_tuple)
+        owner = owner_of(username) or username
+        user, new = self._users.number(owner)
+        if new and self._settings.bytes_per_s_user:
+            self._limit_user(user, self._settings.bytes_per_s_user)
+        return owner, user
+
+    def _limit_user(self, user: int, bytes_per_s: float) -> None:
+        self._plane.limit_user(user, bytes_per_s)
+        self._tcp.limit_user(user, bytes_per_s)
+
     def _forget_user(self, user: int | None) -> None:
         if user is not None:
-            self._plane.limit_user(user, 0.0)
+            self._limit_user(user, 0.0)
 
     def _schedule(self) -> None:
         """Wake at the core's next deadline; a wake-up too early does no harm."""

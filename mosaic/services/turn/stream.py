@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from typing import Protocol as Interface
 
 from twisted.internet.interfaces import (
@@ -16,7 +17,8 @@ from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from mosaic.services.turn.eager import be_eager, write_now
+from mosaic.relay.interface import AdoptingPlane
+from mosaic.tls.transports import PlainServer
 from mosaic.wire.stun.address import Address, FiveTuple, canonical
 from mosaic.wire.stun.errors import FramingLost
 from mosaic.wire.stun.framing import StreamSplitter
@@ -61,7 +63,7 @@ class StreamOwner(Interface):
 class Pipe(Interface):
     """A connection to a peer that a stream is joined to."""
 
-    transport: IPushProducer
+    producer: IPushProducer
 
     def write(self, data: bytes) -> None:
         """Bytes of the client."""
@@ -110,6 +112,7 @@ class TurnStream(Protocol):
         self._spoke = False
         self._five_tuple: FiveTuple | None = None
         self._peer: Pipe | None = None
+        self._lent = False
 
     def connectionMade(self) -> None:
         """Know both ends, and start the clock for the first message."""
@@ -117,7 +120,6 @@ class TurnStream(Protocol):
         server = _address(self.transport.getHost())
         self._five_tuple = FiveTuple(self._name, client, server)
         self._open = True
-        be_eager(self.transport)
         self.transport.registerProducer(self, True)  # type: ignore[attr-defined] # of IConsumer, which stream transports are
         self._watch = self._reactor.callLater(
             self._first_message_timeout_s, self._too_quiet
@@ -198,7 +200,7 @@ class TurnStream(Protocol):
     def send_all(self, frames: list[bytes]) -> None:
         """Whole frames that came together: they leave at once, if they can."""
         if self._open and not self._paused and not self._queue:
-            write_now(self.transport, b"".join(frames))
+            self.transport.write(b"".join(frames))
             return
         for frame in frames:
             self.send(frame)
@@ -217,7 +219,7 @@ class TurnStream(Protocol):
             joined = b"".join(frame for _, frame in self._queue)
             self._queue.clear()
             self._queued_bytes = 0
-            write_now(self.transport, joined)
+            self.transport.write(joined)
 
     def pauseProducing(self) -> None:
         """The transport is full: queue."""
@@ -238,6 +240,58 @@ class TurnStream(Protocol):
         """Both ends, once it is connected."""
         return self._five_tuple
 
+    # In the hands of the plane
+
+    def lend(self, plane: AdoptingPlane) -> None:
+        """Let the plane read and write, if nothing waits to leave here. Only
+        a bare TCP socket can be lent: TLS and PROXY headers are of this side."""
+        transport = self.transport
+        if self._lent or not self._open or not isinstance(transport, PlainServer):
+            return
+        if self._paused or self._queue or self._peer or self._five_tuple is None:
+            return
+        if transport.dataBuffer or transport._tempDataLen or transport.disconnecting:
+            return
+        with suppress(OSError):  # no descriptor is left: it stays here
+            plane.adopt(
+                self._five_tuple,
+                transport.fileno(),
+                self._splitter.rest(),
+                self,
+                queue_bytes=self._queue_limit,
+                queue_s=self._queue_s,
+            )
+            self._lent = True
+            self.transport.pauseProducing()  # type: ignore[attr-defined] # of IPushProducer
+
+    def lent_received(self, message: bytes) -> None:
+        """A STUN message that the plane has read."""
+        self._spoke = True
+        if self._open and self._five_tuple is not None:
+            self._owner.stream_received(self._five_tuple, message)
+
+    def lent_lost(self, *, broken: bool) -> None:
+        """The client has gone, or speaks no TURN."""
+        if self._open:
+            self._owner.counters.streams_broken += broken
+            self.abort()
+
+    def given_back(self, unread: bytes, unsent: bytes) -> None:
+        """Read and write here again."""
+        self._lent = False
+        if not self._open:
+            return
+        if unsent:
+            self.transport.write(unsent)
+        self.transport.resumeProducing()  # type: ignore[attr-defined] # of IPushProducer
+        if unread:
+            # before the reactor reads more
+            self._reactor.callLater(0, self._read_again, unread)
+
+    def _read_again(self, data: bytes) -> None:
+        if self._open:
+            self.dataReceived(data)
+
     def hold(self) -> None:
         """Read nothing until it is joined to a peer."""
         self.transport.pauseProducing()  # type: ignore[attr-defined] # of IPushProducer
@@ -251,7 +305,7 @@ class TurnStream(Protocol):
         self._write()
         self._peer = peer
         self.transport.unregisterProducer()  # type: ignore[attr-defined] # of IConsumer
-        self.transport.registerProducer(peer.transport, True)  # type: ignore[attr-defined] # of IConsumer
+        self.transport.registerProducer(peer.producer, True)  # type: ignore[attr-defined] # of IConsumer
         early = self._splitter.rest()
         if early:
             peer.write(early)

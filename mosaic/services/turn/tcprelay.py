@@ -8,28 +8,30 @@ a slow reader stops the writer and nothing piles up here.
 
 from __future__ import annotations
 
-import secrets
 import socket
 from collections.abc import Callable
-from errno import EADDRNOTAVAIL, EINPROGRESS
-from typing import Any
+from errno import EINPROGRESS
+from typing import Any, cast
 from typing import Protocol as Interface
 
 from twisted.internet.interfaces import (
     IAddress,
     IListeningPort,
+    IPushProducer,
     IReactorFDSet,
     IReactorSocket,
+    IReactorTime,
     IWriteDescriptor,
 )
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from mosaic.relay.interface import HostUnavailable, NoRelayPort
+from mosaic.relay.limit import ByteLimit
+from mosaic.relay.ports import QUARANTINE_S, RelayPorts
+from mosaic.services.turn.valve import Pace, Valve
 from mosaic.wire.stun.address import Address, canonical
 
-_TRIES = 64
 _BACKLOG = 16
 
 
@@ -65,18 +67,25 @@ class Owner(Interface):
 
 
 class PeerConnection(Protocol):
-    """One TCP connection to a peer; silent until it is joined."""
+    """One TCP connection to a peer; silent until it is joined.
+
+    producer: its bytes, for whoever they are written to.
+    """
 
     transport: Any
+    producer: IPushProducer
 
     def __init__(self, relays: TcpRelays, relay: int, number: int) -> None:
         self._relays = relays
         self._relay = relay
         self.number = number
         self._stream: Stream | None = None
+        self._pace = relays.pace(relay)
 
     def connectionMade(self) -> None:
         """Read nothing yet: the kernel keeps what comes, and stops the peer."""
+        self._valve = Valve(self.transport)
+        self.producer = cast(IPushProducer, self._valve)
         self.transport.pauseProducing()
         self.transport.setTcpNoDelay(True)
         self._relays.made(self, self._relay)
@@ -84,22 +93,27 @@ class PeerConnection(Protocol):
     def join(self, stream: Stream) -> None:
         """One with a client's stream from now on."""
         self._stream = stream
-        self.transport.registerProducer(stream.transport, True)
+        client = Valve(stream.transport)
+        self._pace.govern(client, self._valve)
+        self.transport.registerProducer(client, True)
         stream.join(self)
-        self.transport.resumeProducing()
+        self._valve.resumeProducing()
 
     def dataReceived(self, data: bytes) -> None:
         """To the client."""
         if self._stream is not None:
             self._stream.transport.write(data)
+            self._pace.passed(len(data))
 
     def write(self, data: bytes) -> None:
         """From the client."""
         self.transport.write(data)
+        self._pace.passed(len(data))
 
     def part(self) -> None:
         """The client's stream has gone: send what is left, and close."""
         self._stream = None
+        self._pace.stop()
         self.transport.unregisterProducer()
         self.transport.loseConnection()
 
@@ -110,6 +124,7 @@ class PeerConnection(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """It has gone; the client's stream follows."""
         stream, self._stream = self._stream, None
+        self._pace.stop()
         if stream is not None:
             stream.part()
         self._relays.lost(self)
@@ -167,23 +182,58 @@ class _Dialling:
 
 
 class _Relay:
-    """One relayed address: where it is bound, and who listens there."""
+    """One relayed address: where it is bound, who listens there, and what its
+    user's other connections share with it."""
 
-    def __init__(self, bound: Address, port: IListeningPort) -> None:
+    def __init__(self, bound: Address, port: IListeningPort, user: int) -> None:
         self.bound = bound
         self.port = port
+        self.user = user
+        self.limit: ByteLimit | None = None
+
+
+def _listenable(host: str, port: int) -> socket.socket:
+    made = socket.socket(_family(host), socket.SOCK_STREAM)
+    try:
+        made.setblocking(False)
+        made.bind((host, port))
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def _close(sock: socket.socket) -> None:
+    sock.close()
 
 
 class TcpRelays:
     """The relayed addresses and connections of TCP allocations.
 
     ports: first and last relay port. owner: told of everything that happens.
+    quarantine_s: how long a freed port rests.
+    Bandwidth limits are as those of `relay.interface`, but nothing is dropped.
     """
 
-    def __init__(self, reactor: Any, owner: Owner, *, ports: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        owner: Owner,
+        *,
+        ports: tuple[int, int],
+        clock: Callable[[], float],
+        quarantine_s: float = QUARANTINE_S,
+    ) -> None:
         self._reactor = reactor
         self._owner = owner
-        self._ports = ports
+        self._ports = RelayPorts(
+            ports,
+            opens=_listenable,
+            closes=_close,
+            rest_s=quarantine_s,
+            clock=clock,
+        )
+        self._user_limits: dict[int, ByteLimit] = {}
         self._relays: dict[int, _Relay] = {}
         self._connections: dict[int, PeerConnection] = {}
         self._dialling: dict[int, _Dialling] = {}
@@ -192,10 +242,18 @@ class TcpRelays:
     def __len__(self) -> int:
         return len(self._connections)
 
-    def open(self, relay: int, *, bind: str, advertise: str) -> Address:
+    def open(
+        self,
+        relay: int,
+        *,
+        bind: str,
+        advertise: str,
+        user: int = 0,
+        bytes_per_s: float = 0.0,
+    ) -> Address:
         """Listen on a random port of a host; raises RelayError."""
-        sock = self._bind(bind)
-        bound = Address(bind, sock.getsockname()[1])
+        sock, number = self._ports.open(bind)
+        bound = Address(bind, number)
         # The bind was exclusive, so nobody else has the port; connections to
         # peers are made from it too, which the option allows from here on.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -203,29 +261,46 @@ class TcpRelays:
         adopt = IReactorSocket(self._reactor).adoptStreamPort
         port = adopt(sock.fileno(), sock.family, _Peers(self, relay))
         sock.close()
-        self._relays[relay] = _Relay(bound, port)
+        self._relays[relay] = _Relay(bound, port, user)
+        self.limit(relay, bytes_per_s)
         return Address(advertise, bound.port)
 
-    def _bind(self, host: str) -> socket.socket:
-        first, last = self._ports
-        for _ in range(_TRIES):
-            sock = socket.socket(_family(host), socket.SOCK_STREAM)
-            sock.setblocking(False)
-            try:
-                sock.bind((host, first + secrets.randbelow(last - first + 1)))
-            except OSError as error:
-                sock.close()
-                if error.errno == EADDRNOTAVAIL:
-                    raise HostUnavailable(host) from error
-                continue
-            return sock
-        raise NoRelayPort(f"no TCP port of {first}-{last} is free on {host}")
+    def limit(self, relay: int, bytes_per_s: float) -> None:
+        """Another limit for an allocation from now on; 0 lifts it."""
+        held = self._relays.get(relay)
+        if held is not None:
+            held.limit = self._limit(bytes_per_s)
+
+    def limit_user(self, user: int, bytes_per_s: float) -> None:
+        """Another limit for a user's connections together; 0 lifts it."""
+        limit = self._limit(bytes_per_s)
+        if limit is None:
+            self._user_limits.pop(user, None)
+        else:
+            self._user_limits[user] = limit
+
+    def _limit(self, bytes_per_s: float) -> ByteLimit | None:
+        seconds = IReactorTime(self._reactor).seconds
+        return ByteLimit(bytes_per_s, seconds()) if bytes_per_s else None
+
+    def pace(self, relay: int) -> Pace:
+        """What holds back the connections of a relay."""
+
+        def limits() -> list[ByteLimit]:
+            held = self._relays.get(relay)
+            if held is None:
+                return []
+            both = held.limit, self._user_limits.get(held.user)
+            return [limit for limit in both if limit is not None]
+
+        return Pace(self._reactor, limits)
 
     def close(self, relay: int) -> None:
         """Listen no more; its connections are closed one by one."""
         held = self._relays.pop(relay, None)
         if held is not None:
             held.port.stopListening()
+            self._ports.freed(*held.bound)
 
     def connect(self, relay: int, connection: int, peer: Address) -> None:
         """Connect to a peer from the relayed address."""

@@ -38,6 +38,7 @@ class TcpSide:
         plane: RelayPlane,
         hosts: RelayHosts,
         ports: tuple[int, int],
+        quarantine_s: float,
         clock: Callable[[], float],
         perform: Callable[[list[Event]], None],
         stream_of: Callable[[FiveTuple], Stream | None],
@@ -48,27 +49,45 @@ class TcpSide:
         self._clock = clock
         self._perform = perform
         self._stream_of = stream_of
-        self._relays = TcpRelays(reactor, self, ports=ports)
+        self._relays = TcpRelays(
+            reactor, self, ports=ports, clock=clock, quarantine_s=quarantine_s
+        )
 
     def __len__(self) -> int:
         return len(self._relays)
 
-    def open(self, wanted: OpenRelay) -> None:
-        """Listen on a relayed address, and tell how it went."""
+    def limit(self, relay: int, bytes_per_s: float) -> None:
+        """Another bandwidth for an allocation."""
+        self._relays.limit(relay, bytes_per_s)
+
+    def limit_user(self, user: int, bytes_per_s: float) -> None:
+        """Another bandwidth for a user's allocations together."""
+        self._relays.limit_user(user, bytes_per_s)
+
+    def open(self, wanted: OpenRelay, *, user: int, bytes_per_s: float) -> bool:
+        """Listen on a relayed address, and tell how it went; whether it went."""
         hosts = self._hosts.choose(wanted.family, wanted.five_tuple.server.host)
         try:
             if hosts is None:
                 raise HostUnavailable(f"no IPv{wanted.family} address")
             bind, advertise = hosts
-            relayed = self._relays.open(wanted.relay, bind=bind, advertise=advertise)
+            relayed = self._relays.open(
+                wanted.relay,
+                bind=bind,
+                advertise=advertise,
+                user=user,
+                bytes_per_s=bytes_per_s,
+            )
         except HostUnavailable:
             self._perform(self._core.relay_refused(wanted.relay, 440))
+            return False
         except RelayError as error:
             _log.warn("no TCP relay: {error}", error=error)
             self._perform(self._core.relay_refused(wanted.relay, 508))
-        else:
-            now = self._clock()
-            self._perform(self._core.relay_opened(wanted.relay, relayed, now))
+            return False
+        now = self._clock()
+        self._perform(self._core.relay_opened(wanted.relay, relayed, now))
+        return True
 
     def perform(self, event: ConnectPeer | JoinPeer | ClosePeer) -> None:
         """One of the core's events about connections."""

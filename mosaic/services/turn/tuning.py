@@ -14,6 +14,7 @@ RELOADABLE = (
     "allow_peers",
     "deny_peers",
     "allocations_per_credential",
+    "allocations_per_user",
     "allocations_per_address",
     "allocations_total",
     "bytes_per_s_allocation",
@@ -24,10 +25,11 @@ RELOADABLE = (
 
 
 def with_quotas(limits: Limits, settings: Turn) -> Limits:
-    """How much one credential, one address and all may hold."""
+    """How much one credential, one user, one address and all may hold."""
     return replace(
         limits,
         per_credential=settings.allocations_per_credential,
+        per_owner=settings.allocations_per_user,
         per_address=settings.allocations_per_address,
         total=settings.allocations_total,
     )

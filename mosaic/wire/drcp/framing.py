@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from mosaic.wire.drcp import events as ev
@@ -16,7 +16,7 @@ class Framing(Protocol):
         """Members with the same key get the same bytes."""
 
     def batch(
-        self, channel: ev.Channel, update: bytes, entries: Iterable[AwarenessEntry]
+        self, channel: ev.Channel, update: bytes, entries: Sequence[AwarenessEntry]
     ) -> list[bytes]:
         """One tick's update (b"" if none) and awareness."""
 

@@ -7,11 +7,11 @@ single byte 9 or 10 is a ping or pong of the connection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from mosaic.wire.drcp import events as ev
 from mosaic.wire.drcp.lib0 import ProtocolError, Reader, var_string
-from mosaic.wire.drcp.native import read_shared
+from mosaic.wire.drcp.native import read_common, read_shared
 from mosaic.wire.drcp.yprotocols import (
     AwarenessEntry,
     Step,
@@ -62,12 +62,11 @@ class HocuspocusFraming:
         return ("hocuspocus", channel)
 
     def batch(
-        self, channel: ev.Channel, update: bytes, entries: Iterable[AwarenessEntry]
+        self, channel: ev.Channel, update: bytes, entries: Sequence[AwarenessEntry]
     ) -> list[bytes]:
         """One tick's update (b"" if none) and awareness."""
         head = self._head(channel)
         out = [head + encode_sync(Step.UPDATE, update)] if update else []
-        entries = list(entries)
         if entries:
             out.append(head + awareness_message(entries))
         return out
@@ -127,6 +126,9 @@ class HocuspocusSession:
         address = reader.string()
         if not address or len(address) > MAX_ADDRESS:
             raise ProtocolError("the document name is empty or too long")
+        common = read_common(address, frame, reader.at)
+        if common is not None:
+            return [common]
         kind = reader.var_uint()
         if kind == Type.AUTH:
             if reader.var_uint() != _TOKEN:

@@ -7,7 +7,7 @@ open and nothing of rooms, roles or sockets.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from mosaic.wire.drcp import events as ev
@@ -117,12 +117,11 @@ class NativeFraming:
         return channel
 
     def batch(
-        self, channel: ev.Channel, update: bytes, entries: Iterable[AwarenessEntry]
+        self, channel: ev.Channel, update: bytes, entries: Sequence[AwarenessEntry]
     ) -> list[bytes]:
         """One tick's update (b"" if none) and awareness."""
         head = self._head(channel)
         out = head + encode_sync(Step.UPDATE, update) if update else b""
-        entries = list(entries)
         if entries:
             out += head + awareness_message(entries)
         return [out]
@@ -184,6 +183,10 @@ class Session:
         events: list[ev.Event] = []
         if self._broken:
             return events
+        if frame and frame[0] in self.open_channels and frame[0] < 0x80:
+            common = read_common(frame[0], frame, 1)
+            if common is not None:
+                return [common]
         reader = Reader(frame)
         try:
             while reader.left:
@@ -262,6 +265,38 @@ class Session:
         elif kind == Type.CLOSE and channel in self.open_channels:
             self.open_channels.discard(channel)
             events.append(ev.Close(channel))
+
+
+def read_common(
+    channel: ev.Channel, frame: bytes, at: int
+) -> ev.Update | ev.Awareness | None:
+    """The update or awareness that a frame consists of from `at` on.
+
+    None: it is another message, has a length of more than two bytes, or is
+    not all; read it the long way.
+    """
+    size = len(frame) - at
+    if size < 3:
+        return None
+    kind = frame[at]
+    if kind == 0 and frame[at + 1] == 2:
+        at += 2
+    elif kind == 1:
+        at += 1
+    else:
+        return None
+    length = frame[at]
+    at += 1
+    if length >= 0x80:
+        if at == len(frame) or frame[at] >= 0x80:
+            return None
+        length += (frame[at] << 7) - 0x80
+        at += 1
+    if length != len(frame) - at:
+        return None
+    if kind == 0:
+        return ev.Update(channel, frame[at:], False)
+    return ev.Awareness(channel, frame[at:])
 
 
 def read_shared(channel: ev.Channel, kind: int, reader: Reader) -> ev.Event:

@@ -52,7 +52,7 @@ class Step(IntEnum):
     UPDATE = 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AwarenessEntry:
     """One client's state: JSON text, or "null" for one that has gone."""
 
@@ -82,6 +82,14 @@ def awareness_message(entries: Iterable[AwarenessEntry]) -> bytes:
 
 def decode_awareness(data: bytes) -> list[AwarenessEntry]:
     """Read an awareness update. Raises ProtocolError."""
+    one = decode_one(data)
+    if one is not None:
+        return [one]
+    return decode_all(data)
+
+
+def decode_all(data: bytes) -> list[AwarenessEntry]:
+    """The long way, for any number of entries. Raises ProtocolError."""
     reader = Reader(data)
     count = reader.var_uint()
     if count * 3 > reader.left:
@@ -93,6 +101,37 @@ def decode_awareness(data: bytes) -> list[AwarenessEntry]:
     if reader.left:
         raise ProtocolError("bytes after the awareness update")
     return entries
+
+
+def decode_one(data: bytes) -> AwarenessEntry | None:
+    """The only entry of a short update, which is what a moving pointer makes;
+    None: read it the long way."""
+    size = len(data)
+    if not 8 < size < 256 or data[0] != 1:
+        return None
+    at = 1
+    numbers = []
+    for most in (28, 21, 7):  # bits before the last seven, so within the bytes
+        value = shift = 0
+        byte = data[at]
+        at += 1
+        while byte >= 0x80:
+            if shift >= most or at == size:
+                return None
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            byte = data[at]
+            at += 1
+        numbers.append(value | byte << shift)
+        if at == size:
+            return None
+    client, clock, length = numbers
+    if at + length != size:
+        return None
+    try:
+        return AwarenessEntry(client, clock, data[at:].decode())
+    except UnicodeDecodeError:
+        return None
 
 
 def read_sync(reader: Reader) -> tuple[Step, bytes]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from mosaic.wire.drcp import events as ev
 from mosaic.wire.drcp.lib0 import ProtocolError, Reader, var_string
-from mosaic.wire.drcp.native import read_shared
+from mosaic.wire.drcp.native import read_common, read_shared
 from mosaic.wire.drcp.yprotocols import (
     AwarenessEntry,
     Step,
@@ -32,11 +32,10 @@ class YWebsocketFraming:
         return "y"
 
     def batch(
-        self, channel: ev.Channel, update: bytes, entries: Iterable[AwarenessEntry]
+        self, channel: ev.Channel, update: bytes, entries: Sequence[AwarenessEntry]
     ) -> list[bytes]:
         """One tick's update (b"" if none) and awareness."""
         out = [encode_sync(Step.UPDATE, update)] if update else []
-        entries = list(entries)
         if entries:
             out.append(awareness_message(entries))
         return out
@@ -76,6 +75,9 @@ class YWebsocketSession:
         """The event of one frame; never raises."""
         if self._broken:
             return []
+        common = read_common(CHANNEL, frame, 0)
+        if common is not None:
+            return [common]
         try:
             reader = Reader(frame)
             kind = reader.var_uint()

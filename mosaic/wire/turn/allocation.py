@@ -11,15 +11,17 @@ class Half:
     relay: its number in commands to the data plane.
     relayed: None while the socket is being opened.
     failure: why there is none: 440 or 508.
+    expires_at: its own end (section 8.1: a Refresh may name one family).
     """
 
-    __slots__ = ("failure", "family", "relay", "relayed")
+    __slots__ = ("expires_at", "failure", "family", "relay", "relayed")
 
     def __init__(self, relay: int, family: int) -> None:
         self.relay = relay
         self.family = family
         self.relayed: Address | None = None
         self.failure = 0
+        self.expires_at = 0.0
 
 
 class Allocation:
@@ -39,7 +41,6 @@ class Allocation:
         "_channels",
         "_numbers",
         "_permissions",
-        "expires_at",
         "five_tuple",
         "halves",
         "lifetime_s",
@@ -67,7 +68,6 @@ class Allocation:
         self.transaction = transaction
         self.lifetime_s = lifetime_s
         self.tcp = tcp
-        self.expires_at = 0.0
         self.queued_at = 0.0
         self.token = b""
         self.tickets: tuple[bytes, ...] = ()
@@ -83,7 +83,20 @@ class Allocation:
     @property
     def relayed(self) -> Address | None:
         """The first relayed address that is open; None while none is."""
-        return next((half.relayed for half in self.halves if half.relayed), None)
+        for half in self.halves:
+            if half.relayed is not None:
+                return half.relayed
+        return None
+
+    @property
+    def expires_at(self) -> float:
+        """When all of it has ended."""
+        return max(half.expires_at for half in self.halves)
+
+    @property
+    def first_end(self) -> float:
+        """When the first half of it ends."""
+        return min(half.expires_at for half in self.halves)
 
     @property
     def opening(self) -> bool:
@@ -102,8 +115,15 @@ class Allocation:
         return None
 
     def give_up(self, family: int) -> None:
-        """One family of a dual allocation has ended."""
+        """One family of a dual allocation has ended, with its permissions and
+        channels; those of the other are not touched (section 8.1)."""
         self.halves = tuple(half for half in self.halves if half.family != family)
+        for host in [h for h in self._permissions or {} if _family(h) == family]:
+            del (self._permissions or {})[host]
+        for number, peer in self.channels():
+            if peer.family == family:
+                del (self._channels or {})[number]
+                del (self._numbers or {})[peer]
 
     def permit(self, host: str, expires_at: float, now: float, limit: int) -> bool:
         """Remember a permission; False if there are too many live ones."""
@@ -157,3 +177,7 @@ class Allocation:
     def channels(self) -> list[tuple[int, Address]]:
         """Every binding, dead ones too."""
         return [(n, peer) for n, (peer, _) in (self._channels or {}).items()]
+
+
+def _family(host: str) -> int:
+    return 6 if ":" in host else 4

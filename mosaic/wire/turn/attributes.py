@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from struct import Struct
 
-from mosaic.wire.stun.address import FAMILIES, FAMILY_CODES
+from mosaic.wire.stun import attributes as stun
+from mosaic.wire.stun.address import (
+    FAMILIES,
+    FAMILY_CODES,
+    MAGIC_COOKIE,
+    Address,
+    pack_host,
+)
 from mosaic.wire.stun.attributes import (
     UNDERSTOOD,
     Attribute,
@@ -110,6 +118,30 @@ def _unpack_icmp(value: bytes, _transaction: bytes) -> Icmp:
 ICMP: Attribute[Icmp] = Attribute(
     0x8004, "ICMP", "8656 18.13", _pack_icmp, _unpack_icmp
 )
+
+_ALLOCATED = Struct(">HHxBHI HHI HHxBHI")
+
+
+def pack_allocated(relayed: Address, lifetime_s: int, client: Address) -> bytes:
+    """The attributes of nearly every success response to Allocate, over IPv4:
+    XOR-RELAYED-ADDRESS, LIFETIME and XOR-MAPPED-ADDRESS (RFC 8656 section 7.3)."""
+    port_mask = MAGIC_COOKIE >> 16
+    return _ALLOCATED.pack(
+        XOR_RELAYED_ADDRESS.code,
+        8,
+        1,
+        relayed.port ^ port_mask,
+        int.from_bytes(pack_host(relayed.host), "big") ^ MAGIC_COOKIE,
+        LIFETIME.code,
+        4,
+        lifetime_s,
+        stun.XOR_MAPPED_ADDRESS.code,
+        8,
+        1,
+        client.port ^ port_mask,
+        int.from_bytes(pack_host(client.host), "big") ^ MAGIC_COOKIE,
+    )
+
 
 TURN_UNDERSTOOD = UNDERSTOOD | {
     row.code

@@ -18,6 +18,7 @@ from mosaic.wire.stun.message import Class, Message, Method, encode
 from mosaic.wire.turn.nonce import (
     ANONYMITY_BIT,
     PASSWORD_ALGORITHMS_BIT,
+    ChallengeTerms,
     Nonces,
     features_of,
 )
@@ -26,6 +27,8 @@ from mosaic.wire.turn.request import Request
 
 OFFERED = (SHA256, MD5)
 """PASSWORD-ALGORITHMS, the better one first."""
+
+_ALGORITHMS = {stun.PASSWORD_ALGORITHMS.code, stun.PASSWORD_ALGORITHM.code}
 
 PasswordsFor = Callable[[str, float], Sequence[str]]
 """The passwords that a username may have at a time: none if it is unknown,
@@ -60,7 +63,7 @@ class Door:
         self._features = PASSWORD_ALGORITHMS_BIT
         if username_of is not None:
             self._features |= ANONYMITY_BIT
-        nobody = Address("", 0)
+        nobody = Address("192.0.2.1", 0)
         self.offer_bytes = len(
             encode(
                 Method.ALLOCATE,
@@ -72,6 +75,10 @@ class Door:
                 ],
             )
         )
+
+    def terms(self) -> ChallengeTerms:
+        """What `challenge` is made of."""
+        return self._nonces.terms(self._features)
 
     def challenge(self, client: Address, now: float, *, offer: bool) -> _Attributes:
         """What follows ERROR-CODE in a 401 or 438, with or without the offer."""
@@ -105,7 +112,7 @@ class Door:
         nonce = message.first(stun.NONCE)
         if (username is None and digest is None) or realm is None or nonce is None:
             raise BadRequest
-        if message.is_truncated:
+        if message.sha256_at >= 0 and message.is_truncated:
             raise BadRequest
         make_key = self._algorithm(message, nonce)
         if username is None and digest is not None and self._username_of is not None:
@@ -130,10 +137,10 @@ class Door:
         over the offer. With an offer that we did not make, or one changed on
         its way, somebody bids down: 400.
         """
+        if not message.values.keys() & _ALGORITHMS:
+            return long_term_key
         listed = message.first(stun.PASSWORD_ALGORITHMS)
         chosen = message.first(stun.PASSWORD_ALGORITHM)
-        if listed is None and chosen is None:
-            return long_term_key
         offered = features_of(nonce) & PASSWORD_ALGORITHMS_BIT
         if not offered or listed != OFFERED or chosen not in OFFERED:
             raise BadRequest

@@ -12,6 +12,7 @@ from mosaic.wire.turn.channel import CHANNELS
 class Limits:
     """Numbers and switches of a server.
 
+    per_owner: of everybody whose credentials are the same person's together.
     channels: RFC 8656's. Clients of RFC 5766 may pick 0x4000-0x7FFF.
     dual, port_pairs, dont_fragment: what the data plane can do: two families
     in one allocation, reserved ports, the DF bit.
@@ -22,6 +23,7 @@ class Limits:
     """
 
     per_credential: int = 10
+    per_owner: int = 100
     per_address: int = 200
     total: int = 8000
     permissions: int = 512

@@ -25,16 +25,14 @@ import base64
 import binascii
 import hashlib
 import hmac
-from functools import lru_cache
+from typing import NamedTuple
 
-from mosaic.wire.stun.address import Address
+from mosaic.wire.stun.address import Address, pack_host
 
 MAX_REALM_BYTES = 12
 NONCE_COOKIE = "obMatJos2"
 PASSWORD_ALGORITHMS_BIT = 1 << 23
 ANONYMITY_BIT = 1 << 22
-KEPT = 512
-"""How many of the last nonces are kept at hand; none has to be."""
 _SLOT_S = 64.0
 _SLOTS = 1 << 16
 
@@ -48,6 +46,19 @@ def features_of(nonce: str) -> int:
     except ValueError:
         return 0
     return int.from_bytes(bits, "big") if len(bits) == 3 else 0
+
+
+class ChallengeTerms(NamedTuple):
+    """What somebody else needs to make the same challenges (see `relay`).
+
+    key: of the nonces, 32 bytes, never to be told. proof_bytes: of the hash in
+    a nonce. features: security feature bits of a challenge with the offer.
+    """
+
+    key: bytes
+    realm: bytes
+    proof_bytes: int
+    features: int
 
 
 class Nonces:
@@ -65,10 +76,13 @@ class Nonces:
                 "answers to strangers are at most twice the request"
             )
         self._key = key
+        self._realm = realm.encode()
         self._proof_bytes = 7 if size <= 8 else 4
         self._slots = max(1, int(lifetime_s / _SLOT_S))
-        # who answers a challenge does so at once: it need not be made again
-        self._text = lru_cache(maxsize=KEPT)(self._made)
+
+    def terms(self, features: int) -> ChallengeTerms:
+        """By which these nonces can be made elsewhere."""
+        return ChallengeTerms(self._key, self._realm, self._proof_bytes, features)
 
     def make(self, client: Address, now: float, features: int = 0) -> str:
         """A nonce for this client: 8 or 12 characters, 13 more with features.
@@ -80,26 +94,29 @@ class Nonces:
     def fresh(self, nonce: str, client: Address, now: float) -> bool:
         """Whether we made it for this client, and not too long ago."""
         features = features_of(nonce)
-        sent = nonce.encode()
-        this = int(now / _SLOT_S) % _SLOTS
-        if hmac.compare_digest(self._text(this, client, features).encode(), sent):
-            return True
-        proof = nonce[len(NONCE_COOKIE) + 4 :] if features else nonce
+        stamped = nonce[len(NONCE_COOKIE) + 4 :] if features else nonce
         try:
-            slot = int.from_bytes(base64.b64decode(proof, validate=True)[:2], "big")
+            sent = binascii.a2b_base64(stamped, strict_mode=True)
         except ValueError:
             return False
-        age = (this - slot) % _SLOTS
-        made = self._text(slot, client, features)
-        return hmac.compare_digest(made.encode(), sent) and age <= self._slots
+        stamp = sent[:2]
+        made = self._stamped(stamp, client, features)
+        age = (int(now / _SLOT_S) - int.from_bytes(stamp, "big")) % _SLOTS
+        return hmac.compare_digest(made, sent) and age <= self._slots
 
-    def _made(self, slot: int, client: Address, features: int) -> str:
-        stamp = slot.to_bytes(2, "big")
+    def _stamped(self, stamp: bytes, client: Address, features: int) -> bytes:
+        """The stamp and the proof of it."""
         bits = features.to_bytes(3, "big")
-        bound = b"%s%s%d %s" % (stamp, bits, client.port, client.host.encode())
+        port = client.port.to_bytes(2, "big")
+        bound = stamp + bits + port + pack_host(client.host)
         # BLAKE2 keyed is a MAC by itself (RFC 7693), in half the time of HMAC
         proof = hashlib.blake2b(bound, key=self._key, digest_size=self._proof_bytes)
-        text = binascii.b2a_base64(stamp + proof.digest(), newline=False).decode()
+        return stamp + proof.digest()
+
+    def _text(self, slot: int, client: Address, features: int) -> str:
+        stamped = self._stamped(slot.to_bytes(2, "big"), client, features)
+        text = binascii.b2a_base64(stamped, newline=False).decode()
         if not features:
             return text
+        bits = features.to_bytes(3, "big")
         return NONCE_COOKIE + base64.b64encode(bits).decode() + text

@@ -1,12 +1,15 @@
-"""How many allocations one credential and one address hold."""
+"""How many allocations one credential, one person and one address hold."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from mosaic.wire.turn.budget import prefix_of
 from mosaic.wire.turn.limits import Limits
 from mosaic.wire.turn.refusals import AllocationQuotaReached
+
+OwnerOf = Callable[[str], str]
 
 
 def quota_host(host: str) -> str:
@@ -15,28 +18,38 @@ def quota_host(host: str) -> str:
 
 
 class Quotas:
-    """Counts what is held; reserved ports count as allocations do."""
+    """Counts what is held; reserved ports count as allocations do.
 
-    def __init__(self) -> None:
+    owner_of: whose a username is. Somebody who asks for many credentials has
+    no more than who uses one; a username of nobody's is its own owner.
+    """
+
+    def __init__(self, owner_of: OwnerOf = str) -> None:
+        self._owner_of = owner_of
         self._per_credential: Counter[str] = Counter()
+        self._per_owner: Counter[str] = Counter()
         self._per_host: Counter[str] = Counter()
 
     def check(self, username: str, host: str, limits: Limits) -> None:
         """Raises AllocationQuotaReached if there is no room for one more."""
         if self._per_credential[username] >= limits.per_credential:
             raise AllocationQuotaReached("too many allocations of this credential")
+        if self._per_owner[self._owner_of(username)] >= limits.per_owner:
+            raise AllocationQuotaReached("too many allocations of this user")
         if self._per_host[quota_host(host)] >= limits.per_address:
             raise AllocationQuotaReached("too many allocations from this address")
 
     def charge(self, username: str, host: str) -> None:
         """One more."""
         self._per_credential[username] += 1
+        self._per_owner[self._owner_of(username)] += 1
         self._per_host[quota_host(host)] += 1
 
     def refund(self, username: str, host: str) -> None:
         """One less; nothing is kept of who holds nothing."""
         for counter, key in (
             (self._per_credential, username),
+            (self._per_owner, self._owner_of(username)),
             (self._per_host, quota_host(host)),
         ):
             counter[key] -= 1

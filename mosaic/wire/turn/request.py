@@ -10,7 +10,7 @@ import msgspec
 from mosaic.wire.stun import attributes as stun
 from mosaic.wire.stun.address import FiveTuple
 from mosaic.wire.stun.attributes import Attribute, ErrorCode
-from mosaic.wire.stun.message import Class, Message, encode
+from mosaic.wire.stun.message import Class, Message, encode, seal
 from mosaic.wire.turn.events import Answer
 from mosaic.wire.turn.refusals import Refusal
 
@@ -34,6 +34,20 @@ class Request(msgspec.Struct, frozen=True):
         return self._answer(
             Class.ERROR, [(stun.ERROR_CODE, code), *refusal.attributes()]
         )
+
+    def success_of(self, body: bytes) -> Answer:
+        """A signed success response of attributes that are packed already."""
+        message = self.message
+        data = seal(
+            message.method,
+            Class.SUCCESS,
+            message.transaction,
+            body,
+            key=self.key,
+            digest=message.digest or "sha1",
+            fingerprint=message.fingerprint,
+        )
+        return Answer(self.five_tuple, data)
 
     def _answer(
         self, cls: Class, attributes: Iterable[tuple[Attribute[Any], Any]]

@@ -25,7 +25,7 @@ from mosaic.wire.turn.events import (
 from mosaic.wire.turn.forwarding import STREAMS
 from mosaic.wire.turn.limits import Limits
 from mosaic.wire.turn.peers import PeerPolicy
-from mosaic.wire.turn.quotas import Quotas
+from mosaic.wire.turn.quotas import OwnerOf, Quotas
 from mosaic.wire.turn.refusals import (
     AddressFamilyNotSupported,
     AllocationMismatch,
@@ -54,7 +54,12 @@ class Allocations:
     """
 
     def __init__(
-        self, policy: PeerPolicy, limits: Limits, counters: Counters, key: bytes
+        self,
+        policy: PeerPolicy,
+        limits: Limits,
+        counters: Counters,
+        key: bytes,
+        owner_of: OwnerOf = str,
     ) -> None:
         self._counters = counters
         self._last_relay = 0
@@ -68,7 +73,7 @@ class Allocations:
         self._reserving: dict[int, int] = {}
         self._relayed: set[Address] = set()
         self._relayed_tcp: set[Address] = set()
-        self._quotas = Quotas()
+        self._quotas = Quotas(owner_of)
         self._deadlines: list[tuple[float, int, Allocation]] = []
 
     def __len__(self) -> int:
@@ -124,7 +129,7 @@ class Allocations:
                 half.relay,
                 five_tuple,
                 half.family,
-                allocation.expires_at,
+                half.expires_at,
                 wanted.even,
                 reserve,
                 0 if reserved is None else reserved.number,
@@ -164,16 +169,21 @@ class Allocations:
         self._quotas.charge(allocation.username, allocation.five_tuple.client.host)
         self._live_until(allocation, request.now + allocation.lifetime_s)
 
-    def _live_until(self, allocation: Allocation, expires_at: float) -> None:
-        """Set the end. The queue holds each allocation once, at its end or
-        before: what comes up early goes back (see `expire`)."""
-        allocation.expires_at = expires_at
+    def _live_until(
+        self, allocation: Allocation, expires_at: float, family: int | None = None
+    ) -> None:
+        """Set the end of one half, or of all. The queue holds each allocation
+        once, at its first end or before: what comes up early goes back (see
+        `expire`)."""
+        for half in allocation.halves:
+            if family is None or half.family == family:
+                half.expires_at = expires_at
         if not allocation.queued_at or expires_at < allocation.queued_at:
             self._queue(allocation)
 
     def _queue(self, allocation: Allocation) -> None:
-        allocation.queued_at = allocation.expires_at
-        entry = (allocation.expires_at, allocation.relay, allocation)
+        allocation.queued_at = allocation.first_end
+        entry = (allocation.queued_at, allocation.relay, allocation)
         heapq.heappush(self._deadlines, entry)
         if len(self._deadlines) > 2 * len(self._by_tuple) + 64:
             self._deadlines = [
@@ -186,7 +196,9 @@ class Allocations:
         request, allocation = self._opening.pop(relay, (None, None))
         if request is None or allocation is None:
             return [CloseRelay(relay)]
-        half = next(half for half in allocation.halves if half.relay == relay)
+        half = allocation.halves[0]
+        if half.relay != relay:
+            half = next(half for half in allocation.halves if half.relay == relay)
         half.relayed = relayed
         (self._relayed_tcp if allocation.tcp else self._relayed).add(relayed)
         self._policy.reached_at(relayed.host)
@@ -234,19 +246,25 @@ class Allocations:
         return [*self._extend(allocation), answer]
 
     def _extend(self, allocation: Allocation) -> list[Event]:
-        ends = allocation.expires_at
-        return [Extend(half.relay, ends) for half in allocation.open_halves()]
+        halves = allocation.open_halves()
+        return [Extend(half.relay, half.expires_at) for half in halves]
 
     def _allocated(self, request: Request, allocation: Allocation) -> Answer:
+        halves, client = allocation.halves, request.five_tuple.client
+        relayed = halves[0].relayed
+        plain = len(halves) == 1 and not allocation.token and not allocation.tickets
+        if plain and relayed is not None and ":" not in relayed.host + client.host:
+            body = turn.pack_allocated(relayed, allocation.lifetime_s, client)
+            return request.success_of(body)
         rows: list[tuple[Attribute[Any], Any]] = []
-        for half in allocation.halves:
+        for half in halves:
             if half.relayed is not None:
                 rows.append((turn.XOR_RELAYED_ADDRESS, half.relayed))
             elif half.failure:
                 error = turn.AddressError(half.family, half.failure)
                 rows.append((turn.ADDRESS_ERROR_CODE, error))
         rows.append((turn.LIFETIME, allocation.lifetime_s))
-        rows.append((stun.XOR_MAPPED_ADDRESS, request.five_tuple.client))
+        rows.append((stun.XOR_MAPPED_ADDRESS, client))
         if allocation.token:
             rows.append((turn.RESERVATION_TOKEN, allocation.token))
         if allocation.tickets:
@@ -256,7 +274,8 @@ class Allocations:
     # Refresh (section 8)
 
     def refresh(self, request: Request) -> list[Event]:
-        """Lengthen an allocation's life, end it with LIFETIME 0, or move it."""
+        """Lengthen the life of an allocation or of its half of one family, end it
+        with LIFETIME 0, or move it."""
         ticket = request.message.first(turn.MOBILITY_TICKET)
         if ticket is not None and not self._limits.mobility:
             raise MobilityForbidden("allocations do not move here")
@@ -273,7 +292,7 @@ class Allocations:
             return [*moved, *closing, request.success([(turn.LIFETIME, 0)])]
         lifetime_s = granted_lifetime(requested)
         allocation.lifetime_s = lifetime_s
-        self._live_until(allocation, request.now + lifetime_s)
+        self._live_until(allocation, request.now + lifetime_s, family)
         rows: list[tuple[Attribute[Any], Any]] = [(turn.LIFETIME, lifetime_s)]
         if ticket and allocation.tickets:
             rows.append((turn.MOBILITY_TICKET, allocation.tickets[0]))
@@ -380,7 +399,8 @@ class Allocations:
         """Bind a channel to a peer, and permit its host (section 12.2)."""
         allocation = self.of(request)
         if allocation.tcp:
-            raise BadRequest("TCP allocations have connections, not channels")
+            # RFC 6062 section 5: channels are of UDP; coturn says 403 as well.
+            raise Forbidden("TCP allocations have connections, not channels")
         channel = request.message.first(turn.CHANNEL_NUMBER)
         peer = request.message.first(turn.XOR_PEER_ADDRESS)
         if channel is None or peer is None:
@@ -476,10 +496,14 @@ class Allocations:
             queued_at, _, allocation = heapq.heappop(self._deadlines)
             if allocation.queued_at != queued_at:
                 continue
-            if allocation.expires_at <= now:
+            ended = [half for half in allocation.halves if half.expires_at <= now]
+            if len(ended) == len(allocation.halves):
                 events += self.close(allocation.five_tuple)
-            else:
-                self._queue(allocation)
+                continue
+            for half in ended:
+                allocation.give_up(half.family)
+                events += self._close_half(half)
+            self._queue(allocation)
         return events
 
     def next_deadline(self) -> float | None:

@@ -30,8 +30,9 @@ from mosaic.wire.turn.counters import Counters
 from mosaic.wire.turn.door import Door, PasswordsFor, UsernameOf
 from mosaic.wire.turn.events import Answer, CloseRelay, Event
 from mosaic.wire.turn.limits import Limits
-from mosaic.wire.turn.nonce import Nonces
+from mosaic.wire.turn.nonce import ChallengeTerms, Nonces
 from mosaic.wire.turn.peers import PeerPolicy
+from mosaic.wire.turn.quotas import OwnerOf
 from mosaic.wire.turn.refusals import BadRequest, Refusal, UnknownAttribute
 from mosaic.wire.turn.request import Request
 from mosaic.wire.turn.requests import Allocations
@@ -46,6 +47,7 @@ class TurnServer:
     realm: 1-12 bytes (see `nonce`). passwords_for: long-term passwords.
     discovery: our addresses for RFC 5780; without it mapping alone is told.
     username_of: who a USERHASH stands for (RFC 8489 section 9.2).
+    owner_of: whose a username is, for the quota of a person.
     nonce_key: 32 random bytes. Raises ValueError for a realm too long.
     """
 
@@ -60,6 +62,7 @@ class TurnServer:
         limits: Limits | None = None,
         counters: Counters | None = None,
         discovery: Discovery | None = None,
+        owner_of: OwnerOf = str,
     ) -> None:
         limits = limits or Limits()
         self.counters = counters or Counters()
@@ -72,7 +75,7 @@ class TurnServer:
         self._budget = StrangerBudget(
             per_s=limits.stranger_answers_per_s, burst=limits.stranger_burst
         )
-        self._table = Allocations(policy, limits, self.counters, nonce_key)
+        self._table = Allocations(policy, limits, self.counters, nonce_key, owner_of)
         self._discovery = discovery or Discovery()
         self._methods: dict[int, Callable[[Request], list[Event]]] = {
             Method.ALLOCATE: self._table.allocate,
@@ -154,6 +157,11 @@ class TurnServer:
             fingerprint=message.fingerprint,
         )
         return [Answer(reply.five_tuple, data)]
+
+    def challenge_terms(self) -> ChallengeTerms:
+        """For a data plane that challenges strangers itself: it answers as we
+        would, and each checks what the other has made."""
+        return self._door.terms()
 
     def _within_budget(self, five_tuple: FiveTuple, now: float) -> bool:
         if five_tuple.transport not in _SPOOFABLE:

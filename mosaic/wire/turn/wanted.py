@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from mosaic.wire.stun import attributes as stun
 from mosaic.wire.stun.message import Message
 from mosaic.wire.turn import attributes as turn
 from mosaic.wire.turn.limits import Limits
@@ -20,6 +21,23 @@ DEFAULT_LIFETIME_S = 600
 MAX_LIFETIME_S = 3600
 _TCP, _UDP = 6, 17
 _RESERVE_NEXT = 0x80
+_PLAIN = frozenset(
+    row.code
+    for row in (
+        turn.REQUESTED_TRANSPORT,
+        turn.LIFETIME,
+        stun.USERNAME,
+        stun.USERHASH,
+        stun.REALM,
+        stun.NONCE,
+        stun.PASSWORD_ALGORITHM,
+        stun.PASSWORD_ALGORITHMS,
+        stun.MESSAGE_INTEGRITY,
+        stun.MESSAGE_INTEGRITY_SHA256,
+        stun.SOFTWARE,
+    )
+)
+"""What an Allocate holds that asks for nothing but a relay: nearly all of them."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -53,6 +71,8 @@ def read_allocate(message: Message, limits: Limits, *, stream: bool) -> Wanted:
     tcp = transport == _TCP and limits.tcp_relay
     if transport != _UDP and not tcp:
         raise UnsupportedTransport("only UDP")
+    if not tcp and message.values.keys() <= _PLAIN:
+        return Wanted((4,), granted_lifetime(message.first(turn.LIFETIME)))
     if message.first(turn.DONT_FRAGMENT) is not None and not limits.dont_fragment:
         raise UnknownAttribute(turn.DONT_FRAGMENT.code)
     even = message.first(turn.EVEN_PORT)

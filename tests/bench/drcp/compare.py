@@ -30,6 +30,7 @@ import benchlib as bl
 
 PEERS = HERE / "peers"
 BOARD = HERE / "board.update"
+TRACE = HERE / "trace.updates"
 
 # cell -> (what it is, lg options)
 CELLS = {
@@ -57,14 +58,24 @@ CELLS = {
         "200 clients, 20 active, 38 000 deliveries/s, 10 more stopped reading",
         ["-n", 200, "-a", 30, "-u", 5, "-w", 5, "--stall", 10],
     ),
+    "stall0": (
+        "the same 190 without the ten",
+        ["-n", 190, "-a", 20, "-u", 5, "-w", 5],
+    ),
     "idle": (
         "1000 idle connections in 100 documents",
         ["-n", 1000, "--rooms", 100, "--idle"],
     ),
     "board": ("join of a 3.75 MB board, 20 times", ["--board", BOARD, "--joins", 20]),
+    "typist": (
+        "one types 20 times a second, one other listens",
+        ["-n", 2, "-a", 1, "-u", 20, "-w", 0],
+    ),
+    "trace": ("an editing trace of 259 778 operations", ["--trace", TRACE]),
 }
 
 METRICS = [
+    bl.Metric("ops", "operations taken in per server CPU-second"),
     bl.Metric("work", "delivered updates and cursor states per server CPU-second"),
     bl.Metric("p50", "median latency of an update, ms", lower_is_better=True),
     bl.Metric("p99", "99th percentile of latency, ms", lower_is_better=True),
@@ -97,6 +108,7 @@ class Server:
     def __init__(self, text):
         self.name, _, rest = text.partition("=")
         self.hocus, self.doc, self.token = False, "{doc}", "bench"
+        self.drcp = False
         self.start = None
         if rest.startswith("start:"):
             self.start, _, delay = rest.removeprefix("start:").partition(":")
@@ -199,6 +211,9 @@ def measure(args, side, options, certificate):
                 "--token",
                 side.token,
             ]
+        if side.drcp:
+            argv += ["--drcp", "--doc", side.doc.replace("{doc}", name)]
+            argv += ["--tokens", side.tokens]
         if tls:
             argv.append("--tls")
         with bl.pinned(pids, args.server_core):
@@ -217,6 +232,9 @@ def measure(args, side, options, certificate):
             },
             r["avail"],
         )
+    if "ops" in r:
+        ops = {"ops": r["ops_per_cpu_s"], "rss": r["rss_kb"]}
+        return bl.Sample(ops, r["avail"])
     notes = []
     if r["updates"] < 0.99:
         notes.append(f"only {100 * r['updates']:.0f} % of the updates arrived in time")
@@ -242,6 +260,16 @@ def measure(args, side, options, certificate):
         notes,
         valid,
     )
+
+
+def make_loads(names):
+    """The board and the trace, once."""
+    for cell, path, maker in (
+        ("board", BOARD, "makeboard.mjs"),
+        ("trace", TRACE, "maketrace.mjs"),
+    ):
+        if cell in names and not path.exists():
+            subprocess.run(["node", PEERS / maker, path], check=True)
 
 
 def main():
@@ -273,10 +301,9 @@ def main():
     if unknown := set(names) - set(CELLS):
         parser.error(f"unknown cell: {', '.join(sorted(unknown))}")
     sides = (args.a, args.b)
-    if any(s.start for s in sides) or ("board" in names and not BOARD.exists()):
+    if any(s.start for s in sides) or {"board", "trace"} & set(names):
         bl.need_program(PEERS / "node_modules", "run npm install in drcp/peers")
-    if "board" in names and not BOARD.exists():
-        subprocess.run(["node", PEERS / "makeboard.mjs", BOARD], check=True)
+    make_loads(names)
     with tempfile.TemporaryDirectory(prefix="bench-drcp.") as folder:
         certificate = [str(x) for x in bl.self_signed(folder)] if args.tls else []
         for cell in names:

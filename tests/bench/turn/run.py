@@ -29,6 +29,7 @@ CONFIG = """\
 allow_peers = ["127.0.0.0/8"]
 relay_ports = [21000, 31999]
 allocations_per_credential = 100000
+allocations_per_user = 100000
 allocations_per_address = 100000
 allocations_total = 100000
 """

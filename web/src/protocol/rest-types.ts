@@ -27,6 +27,26 @@ export interface Me {
   waiting: boolean;
 }
 
+/** Somebody who edited a document. */
+export interface VersionAuthor {
+  id: string;
+  name: string;
+  account: string | null;
+  client_ids: number[];
+}
+
+/** A kept state of a document; `label` is null for one that is kept for a time only. */
+export interface Version {
+  id: number;
+  document: string;
+  at: number;
+  label: string | null;
+  reason: "auto" | "empty" | "named" | "restore";
+  by: string | null;
+  size_bytes: number;
+  authors: VersionAuthor[];
+}
+
 /** A room as its hosts see it; `pin` is absent for other members. */
 export interface Room {
   hub_id: string;
@@ -64,6 +84,30 @@ export interface BlobInfo {
   media_type: string;
   url: string;
 }
+
+/** An export of a room; `url` once it is ready. */
+export interface ExportInfo {
+  export_id: string;
+  state: "waiting" | "running" | "ready" | "failed";
+  progress: number;
+  step: string;
+  detail: string;
+  size_bytes: number | null;
+  created_at: number;
+  expires_at: number | null;
+  url: string | null;
+}
+
+/** What a document can be had as. */
+export type DocumentFormat =
+  | "svg"
+  | "png"
+  | "pdf"
+  | "excalidraw"
+  | "html"
+  | "md"
+  | "docx"
+  | "ydoc";
 
 /** Credentials for STUN and TURN; `ttl` in seconds. */
 export interface TurnCredentials {

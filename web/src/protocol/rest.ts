@@ -4,6 +4,8 @@ import { NetworkError, readProblem } from "./problem";
 import type {
   Account,
   BlobInfo,
+  DocumentFormat,
+  ExportInfo,
   JoinAnswer,
   LobbyAnswer,
   LoginAnswer,
@@ -12,8 +14,11 @@ import type {
   MessagesAnswer,
   Room,
   TurnCredentials,
+  Version,
 } from "./rest-types";
 
+/** Archives may be large: they get fifteen minutes for the default's quarter of one. */
+const ARCHIVE_TIMES = 60;
 const BASE = "/api/v1";
 
 /** What a REST client needs. */
@@ -204,6 +209,54 @@ export class RestClient {
     return response.blob();
   }
 
+  /** Begin to write a room as one archive. */
+  startExport(hubId: string): Promise<ExportInfo> {
+    return this.#json("POST", `/rooms/${part(hubId)}/exports`);
+  }
+
+  /** How far an export is. */
+  showExport(hubId: string, exportId: string): Promise<ExportInfo> {
+    return this.#json("GET", `/rooms/${part(hubId)}/exports/${part(exportId)}`);
+  }
+
+  /** End an export, or forget its archive. */
+  cancelExport(hubId: string, exportId: string): Promise<void> {
+    return this.#none("DELETE", `/rooms/${part(hubId)}/exports/${part(exportId)}`);
+  }
+
+  /** Fetch a finished archive. */
+  async fetchExport(hubId: string, exportId: string): Promise<Blob> {
+    const path = `/rooms/${part(hubId)}/exports/${part(exportId)}/archive`;
+    const response = await this.#call("GET", path, {
+      deadlineMs: this.#deadlineMs * ARCHIVE_TIMES,
+    });
+    return response.blob();
+  }
+
+  /** Fetch one document in one format. */
+  async exportDocument(
+    hubId: string,
+    name: string,
+    format: DocumentFormat,
+  ): Promise<Blob> {
+    const document = name.split("/").map(part).join("/");
+    const path = `/rooms/${part(hubId)}/documents/${document}/export?format=${format}`;
+    const response = await this.#call("GET", path, {
+      deadlineMs: this.#deadlineMs * ARCHIVE_TIMES,
+    });
+    return response.blob();
+  }
+
+  /** Make a new room of an archive. */
+  async importRoom(archive: Blob): Promise<Room> {
+    const response = await this.#call("POST", "/imports", {
+      body: archive,
+      type: "application/zip",
+      deadlineMs: this.#deadlineMs * ARCHIVE_TIMES,
+    });
+    return (await response.json()) as Room;
+  }
+
   /**
    * Fetch a document's state that DRCP referred to. Kept by the browser: the
    * same path never has other bytes.
@@ -215,6 +268,38 @@ export class RestClient {
       cache: "default",
     });
     return new Uint8Array(await response.arrayBuffer());
+  }
+
+  /** Versions of a document, newest first. */
+  async versions(hubId: string, document: string): Promise<Version[]> {
+    const query = new URLSearchParams({ document });
+    const path = `/rooms/${part(hubId)}/versions?${query}`;
+    return (await this.#json<{ versions: Version[] }>("GET", path)).versions;
+  }
+
+  /** Keep a document as it is now, under a name. */
+  nameVersion(hubId: string, document: string, label: string): Promise<Version> {
+    return this.#json("POST", `/rooms/${part(hubId)}/versions`, { document, label });
+  }
+
+  /** The state of a version: a full Yjs update (v1). */
+  async versionState(hubId: string, version: number): Promise<Uint8Array> {
+    const path = `/rooms/${part(hubId)}/versions/${version}`;
+    const response = await this.#call("GET", path, {
+      deadlineMs: this.#deadlineMs * 4,
+    });
+    return new Uint8Array(await response.arrayBuffer());
+  }
+
+  /** Forget a version. */
+  removeVersion(hubId: string, version: number): Promise<void> {
+    return this.#none("DELETE", `/rooms/${part(hubId)}/versions/${version}`);
+  }
+
+  /** Make the document what it was, by a new edit; false if it is like that already. */
+  async restoreVersion(hubId: string, version: number): Promise<boolean> {
+    const path = `/rooms/${part(hubId)}/versions/${version}/restore`;
+    return (await this.#json<{ changed: boolean }>("POST", path)).changed;
   }
 
   /** Credentials for STUN and TURN. */

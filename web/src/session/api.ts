@@ -2,6 +2,7 @@
  * What the session layer offers to the user interface: the whole state of one
  * meeting, observable, with no React and no DOM beyond media types.
  */
+import type { DocumentFormat } from "../protocol/rest-types";
 import type * as Y from "yjs";
 import type { Awareness } from "y-protocols/awareness";
 
@@ -63,6 +64,8 @@ export interface LocalMedia {
   readonly camOn: boolean;
 }
 
+export type { DocumentFormat };
+
 export interface RoomInfo {
   readonly hubId: string;
   readonly name: string;
@@ -77,6 +80,19 @@ export interface SharedDoc {
   readonly synced: boolean;
   readonly writable: boolean;
 }
+
+/** A kept state of a document. */
+export interface VersionInfo {
+  readonly id: number;
+  readonly at: number; // Unix seconds
+  readonly label: string | null; // null: kept for a time only
+  readonly reason: "auto" | "empty" | "named" | "restore";
+  readonly authors: readonly { readonly id: string; readonly name: string }[];
+}
+
+/** Why something about versions did not work. */
+export type VersionProblem =
+  | "disk-full" | "too-many" | "gone" | "forbidden" | "network" | "failed";
 
 export interface Snapshot {
   readonly me: Person | null;
@@ -120,7 +136,27 @@ export interface RoomSession {
   /** Fetch a file of the board. */
   fetchBlob(sha256: string): Promise<Blob>;
 
+  /** The past of a document. Each of these rejects with a VersionError. */
+  readonly versions: RoomVersions;
+
+  /** The whole room as one archive; `told` how far it is, 0 to 1. */
+  exportRoom(told: (progress: number) => void, signal: AbortSignal): Promise<Blob>;
+  /** One document in one format. */
+  exportDocument(name: string, format: DocumentFormat): Promise<Blob>;
+
   leave(): void;
+}
+
+export interface RoomVersions {
+  /** Newest first. */
+  list(document: string): Promise<readonly VersionInfo[]>;
+  /** Keep the document as it is now. */
+  name(document: string, label: string): Promise<void>;
+  /** The state: a full Yjs update. */
+  state(version: number): Promise<Uint8Array>;
+  /** Make the document what it was, for everybody; false if it is like that already. */
+  restore(version: number): Promise<boolean>;
+  remove(version: number): Promise<void>;
 }
 
 export interface JoinRequest {

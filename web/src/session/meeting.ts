@@ -9,9 +9,11 @@ import {
   type ServerEvent,
 } from "../protocol";
 import type {
+  DocumentFormat,
   EndReason,
   Role,
   RoomSession,
+  RoomVersions,
   SessionOptions,
   SharedDoc,
   Snapshot,
@@ -22,9 +24,11 @@ import { Documents } from "./documents";
 import { endReason } from "./endings";
 import { drcpUrl, type Environment } from "./environment";
 import { LocalStreams } from "./local-media";
+import { exportRoom } from "./room-export";
 import { RoomState } from "./room-state";
 import { saveState } from "./save-state";
 import { SnapshotStore } from "./snapshot-store";
+import { roomVersions } from "./versions";
 import { forgetToken, rememberToken } from "./token-memory";
 
 /** Pages of 100 messages fetched by themselves after an absence. */
@@ -48,6 +52,7 @@ export class MeetingSession implements RoomSession {
   readonly #local: LocalStreams;
   readonly #mesh: CallMesh;
   readonly #unwatch: () => void;
+  readonly versions: RoomVersions;
   #entered = false;
   #ended: EndReason | null = null;
   #said = "";
@@ -67,6 +72,7 @@ export class MeetingSession implements RoomSession {
     this.#token = token;
     this.#store = new SnapshotStore(() => this.#build());
     this.#rest = new RestClient({ origin, fetch: environment.fetch, token });
+    this.versions = roomVersions(this.#rest, () => this.#hubId());
     this.#room = new RoomState(
       {
         joined: (id) => this.#mesh.joined(id),
@@ -224,6 +230,14 @@ export class MeetingSession implements RoomSession {
 
   fetchBlob(sha256: string): Promise<Blob> {
     return this.#rest.fetchBlob(this.#hubId(), sha256);
+  }
+
+  exportRoom(told: (progress: number) => void, signal: AbortSignal): Promise<Blob> {
+    return exportRoom(this.#rest, this.#hubId(), told, signal);
+  }
+
+  exportDocument(name: string, format: DocumentFormat): Promise<Blob> {
+    return this.#rest.exportDocument(this.#hubId(), name, format);
   }
 
   leave(): void {

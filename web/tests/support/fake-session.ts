@@ -5,9 +5,13 @@ import type {
   ChatMessage,
   Person,
   RoomSession,
+  RoomVersions,
   SharedDoc,
   Snapshot,
+  VersionInfo,
+  VersionProblem,
 } from "../../src/session/api";
+import { VersionError } from "../../src/session/versions";
 
 export function person(id: string, name: string, more: Partial<Person> = {}): Person {
   return {
@@ -114,6 +118,20 @@ export class FakeSession implements RoomSession {
     this.#note("setCamOn", on);
     this.show({ local: { ...this.#snapshot.local, camOn: on } });
   }
+  exportRoom(told: (progress: number) => void, signal: AbortSignal): Promise<Blob> {
+    this.#note("exportRoom");
+    told(0.5);
+    return new Promise((resolve, reject) => {
+      this.finishExport = (answer) =>
+        answer instanceof Error ? reject(answer) : resolve(answer);
+      signal.addEventListener("abort", () => reject(signal.reason as Error));
+    });
+  }
+  finishExport: (answer: Blob | Error) => void = () => {};
+  exportDocument(name: string, format: string): Promise<Blob> {
+    this.#note("exportDocument", name, format);
+    return Promise.resolve(new Blob(["x"]));
+  }
   shareScreen(stream: MediaStream): void {
     this.#note("shareScreen", stream);
     this.show({ local: { ...this.#snapshot.local, screen: stream } });
@@ -142,6 +160,32 @@ export class FakeSession implements RoomSession {
     this.#note("fetchBlob", sha256);
     return new Blob([]);
   }
+  /** What versions.list gives; a test fills it. */
+  kept: VersionInfo[] = [];
+  state: Uint8Array = new Uint8Array([0, 0]);
+  refusal: VersionProblem | null = null;
+  readonly versions: RoomVersions = {
+    list: async (document) => {
+      this.#note("versions.list", document);
+      return this.kept;
+    },
+    name: async (document, label) => {
+      this.#note("versions.name", document, label);
+      if (this.refusal) throw new VersionError(this.refusal);
+    },
+    state: async (version) => {
+      this.#note("versions.state", version);
+      return this.state;
+    },
+    restore: async (version) => {
+      this.#note("versions.restore", version);
+      if (this.refusal) throw new VersionError(this.refusal);
+      return true;
+    },
+    remove: async (version) => {
+      this.#note("versions.remove", version);
+    },
+  };
   leave(): void {
     this.#note("leave");
     this.show({ save: { kind: "ended", reason: "left" } });

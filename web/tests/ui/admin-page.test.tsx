@@ -111,4 +111,36 @@ describe("administration", () => {
     expect(await screen.findByText(/session has run out/)).toBeTruthy();
     expect(sessionStorage.getItem("mosaic.admin")).toBeNull();
   });
+
+  it("imports an archive and shows the new room", async () => {
+    const user = userEvent.setup();
+    sessionStorage.setItem("mosaic.admin", "t");
+    const calls = serve({
+      ...DESK,
+      "GET /me": [200, { name: "ada", account: "ada", admin: true }],
+      "POST /imports": [201, { ...room, name: "Red" }],
+    });
+    show(<AdminPage setupCode={null} />);
+    await user.click(await screen.findByText("Import a room"));
+    const archive = new File(["PK"], "red.zip", { type: "application/zip" });
+    await user.upload(screen.getByLabelText("Archive"), archive);
+    await user.click(screen.getByRole("button", { name: "Import" }));
+    expect(await screen.findByText("Imported: Red")).toBeTruthy();
+    expect(calls.filter((call) => call.startsWith("GET /rooms"))).toHaveLength(2);
+  });
+
+  it("says why an archive was not taken", async () => {
+    const user = userEvent.setup();
+    sessionStorage.setItem("mosaic.admin", "t");
+    serve({
+      ...DESK,
+      "GET /me": [200, { name: "ada", account: "ada", admin: true }],
+      "POST /imports": [422, { status: 422, title: "x", detail: "this is no whole ZIP archive" }],
+    });
+    show(<AdminPage setupCode={null} />);
+    await user.click(await screen.findByText("Import a room"));
+    await user.upload(screen.getByLabelText("Archive"), new File(["x"], "x.zip"));
+    await user.click(screen.getByRole("button", { name: "Import" }));
+    expect(await screen.findByText(/no whole ZIP archive/)).toBeTruthy();
+  });
 });

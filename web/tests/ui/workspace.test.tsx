@@ -19,6 +19,61 @@ const button = (name: string) => screen.getByRole("button", { name });
 beforeEach(() => localStorage.clear());
 afterEach(cleanup);
 
+describe("export", () => {
+  const saved: string[] = [];
+  beforeEach(() => {
+    saved.length = 0;
+    vi.stubGlobal("URL", Object.assign(URL, { createObjectURL: () => "blob:x", revokeObjectURL: () => {} }));
+    vi.spyOn(HTMLAnchorElement.prototype, "click").mockImplementation(function (this: HTMLAnchorElement) {
+      saved.push(this.download);
+    });
+  });
+  const openExport = async (session: FakeSession) => {
+    open(session);
+    await userEvent.click(screen.getByRole("button", { name: /Design review/ }));
+    await userEvent.click(button("Export room…"));
+    return within(screen.getByRole("dialog", { hidden: true }));
+  };
+  const named = (name: string) => ({ name, hidden: true });
+
+  it("shows how far the archive is, and gives it to the browser", async () => {
+    const session = new FakeSession();
+    const dialog = await openExport(session);
+    await userEvent.click(dialog.getByRole("button", named("Export room")));
+    const bar = dialog.getByRole("progressbar", { hidden: true });
+    expect(bar.getAttribute("value")).toBe("0.5");
+    act(() => session.finishExport(new Blob(["zip"])));
+    expect(await dialog.findByText("Downloaded: Design review.zip")).toBeTruthy();
+    expect(saved).toEqual(["Design review.zip"]);
+  });
+
+  it("can be cancelled without a complaint", async () => {
+    const dialog = await openExport(new FakeSession());
+    await userEvent.click(dialog.getByRole("button", named("Export room")));
+    await userEvent.click(dialog.getByRole("button", named("Cancel")));
+    expect(await dialog.findByRole("button", named("Export room"))).toBeTruthy();
+    expect(dialog.getByRole("alert", { hidden: true }).textContent).toBe("");
+    expect(saved).toEqual([]);
+  });
+
+  it("says why it did not work", async () => {
+    const session = new FakeSession();
+    const dialog = await openExport(session);
+    await userEvent.click(dialog.getByRole("button", named("Export room")));
+    act(() => session.finishExport(new Error("the disk is full")));
+    expect(await dialog.findByText("That did not work: the disk is full")).toBeTruthy();
+  });
+
+  it("gives one document in one format, to viewers too", async () => {
+    const session = new FakeSession({ me: { ...ada, role: "viewer" } });
+    const dialog = await openExport(session);
+    expect(dialog.queryByRole("button", named("Export room"))).toBeNull();
+    await userEvent.click(dialog.getByRole("button", named("Notes as DOCX")));
+    expect(session.asked).toContainEqual(["exportDocument", "notes/main", "docx"]);
+    expect(saved).toEqual(["Design review – Notes.docx"]);
+  });
+});
+
 describe("the workspace", () => {
   it("offers the four places by their names", async () => {
     open();

@@ -6,6 +6,7 @@ import { CopyButton } from "../parts/CopyButton";
 import { Field } from "../parts/Field";
 import { groupHubId } from "../parts/route";
 import { useText } from "../text";
+import { ImportForm } from "./ImportForm";
 import { useListed } from "./useListed";
 
 const QrCode = lazy(() => import("../parts/QrCode").then((m) => ({ default: m.QrCode })));
@@ -38,6 +39,7 @@ export function RoomsSection({ rest, onRefused }: SectionProps) {
           {t.admin.create}
         </button>
       </form>
+      <ImportForm rest={rest} act={act} onRefused={onRefused} />
       {items === null ? (
         <p>{t.loading}</p>
       ) : items.length === 0 ? (

@@ -15,6 +15,7 @@ import type {
 import type { ExcalidrawImperativeAPI } from "@excalidraw/excalidraw/types";
 import { useEffect, useMemo, useRef, useState } from "react";
 import type { Person, RoomSession, SharedDoc } from "../../session/api";
+import { Icon } from "../parts/Icon";
 import { useTheme } from "../parts/theme";
 import { useLanguage, useText } from "../text";
 import { useSnapshot } from "../workspace/useSession";
@@ -66,10 +67,11 @@ interface BoardProps {
   session: RoomSession;
   me: Person | null;
   shown: boolean;
+  onExport: () => void;
 }
 
 /** The whiteboard, shared by everyone in the room. */
-export default function Board({ session, me, shown }: BoardProps) {
+export default function Board({ session, me, shown, onExport }: BoardProps) {
   const t = useText();
   const { language } = useLanguage();
   const theme = useTheme();
@@ -110,8 +112,10 @@ export default function Board({ session, me, shown }: BoardProps) {
         onPointerUpdate={({ pointer, button }) => live.current?.pointed(pointer, button)}
       >
         <MainMenu>
+          <MainMenu.Item onSelect={onExport} icon={<Icon name="download" size="1rem" />}>
+            {t.export.board}
+          </MainMenu.Item>
           <MainMenu.DefaultItems.SaveAsImage />
-          <MainMenu.DefaultItems.Export />
           <MainMenu.DefaultItems.SearchMenu />
           <MainMenu.DefaultItems.Help />
           {shared.writable && <MainMenu.DefaultItems.ClearCanvas />}

@@ -11,11 +11,10 @@ import { colourIndex } from "../parts/person";
 import { useText } from "../text";
 import type { Messages } from "../text/en";
 import { useSnapshot } from "../workspace/useSession";
+import { FIELD } from "./field";
 import "./notes.css";
 
 const DOCUMENT = "notes/main";
-/** The name that Collaboration gives its fragment of the document by default. */
-const FIELD = "default";
 
 interface CaretUser {
   id?: unknown;
@@ -40,10 +39,11 @@ function drawCaret(user: CaretUser): HTMLElement {
 interface NotesProps {
   session: RoomSession;
   me: Person | null;
+  onExport: () => void;
 }
 
 /** The room's notes, written together. */
-export default function Notes({ session, me }: NotesProps) {
+export default function Notes({ session, me, onExport }: NotesProps) {
   const t = useText();
   useSnapshot(session); // `writable` follows the state of the room
   const shared = session.open(DOCUMENT);
@@ -95,7 +95,7 @@ export default function Notes({ session, me }: NotesProps) {
 
   return (
     <section className="notes" aria-label={t.room.notes}>
-      {editor && writable && <NotesToolbar editor={editor} />}
+      {editor && writable && <NotesToolbar editor={editor} onExport={onExport} />}
       <div className="notes-scroll">
         <div className="sheet" ref={place} />
       </div>
@@ -182,7 +182,7 @@ const TOOLS: readonly (Tool | null)[] = [
   },
 ];
 
-function NotesToolbar({ editor }: { editor: Editor }) {
+function NotesToolbar({ editor, onExport }: { editor: Editor; onExport: () => void }) {
   const t = useText();
   const [, again] = useReducer((n: number) => n + 1, 0);
   useEffect(() => {
@@ -212,6 +212,16 @@ function NotesToolbar({ editor }: { editor: Editor }) {
           </button>
         ),
       )}
+      <span className="tool-gap" aria-hidden="true" />
+      <button
+        type="button"
+        className="tool"
+        aria-label={t.export.notes}
+        title={t.export.notes}
+        onClick={onExport}
+      >
+        <Icon name="download" />
+      </button>
     </div>
   );
 }

@@ -22,7 +22,14 @@ export function Dialog({
     return () => dialog?.close?.();
   }, []);
   return (
-    <dialog ref={element} className="dialog" aria-labelledby={id} onClose={onClose}>
+    <dialog
+      ref={element}
+      className="dialog"
+      aria-labelledby={id}
+      onClose={onClose}
+      // Escape closes this window, not what lies behind it as well.
+      onKeyDown={(event) => event.key === "Escape" && event.stopPropagation()}
+    >
       <div className="dialog-head">
         <h2 id={id}>{title}</h2>
         <button type="button" className="button quiet square" aria-label={t.close} onClick={onClose}>

@@ -53,6 +53,16 @@ export function clockTime(at: Date, language: Language): string {
   return at.toLocaleTimeString(region ?? language, { hour: "2-digit", minute: "2-digit" });
 }
 
+/** A day as this person writes it: Monday, 3 August. */
+export function dayName(at: Date, language: Language): string {
+  const region = navigator.languages?.find((tag) => tag.slice(0, 2) === language);
+  return at.toLocaleDateString(region ?? language, {
+    weekday: "long",
+    day: "numeric",
+    month: "long",
+  });
+}
+
 /** The words of the chosen language. */
 export function useText(): Messages {
   return useContext(TextContext).words;

@@ -9,8 +9,10 @@ import { useText } from "../text";
 interface RoomMenuProps {
   room: RoomInfo;
   pin: string;
+  onVersions: () => void;
   onDevices: () => void;
   onShortcuts: () => void;
+  onExport: () => void;
 }
 
 /** The link that brings someone here; with the PIN, in the fragment, if we know it. */
@@ -19,7 +21,14 @@ export function joinLink(hubId: string, pin: string, origin = location.origin): 
 }
 
 /** The room's name opens how to get in, and the settings of this page. */
-export function RoomMenu({ room, pin, onDevices, onShortcuts }: RoomMenuProps) {
+export function RoomMenu({
+  room,
+  pin,
+  onVersions,
+  onDevices,
+  onShortcuts,
+  onExport,
+}: RoomMenuProps) {
   const t = useText();
   return (
     <Popover
@@ -57,6 +66,16 @@ export function RoomMenu({ room, pin, onDevices, onShortcuts }: RoomMenuProps) {
             className="menu-item"
             onClick={() => {
               close();
+              onVersions();
+            }}
+          >
+            <Icon name="history" /> {t.versions.title}
+          </button>
+          <button
+            type="button"
+            className="menu-item"
+            onClick={() => {
+              close();
               onDevices();
             }}
           >
@@ -71,6 +90,16 @@ export function RoomMenu({ room, pin, onDevices, onShortcuts }: RoomMenuProps) {
             }}
           >
             <Icon name="keyboard" /> {t.room.shortcuts}
+          </button>
+          <button
+            type="button"
+            className="menu-item"
+            onClick={() => {
+              close();
+              onExport();
+            }}
+          >
+            <Icon name="download" /> {t.export.menu}
           </button>
           <div className="row between">
             <LanguagePicker />

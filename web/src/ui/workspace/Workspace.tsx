@@ -9,11 +9,13 @@ import { useText } from "../text";
 import { ChatPanel } from "./ChatPanel";
 import { ControlBar } from "./ControlBar";
 import { DevicesDialog } from "./DevicesDialog";
+import { ExportDialog } from "./ExportDialog";
 import { AdmitButtons, PeoplePanel } from "./PeoplePanel";
 import { RoomMenu } from "./RoomMenu";
 import { ScreenStage } from "./ScreenStage";
 import { ShortcutsDialog } from "./ShortcutsDialog";
 import { StateLine } from "./StateLine";
+import { VersionsPanel } from "../versions/VersionsPanel";
 import { useAnnouncements } from "./useAnnouncements";
 import { useOwnDevices } from "./useOwnDevices";
 import { useSnapshot } from "./useSession";
@@ -25,7 +27,7 @@ import { VideoStrip } from "./VideoStrip";
 const Board = lazy(() => import("../board/Board"));
 const Notes = lazy(() => import("../notes/Notes"));
 
-type Panel = "people" | "chat";
+type Panel = "people" | "chat" | "versions";
 
 interface WorkspaceProps {
   session: RoomSession;
@@ -39,7 +41,7 @@ export function Workspace({ session, pin }: WorkspaceProps) {
   const devices = useOwnDevices(session, snapshot);
   const { view, setView, stage } = useStage(snapshot);
   const [panel, setPanel] = useState<Panel | null>(null);
-  const [dialog, setDialog] = useState<"keys" | "devices" | null>(null);
+  const [dialog, setDialog] = useState<"keys" | "devices" | "export" | null>(null);
   const [soundBlocked, setSoundBlocked] = useState(false);
   const [soundAttempt, setSoundAttempt] = useState(0);
   const [notesOpened, setNotesOpened] = useState(false);
@@ -88,8 +90,10 @@ export function Workspace({ session, pin }: WorkspaceProps) {
             <RoomMenu
               room={snapshot.room}
               pin={pin}
+              onVersions={() => setPanel("versions")}
               onDevices={() => setDialog("devices")}
               onShortcuts={() => setDialog("keys")}
+              onExport={() => setDialog("export")}
             />
           )}
         </div>
@@ -123,7 +127,12 @@ export function Workspace({ session, pin }: WorkspaceProps) {
         <div className="view" hidden={view !== "board"}>
           <Boundary what={t.room.whiteboard}>
             <Suspense fallback={<Loading />}>
-              <Board session={session} me={me} shown={view === "board"} />
+              <Board
+                session={session}
+                me={me}
+                shown={view === "board"}
+                onExport={() => setDialog("export")}
+              />
             </Suspense>
           </Boundary>
         </div>
@@ -131,7 +140,7 @@ export function Workspace({ session, pin }: WorkspaceProps) {
           {notesWanted && (
             <Boundary what={t.room.notes}>
               <Suspense fallback={<Loading />}>
-                <Notes session={session} me={me} />
+                <Notes session={session} me={me} onExport={() => setDialog("export")} />
               </Suspense>
             </Boundary>
           )}
@@ -146,9 +155,9 @@ export function Workspace({ session, pin }: WorkspaceProps) {
       <VideoStrip snapshot={snapshot} onMore={() => setPanel("people")} />
 
       {panel && (
-        <section className="panel card" aria-label={panel === "chat" ? t.chat.title : t.people.title}>
+        <section className="panel card" aria-label={t[panel].title}>
           <div className="panel-head">
-            <h2>{panel === "chat" ? t.chat.title : t.people.title}</h2>
+            <h2>{t[panel].title}</h2>
             <button
               type="button"
               className="button quiet square"
@@ -164,8 +173,14 @@ export function Workspace({ session, pin }: WorkspaceProps) {
               meId={me?.id ?? null}
               onSend={(text) => session.sendChat(text)}
             />
-          ) : (
+          ) : panel === "people" ? (
             <PeoplePanel session={session} snapshot={snapshot} />
+          ) : (
+            <VersionsPanel
+              session={session}
+              me={me}
+              document={view === "notes" ? "notes/main" : "board"}
+            />
           )}
         </section>
       )}
@@ -215,6 +230,14 @@ export function Workspace({ session, pin }: WorkspaceProps) {
       </div>
       <RemoteSound streams={sounds} attempt={soundAttempt} onBlocked={() => setSoundBlocked(true)} />
       {dialog === "keys" && <ShortcutsDialog onClose={() => setDialog(null)} />}
+      {dialog === "export" && (
+        <ExportDialog
+          session={session}
+          roomName={snapshot.room?.name ?? t.appName}
+          wholeRoom={me?.role === "host" || me?.role === "editor"}
+          onClose={() => setDialog(null)}
+        />
+      )}
       {dialog === "devices" && (
         <DevicesDialog
           devices={devices}

@@ -1,0 +1,388 @@
+/* TCP clients whose connection the data thread has: it cuts what they send into
+ * messages, and writes what comes for them. The reactor lends a connection when
+ * its client gets a relay, and has it back when the last relay ends.
+ *
+ * What leaves waits in a queue that is bounded in bytes and in age; past that
+ * whole frames are dropped, oldest first, but never one that has begun to leave
+ * (RFC 8656 section 12.5: there is no way to find the next message). */
+#ifndef MOSAIC_TCPCLIENTS_H
+#define MOSAIC_TCPCLIENTS_H
+
+#include "state.h"
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+
+#ifdef PLANE_KERNEL
+static ssize_t stream_takes(int fd, const struct msghdr *h);
+#else
+static ssize_t stream_takes(int fd, const struct msghdr *h)
+{
+    return sendmsg(fd, h, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+#endif
+
+static struct stream *stream_by_number(plane *p, u64 number)
+{
+    struct key key = key_of(BY_STREAM_NUMBER, number, 0, NULL, NULL);
+    return p->stream_count == 0 ? NULL : table_find(&p->table, &key);
+}
+
+static struct stream *stream_of(plane *p, const struct relay *r)
+{
+    struct key key = key_of(BY_STREAM, r->transport, 0, &r->client, &r->server);
+    return p->stream_count == 0 || !r->stream ? NULL : table_find(&p->table, &key);
+}
+
+static void stream_wants(plane *p, const struct stream *s)
+{
+    struct epoll_event event = {
+        .events = (s->stalled ? 0 : EPOLLIN) | (s->blocked ? EPOLLOUT : 0),
+        .data.u64 = (u64)TAG_STREAM << 62 | s->number};
+    epoll_ctl(p->epoll_fd, EPOLL_CTL_MOD, s->fd, &event);
+}
+
+/* ---- What leaves ---- */
+
+static void drop_frame(plane *p, struct stream *s)
+{
+    /* One that has begun to leave is finished first. */
+    struct frame **at = s->sent > 0 ? &s->first->next : &s->first;
+    struct frame *gone = *at;
+    *at = gone->next;
+    if (s->last == gone)
+        s->last = s->sent > 0 ? s->first : NULL;
+    s->queued -= gone->size;
+    free(gone);
+    count(p, STREAM_FRAMES_DROPPED, 1);
+}
+
+static struct frame *first_whole(const struct stream *s)
+{
+    return s->first != NULL && s->sent > 0 ? s->first->next : s->first;
+}
+
+static void drop_old_frames(plane *p, struct stream *s)
+{
+    struct frame *oldest;
+    while ((oldest = first_whole(s)) != NULL && p->now - oldest->since > s->queue_ns)
+        drop_frame(p, s);
+}
+
+static void be_dirty(plane *p, struct stream *s)
+{
+    if (!s->dirty) {
+        s->dirty = true;
+        s->next_dirty = p->dirty_streams;
+        p->dirty_streams = s;
+    }
+}
+
+/* One whole frame; it leaves with the others of this turn. */
+static void stream_queue(plane *p, struct stream *s, const u8 *data, u32 size)
+{
+    struct frame *made = s->gone ? NULL : malloc(sizeof *made + size);
+    if (made == NULL) {
+        count(p, STREAM_FRAMES_DROPPED, 1);
+        return;
+    }
+    made->next = NULL;
+    made->since = p->now;
+    made->size = size;
+    memcpy(made->data, data, size);
+    if (s->last != NULL)
+        s->last->next = made;
+    else
+        s->first = made;
+    s->last = made;
+    s->queued += size;
+    while (s->queued > s->queue_bytes && first_whole(s) != made)
+        drop_frame(p, s);
+    be_dirty(p, s);
+}
+
+/* So many bytes have left. */
+static void stream_sent(struct stream *s, size_t size)
+{
+    while (size > 0) {
+        struct frame *f = s->first;
+        size_t left = f->size - s->sent;
+        if (size < left) {
+            s->sent += (u32)size;
+            return;
+        }
+        size -= left;
+        s->sent = 0;
+        s->queued -= f->size;
+        s->first = f->next;
+        if (s->first == NULL)
+            s->last = NULL;
+        free(f);
+    }
+}
+
+static void stream_gone(plane *p, struct stream *s, bool broken);
+
+static void write_stream(plane *p, struct stream *s)
+{
+    struct iovec pieces[STREAM_PIECES];
+    if (s->blocked)
+        drop_old_frames(p, s);
+    while (!s->blocked && !s->gone && s->first != NULL) {
+        struct msghdr h = {.msg_iov = pieces};
+        u32 skip = s->sent;
+        size_t total = 0;
+        for (struct frame *f = s->first; f != NULL && h.msg_iovlen < STREAM_PIECES;
+             f = f->next, skip = 0) {
+            pieces[h.msg_iovlen].iov_base = f->data + skip;
+            pieces[h.msg_iovlen++].iov_len = f->size - skip;
+            total += f->size - skip;
+        }
+        ssize_t sent = stream_takes(s->fd, &h);
+        if (sent >= 0)
+            stream_sent(s, (size_t)sent);
+        else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+            stream_gone(p, s, false);
+        if (sent < (ssize_t)total && !s->gone) {
+            s->blocked = true;
+            stream_wants(p, s);
+        }
+    }
+}
+
+static void flush_streams(plane *p)
+{
+    struct stream *s = p->dirty_streams, *next;
+    p->dirty_streams = NULL;
+    for (; s != NULL; s = next) {
+        next = s->next_dirty;
+        s->dirty = false;
+        write_stream(p, s);
+    }
+}
+
+/* ---- What arrives ---- */
+
+/* Nothing more is read until the reactor has taken something. */
+static void stall(plane *p, struct stream *s)
+{
+    if (!s->stalled) {
+        s->stalled = true;
+        s->next_stalled = p->stalled;
+        p->stalled = s;
+        atomic_store(&p->streams_stall, true);
+        if (!s->gone)
+            stream_wants(p, s);
+    }
+}
+
+static bool tell_of_stream(plane *p, const struct stream *s, enum record_kind kind,
+                           const u8 *data, u32 size)
+{
+    struct record *made = ring_reserve(&p->stream_controls, size);
+    if (made == NULL)
+        return false;
+    made->kind = kind;
+    made->number = s->number;
+    made->unused = s->broken;
+    memcpy((u8 *)(made + 1), data, size);
+    ring_commit(&p->stream_controls, made);
+    p->has_spoken = true;
+    return true;
+}
+
+/* It has ended, or is no TURN: the reactor closes it. */
+static void stream_gone(plane *p, struct stream *s, bool broken)
+{
+    if (s->gone)
+        return;
+    s->gone = true;
+    s->broken = broken;
+    epoll_ctl(p->epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);
+    if (!tell_of_stream(p, s, RECORD_STREAM_GONE, (const u8 *)"", 0))
+        stall(p, s);
+}
+
+/* A place of its own for a message, with room before for a longer head. */
+static u8 *arena_place(plane *p)
+{
+    struct arena *a = &p->arena;
+    if (a->used == BUFFERS) {
+        flush(p);
+        a->used = 0;
+    }
+    return a->bytes + (size_t)a->used++ * BUFFER_STRIDE + HEADROOM;
+}
+
+/* The message that begins here (wire/stun/framing.py): its size, with padding
+ * in *total; 0 if it is not whole. *broken: it is none. */
+static u32 measure(const u8 *at, u32 left, u32 *total, bool *broken)
+{
+    static const u8 cookie[4] = {0x21, 0x12, 0xA4, 0x42};
+    u32 length, size;
+    if (left < 4)
+        return 0;
+    length = get16(at + 2);
+    if (at[0] >> 6 == 1) {
+        size = CHANNEL_HEADER + length;
+        *total = CHANNEL_HEADER + padded(length);
+    } else {
+        u32 seen = left < 8 ? left - 4 : 4;
+        *broken = at[0] >> 6 != 0 || length % 4 != 0 || memcmp(at + 4, cookie, seen) != 0;
+        *total = size = STUN_HEADER + length;
+    }
+    return *broken || *total > left ? 0 : size;
+}
+
+/* Every whole message that the bytes begin with; how many bytes were taken. */
+static u32 cut(plane *p, struct stream *s, const u8 *data, u32 size)
+{
+    struct key key = key_of(BY_CLIENT, s->transport, 0, &s->client, &s->server);
+    struct relay *r = table_find(&p->table, &key);
+    bool broken = false;
+    u32 at = 0, found, total;
+    while ((found = measure(data + at, size - at, &total, &broken)) > 0) {
+        const u8 *message = data + at;
+        if (message[0] >= 0x40 || get16(message) == SEND_INDICATION) {
+            u8 *place = arena_place(p);
+            memcpy(place, message, found);
+            from_client(p, r, place, found);
+        } else if (!tell_of_stream(p, s, RECORD_STREAM_CONTROL, message, found)) {
+            stall(p, s);
+            return at;
+        }
+        at += total;
+    }
+    if (broken)
+        stream_gone(p, s, true);
+    return at;
+}
+
+/* What is left waits for the rest of it. */
+static void keep_partial(plane *p, struct stream *s, const u8 *data, u32 size)
+{
+    u8 *kept = size > 0 ? malloc(size) : NULL;
+    if (kept != NULL)
+        memcpy(kept, data, size);
+    free(s->partial);
+    s->partial = kept;
+    s->partial_size = kept != NULL ? size : 0;
+    if (size > 0 && kept == NULL)
+        stream_gone(p, s, true);
+}
+
+static void take_in(plane *p, struct stream *s, u32 size)
+{
+    u32 used = cut(p, s, p->stream_in, size);
+    if (!s->gone)
+        keep_partial(p, s, p->stream_in + used, size - used);
+}
+
+static void read_stream(plane *p, struct stream *s)
+{
+    u32 held = s->partial_size;
+    if (held > 0)
+        memcpy(p->stream_in, s->partial, held);
+    ssize_t got = recv(s->fd, p->stream_in + held, STREAM_READ, MSG_DONTWAIT);
+    if (got > 0)
+        take_in(p, s, held + (u32)got);
+    else if (got == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
+        stream_gone(p, s, false);
+}
+
+static void stream_event(plane *p, const struct epoll_event *event)
+{
+    struct stream *s = stream_by_number(p, event->data.u64 & ~((u64)3 << 62));
+    if (s == NULL || s->gone)
+        return;
+    if (event->events & EPOLLOUT) {
+        s->blocked = false;
+        stream_wants(p, s);
+        drop_old_frames(p, s);
+        be_dirty(p, s);
+    }
+    if (event->events & (EPOLLIN | EPOLLERR | EPOLLHUP) && !s->stalled)
+        read_stream(p, s);
+    else if (event->events & (EPOLLERR | EPOLLHUP))
+        stream_gone(p, s, false);
+}
+
+/* The reactor has taken something: go on where there was no room. */
+static void go_on(plane *p)
+{
+    struct stream *s = p->stalled, *next;
+    p->stalled = NULL;
+    atomic_store(&p->streams_stall, false);
+    for (; s != NULL; s = next) {
+        next = s->next_stalled;
+        s->stalled = false;
+        if (s->gone) {
+            if (!tell_of_stream(p, s, RECORD_STREAM_GONE, (const u8 *)"", 0))
+                stall(p, s);
+            continue;
+        }
+        u32 held = s->partial_size;
+        memcpy(p->stream_in, s->partial, held);
+        take_in(p, s, held);
+        if (!s->stalled && !s->gone)
+            stream_wants(p, s);
+    }
+}
+
+/* ---- Lending and giving back ---- */
+
+static void take_out(struct stream **at, const struct stream *s, bool dirty)
+{
+    while (*at != NULL && *at != s)
+        at = dirty ? &(*at)->next_dirty : &(*at)->next_stalled;
+    if (*at != NULL)
+        *at = dirty ? s->next_dirty : s->next_stalled;
+}
+
+/* Its descriptor is closed, what it held is free. */
+static void drop_stream(plane *p, struct stream *s)
+{
+    if (!s->gone)
+        epoll_ctl(p->epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);
+    take_out(&p->dirty_streams, s, true);
+    take_out(&p->stalled, s, false);
+    table_remove(&p->table, &s->by_number);
+    table_remove(&p->table, &s->by_ends);
+    p->stream_count--;
+    for (struct frame *f = s->first, *next; f != NULL; f = next) {
+        next = f->next;
+        free(f);
+    }
+    free(s->partial);
+    close(s->fd);
+    free(s);
+}
+
+static struct stream *add_stream(plane *p, const struct command *c)
+{
+    struct stream *s = calloc(1, sizeof *s);
+    struct epoll_event event = {.events = EPOLLIN,
+                                .data.u64 = (u64)TAG_STREAM << 62 | c->number};
+    int on = 1;
+    if (s == NULL) {
+        close(c->fd);
+        return NULL;
+    }
+    s->fd = c->fd;
+    s->number = c->number;
+    s->client = c->first;
+    s->server = c->second;
+    s->transport = (u16)c->detail;
+    s->queue_bytes = (u32)c->user;
+    s->queue_ns = c->expires_at;
+    p->stream_count++;
+    table_add(&p->table, &s->by_number,
+              key_of(BY_STREAM_NUMBER, s->number, 0, NULL, NULL), s);
+    table_add(&p->table, &s->by_ends,
+              key_of(BY_STREAM, s->transport, 0, &s->client, &s->server), s);
+    setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, s->fd, &event) != 0)
+        stream_gone(p, s, false);
+    return s;
+}
+
+#endif

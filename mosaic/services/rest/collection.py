@@ -1,0 +1,52 @@
+"""Uploaded files that nothing refers to are let go."""
+
+from __future__ import annotations
+
+from twisted.logger import Logger
+
+from mosaic.services.rest.blobfiles import BlobFiles
+from mosaic.store.interface import NotFound, Store
+
+_log = Logger()
+
+
+class Collection:
+    """A chore of every few hours.
+
+    grace_s: how long a file is kept after the last reference to it has gone.
+
+    First each room forgets what nothing in it refers to any more, then files on
+    disk that no room keeps are removed: also those that a crash left.
+    """
+
+    def __init__(self, *, store: Store, files: BlobFiles, grace_s: float) -> None:
+        self._store = store
+        self._files = files
+        self._grace_s = grace_s
+
+    async def run(self) -> int:
+        """Once over everything; the number of files removed. Raises StoreError."""
+        forgotten = 0
+        for hub_id in await self._store.blob_rooms():
+            try:
+                found = await self._store.unreferenced_blobs(hub_id)
+                forgotten += await self._store.forget_blobs(
+                    found, grace_s=self._grace_s
+                )
+            except NotFound:
+                continue  # the room has gone meanwhile, and its references with it
+        removed = 0
+        kept = await self._store.blob_hashes()
+        for sha256 in await self._files.every():
+            if sha256 not in kept:
+                removed += await self._files.discard(sha256, self._is_kept)
+        if forgotten or removed:
+            _log.info(
+                "files collected: {forgotten} references, {removed} files",
+                forgotten=forgotten,
+                removed=removed,
+            )
+        return removed
+
+    async def _is_kept(self, sha256: str) -> bool:
+        return sha256 in await self._store.blob_hashes()

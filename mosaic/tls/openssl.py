@@ -1,0 +1,119 @@
+"""OpenSSL's two calls per record, as pyOpenSSL makes them but without exceptions.
+
+`SSL.Connection.recv` and `send` cost two to four times the call below, most of it
+in the WantReadError that ends every read. pyOpenSSL's own binding is used, so
+there is one OpenSSL in the process; see docs/decisions/010-tls-on-the-socket.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cryptography.hazmat.bindings.openssl.binding import Binding
+from OpenSSL import SSL
+from twisted.internet.main import CONNECTION_LOST
+
+RECORD_BYTES = 16384
+"""What one record holds at most (RFC 8446 section 5.1): a read that has this
+much room leaves nothing behind in OpenSSL, so the socket alone says what is
+there to be read."""
+JOINED_BYTES = 65536
+"""Records that wait are joined, up to this and one record more."""
+SENT_BYTES = 131072
+"""About this much leaves in one go, then others have their turn."""
+
+_lib: Any = Binding.lib
+_ffi: Any = Binding.ffi
+_read = _lib.SSL_read
+_write = _lib.SSL_write
+_error = _lib.SSL_get_error
+_buffer = _ffi.buffer
+# One for all connections: a read is copied out before anybody else can read.
+_input: Any = _ffi.new("char[]", JOINED_BYTES + RECORD_BYTES)
+
+DONE = 0
+WANT_READ: int = _lib.SSL_ERROR_WANT_READ
+WANT_WRITE: int = _lib.SSL_ERROR_WANT_WRITE
+CLOSED: int = _lib.SSL_ERROR_ZERO_RETURN
+"""The peer has sent close_notify."""
+
+
+def pointer(connection: SSL.Connection) -> Any:
+    """OpenSSL's own object; the connection must outlive it."""
+    return connection._ssl
+
+
+def receive(ssl: Any) -> tuple[bytes, int]:
+    """Read what has arrived: the bytes, and why there are no more.
+
+    The reason is DONE where there may be more, WANT_READ, WANT_WRITE, CLOSED,
+    or a code for failure().
+    """
+    total = 0
+    while total <= JOINED_BYTES:
+        got = _read(ssl, _input + total, RECORD_BYTES)
+        if got <= 0:
+            return _buffer(_input, total)[:], _error(ssl, got)
+        total += got
+    return _buffer(_input, total)[:], DONE
+
+
+def send(ssl: Any, data: bytes | memoryview) -> tuple[int, int]:
+    """Write what the kernel takes: how many bytes, and why not all.
+
+    The reason is as in receive(); DONE also where SENT_BYTES were reached.
+    After WANT_WRITE the next call must begin with the bytes that are left.
+    """
+    size = len(data)
+    if size <= RECORD_BYTES and type(data) is bytes:
+        sent = _write(ssl, data, size)
+        return (sent, DONE) if sent > 0 else (0, _error(ssl, sent))
+    total = 0
+    with _ffi.from_buffer(data) as start:
+        while total < min(size, SENT_BYTES):
+            # One record at a time: of several, OpenSSL says nothing before the
+            # last has left, and its progress would not be seen.
+            sent = _write(ssl, start + total, min(size - total, RECORD_BYTES))
+            if sent <= 0:
+                return total, _error(ssl, sent)
+            total += sent
+    return total, DONE
+
+
+def shut_down(ssl: Any) -> int:
+    """Send close_notify: DONE, CLOSED if the peer's has come too, or the reason."""
+    result = _lib.SSL_shutdown(ssl)
+    if result < 0:
+        return int(_error(ssl, result))
+    return CLOSED if result else DONE
+
+
+def failure(code: int) -> Exception:
+    """What a protocol is told: SSL.Error, or ConnectionLost for the end of the
+    socket (also where it came without close_notify, RFC 8446 section 6.1)."""
+    reasons = []
+    while number := _lib.ERR_get_error():
+        reasons.append(
+            tuple(
+                _text(part(number))
+                for part in (
+                    _lib.ERR_lib_error_string,
+                    _lib.ERR_func_error_string,
+                    _lib.ERR_reason_error_string,
+                )
+            )
+        )
+    if code != _lib.SSL_ERROR_SSL or is_end(reasons):
+        return CONNECTION_LOST
+    return SSL.Error(reasons)
+
+
+def is_end(reasons: list[tuple[str, ...]]) -> bool:
+    """Whether OpenSSL's reasons mean that the peer's end of the socket is gone."""
+    return not reasons or any(
+        reason[-1].startswith("unexpected eof") for reason in reasons
+    )
+
+
+def _text(characters: Any) -> str:
+    return _ffi.string(characters).decode() if characters else ""

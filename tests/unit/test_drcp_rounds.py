@@ -1,0 +1,200 @@
+"""Sockets are read one by one while little comes, and in rounds when much does."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IReactorFDSet
+from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from mosaic.services.drcp.rounds import BUSY_ROUNDS, ROUND_S, Rounds, rounds_for
+
+
+@implementer(IReactorFDSet)
+class Reactor(Clock):
+    """What is watched; look() does what epoll would make a reactor do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.readers: set[Any] = set()
+        self.writers: set[Any] = set()
+
+    def addReader(self, reader: Any) -> None:
+        """Watched."""
+        self.readers.add(reader)
+
+    def removeReader(self, reader: Any) -> None:
+        """No more."""
+        self.readers.discard(reader)
+
+    def addWriter(self, writer: Any) -> None:
+        """Watched."""
+        self.writers.add(writer)
+
+    def removeWriter(self, writer: Any) -> None:
+        """No more."""
+        self.writers.discard(writer)
+
+    def removeAll(self) -> list[Any]:
+        """Not here."""
+        return []
+
+    def getReaders(self) -> list[Any]:
+        """All."""
+        return list(self.readers)
+
+    def getWriters(self) -> list[Any]:
+        """All."""
+        return list(self.writers)
+
+    def look(self) -> None:
+        """One turn."""
+        for reader in list(self.readers):
+            reader.doRead()
+
+
+class End:
+    """One end of a pair of sockets, and what it read."""
+
+    def __init__(self, rounds: Rounds) -> None:
+        self.near, self.far = socket.socketpair()
+        self.near.setblocking(False)
+        self.heard: list[bytes] = []
+        self.lost: Failure | None = None
+        self.rounds = rounds
+        rounds.addReader(self)
+
+    def fileno(self) -> int:
+        """The socket's."""
+        return self.near.fileno()
+
+    def doRead(self) -> Exception | None:
+        """As a transport."""
+        data = self.near.recv(100)
+        if data == b"boom":
+            raise RuntimeError("boom")
+        self.heard.append(data)
+        return None if data else CONNECTION_DONE
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Twisted stops reading here, too."""
+        self.rounds.removeReader(self)
+        self.lost = reason
+        self.close()
+
+    def close(self) -> None:
+        """Both."""
+        self.near.close()
+        self.far.close()
+
+
+class RoundsTests(SynchronousTestCase):
+    """An epoll inside the reactor's."""
+
+    def setUp(self) -> None:
+        """Three connections."""
+        self.reactor = Reactor()
+        self.rounds = Rounds(self.reactor)
+        self.ends = [End(self.rounds) for _ in range(3)]
+        self.addCleanup(self.rounds.stop)
+        for end in self.ends:
+            self.addCleanup(end.close)
+
+    def say(self, *ends: End, text: bytes = b"x") -> None:
+        """Something comes, and the reactor looks."""
+        for end in ends:
+            end.far.send(text)
+        self.reactor.look()
+
+    def rush(self) -> None:
+        """Messages so quick that rounds begin."""
+        self.reactor.advance(1)
+        for _ in range(BUSY_ROUNDS + 1):
+            self.assertEqual(self.reactor.readers, {self.rounds})
+            self.say(self.ends[0])
+
+    def test_little_is_read_at_once(self) -> None:
+        """As without us, and without a timer."""
+        for _ in range(3 * BUSY_ROUNDS):
+            self.reactor.advance(ROUND_S * 2)
+            self.say(self.ends[1])
+        self.assertEqual(self.ends[1].heard, [b"x"] * 3 * BUSY_ROUNDS)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_much_is_read_in_rounds(self) -> None:
+        """The reactor looks away, and everything comes a round later."""
+        self.rush()
+        self.assertEqual(self.reactor.readers, set())
+        a, b, c = self.ends
+        for end in self.ends:
+            end.heard.clear()
+        self.say(a, b, c)
+        self.assertEqual([e.heard for e in self.ends], [[], [], []])
+        self.reactor.advance(ROUND_S)
+        self.assertEqual([e.heard for e in self.ends], [[b"x"], [b"x"], [b"x"]])
+
+    def test_rounds_end(self) -> None:
+        """When they find next to nothing, the reactor looks again."""
+        self.rush()
+        self.say(self.ends[0])
+        self.reactor.advance(ROUND_S)
+        self.assertEqual(self.reactor.readers, {self.rounds})
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.say(self.ends[2])
+        self.assertEqual(self.ends[2].heard, [b"x"])
+
+    def test_whoever_pauses_is_not_read(self) -> None:
+        """removeReader, and addReader during a round."""
+        self.rounds.removeReader(self.ends[0])
+        self.rounds.removeReader(self.ends[0])
+        self.say(self.ends[0])
+        self.assertEqual(self.ends[0].heard, [])
+        self.rounds.addReader(self.ends[0])
+        self.reactor.look()
+        self.assertEqual(self.ends[0].heard, [b"x"])
+        self.rush()
+        self.rounds.removeReader(self.ends[1])
+        self.rounds.addReader(self.ends[1])
+        self.assertEqual(self.reactor.readers, set())
+
+    def test_an_end_and_a_fault(self) -> None:
+        """As Twisted's reactors tell them; the others go on."""
+        a, b, c = self.ends
+        a.far.close()
+        b.far.send(b"boom")
+        self.say(c)
+        assert a.lost is not None
+        assert b.lost is not None
+        self.assertIsInstance(a.lost.value, ConnectionDone)
+        self.assertIsInstance(b.lost.value, RuntimeError)
+        self.assertEqual(c.heard, [b"x"])
+        self.flushLoggedErrors(RuntimeError)
+
+    def test_a_broken_connection(self) -> None:
+        """ConnectionLost, and nobody writes to it any more."""
+        (a, *_) = self.ends
+        a.doRead = lambda: CONNECTION_LOST  # type: ignore[method-assign]  # a transport in trouble
+        self.reactor.addWriter(a)
+        self.say(a)
+        assert a.lost is not None
+        self.assertIsInstance(a.lost.value, ConnectionLost)
+        self.assertEqual(self.reactor.writers, set())
+
+    def test_nobody_is_left(self) -> None:
+        """Then the reactor need not look."""
+        for end in self.ends:
+            self.rounds.removeReader(end)
+        self.assertEqual(self.reactor.readers, set())
+
+    def test_reactors_that_cannot(self) -> None:
+        """Are left as they are."""
+        self.assertIsNone(rounds_for(Clock()))
+        rounds = rounds_for(self.reactor)
+        assert rounds is not None
+        rounds.stop()
