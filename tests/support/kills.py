@@ -25,6 +25,8 @@ from mosaic.wire.drcp.shareddoc import SharedDocument
 
 MARK = re.compile(r"<(\w+)\.(\d+)>")
 LONGEST_PAUSE_S = 0.02
+BACKLOG = 200
+"""Unsaved edits; on a slow machine more and more would come together."""
 
 
 @dataclass
@@ -62,6 +64,8 @@ class Writer:
 
     def _write(self) -> None:
         self.begin()
+        if self.shared.unsaved > BACKLOG:
+            return  # a person would look up, too
         chance = self.random.random()
         if chance < 0.15 and self.marks:
             self._delete()

@@ -111,8 +111,17 @@ class Replica:
         """
         self._full = None
         before = list(self._waiting)
+        clocks = self._clocks
+        size = 0
+        in_order = True
+        for raw, summary in batch:
+            size += len(raw)
+            if in_order and summary.fits(clocks):
+                summary.advance(clocks)
+            else:
+                in_order = False
         try:
-            if all(self._is_next(summary) for _, summary in batch):
+            if in_order:
                 guarded(self._doc.apply_update, update)
             else:
                 # Some may fit in another order; the clocks ran ahead.
@@ -125,16 +134,10 @@ class Replica:
             if not error.panicked:
                 self._ask_clocks()
             raise
-        self.size_bytes += sum(len(raw) for raw, _ in batch)
+        self.size_bytes += size
 
     def _ask_clocks(self) -> None:
         self._clocks = check_state_vector(self.state_vector())
-
-    def _is_next(self, summary: Summary) -> bool:
-        fits = summary.fits(self._clocks)
-        if fits:
-            summary.advance(self._clocks)
-        return fits
 
     def _apply_waiting(self) -> None:
         """Everything that fits by now, until nothing more does."""
@@ -143,10 +146,11 @@ class Replica:
             progress = False
             waiting, self._waiting = self._waiting, []
             for raw, summary in waiting:
-                if not self._is_next(summary):
+                if not summary.fits(self._clocks):
                     self._waiting.append((raw, summary))
-                elif self._apply_one(raw):
-                    progress = True
+                    continue
+                summary.advance(self._clocks)
+                progress |= self._apply_one(raw)
         # Some of it may be in there for another reason: a snapshot.
         self._sort_waiting()
 
