@@ -45,6 +45,7 @@ class RefusalCase(RestCase):
             "version": "1",
             "sha256": "ab" * 32,
             "export_id": "ab" * 16,
+            "document": "board",
         }
         path = re.sub(r"{(\w+)}", lambda found: given[found[1]], one.path)
         return self.ask(one.method, f"/api/v1{path}", token, **more)
