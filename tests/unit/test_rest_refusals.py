@@ -44,6 +44,8 @@ class RefusalCase(RestCase):
             "participant_id": "0123456789abcdef",
             "version": "1",
             "sha256": "ab" * 32,
+            "export_id": "ab" * 16,
+            "document": "board",
         }
         path = re.sub(r"{(\w+)}", lambda found: given[found[1]], one.path)
         return self.ask(one.method, f"/api/v1{path}", token, **more)
