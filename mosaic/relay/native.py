@@ -1,36 +1,24 @@
 """The native data plane: packets move in a thread of C, without the GIL.
 
-The thread owns the tables and the sockets (plane.c). Commands go to it in a
-list; STUN messages, frames for stream clients and settled tickets come back as
-records, and the reactor is told by an event descriptor.
+The thread owns the tables and the sockets (plane.c). Here is what it is told of
+listeners, clients and relays; `thread` has how commands and records travel.
 """
 
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
-from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
-from twisted.python.failure import Failure
-from zope.interface import implementer
+from twisted.internet.interfaces import IReactorFDSet
 
 from mosaic.relay._plane import (  # type: ignore[import-not-found,unused-ignore] # built from C
     ffi,
     lib,
 )
-from mosaic.relay.interface import (
-    Control,
-    Joining,
-    Lender,
-    NoRelayPort,
-    PlaneCounters,
-    Sink,
-)
+from mosaic.relay.interface import Joining, Lender, NoRelayPort, Sink
 from mosaic.relay.lent import LentConnections
-from mosaic.relay.packing import five_tuple_of, packed
+from mosaic.relay.packing import packed
 from mosaic.relay.ports import QUARANTINE_S, RelayPorts
 from mosaic.relay.sockets import (
     LISTENER_BUFFER_BYTES,
@@ -39,44 +27,13 @@ from mosaic.relay.sockets import (
     open_udp,
     tell_destination,
 )
+from mosaic.relay.thread import NS, PlaneThread
 from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.turn.forwarding import SEND_TYPE, STREAMS
 from mosaic.wire.turn.nonce import ChallengeTerms
 
-# size, kind, number, client, server, length of what follows, unused
-_RECORD = struct.Struct("=IIQ20s20sII")
-_FRAME_RECORD = struct.Struct("=IIQ40xI4x")
-_CONTROL, _FRAME, _SETTLED, _STREAM_CONTROL, _STREAM_GONE = 1, 2, 3, 5, 6
-_BROKEN_AT = 60
-_TAKE_BYTES = 512 << 10
-_TAKES = 4
 _NO_RELAY = (0,)
 _PADDED = 0x8000
-_NS = 1_000_000_000
-COUNTERS = (
-    "from_clients",
-    "from_clients_bytes",
-    "from_peers",
-    "from_peers_bytes",
-    "hairpins",
-    "from_clients_no_route",
-    "from_peers_no_route",
-    "to_clients_failed",
-    "to_peers_failed",
-    "to_peers_refused",
-    "over_limit",
-    "icmp",
-    "not_stun",
-    "bindings",
-    "bindings_over_budget",
-    "challenges",
-    "challenges_over_budget",
-    "challenges_too_short",
-    "controls_dropped",
-    "frames_dropped",
-    "stream_frames_dropped",
-)
-"""In the order of plane.c."""
 
 
 def _open_relay(host: str, port: int) -> int:
@@ -89,8 +46,7 @@ def _open_relay(host: str, port: int) -> int:
     return fd
 
 
-@implementer(IReadDescriptor)
-class NativePlane:
+class NativePlane(PlaneThread):
     """See `mosaic.relay.interface.RelayPlane`; it has every ability.
 
     ports: first and last relay port. clock: seconds, never backwards; the
@@ -115,26 +71,16 @@ class NativePlane:
         bindings_burst: float = 4000.0,
         preserve_dscp: bool = False,
     ) -> None:
-        self._reactor = reactor
+        super().__init__(
+            reactor,
+            clock=clock,
+            options=(answer_bindings, bindings_per_s, bindings_burst, preserve_dscp),
+        )
         self._ports = RelayPorts(
             ports, opens=_open_relay, closes=os.close, rest_s=quarantine_s, clock=clock
         )
         self._held: dict[int, tuple[int, str, int]] = {}
-        self._clock = clock
-        self._options = (
-            answer_bindings,
-            bindings_per_s,
-            bindings_burst,
-            preserve_dscp,
-        )
-        self._control: Control = lambda data, five_tuple: None
-        self._plane: Any = None
-        self._take = ffi.new("unsigned char[]", _TAKE_BYTES)
-        self._taken = memoryview(ffi.buffer(self._take))
         self._dropped = ffi.new("int *")
-        self._counters = PlaneCounters()
-        self._before = [0] * len(COUNTERS)
-        self._failed = 0
         self._local: set[str] = set()
         self._relayed: dict[int, tuple[str, int]] = {}
         self._sinks: dict[FiveTuple, Sink] = {}
@@ -143,75 +89,20 @@ class NativePlane:
         self._lent = LentConnections(self._command)
         self._relays_of: dict[FiveTuple, list[int]] = {}
         self._stream_of: dict[int, FiveTuple] = {}
-        self._commands = self._done = self._tickets = 0
-        self._waiting: dict[int, tuple[int, Callable[[], None]]] = {}
-        self._in_batch = self._to_wake = False
-        self._more = ffi.new("int *")
-
-    # Life
-
-    def start(self, control: Control) -> None:
-        """Start the thread (after daemonising: a fork would lose it).
-
-        Raises OSError if the machine gives no thread or descriptors.
-        """
-        self._control = control
-        plane = lib.plane_new(*self._options)
-        if plane == ffi.NULL:
-            raise OSError("no memory or descriptors for the data plane")
-        self._plane = ffi.gc(plane, lib.plane_free)
-        error = lib.plane_start(self._plane)
-        if error:
-            self._plane = None
-            raise OSError(error, os.strerror(error))
-        self._reactor.addReader(self)
 
     def stop(self) -> None:
         """End the thread, which closes every socket."""
         if self._plane is None:
             return
-        self._reactor.removeReader(self)
-        lib.plane_stop(self._plane)
-        self._before = self._counted()
-        self._plane = None
+        super().stop()
         for relay in list(self._relayed):
             self._forget(relay)
         for relay in list(self._held):
             self._let_go(relay)
-        for held in (self._local, self._sinks, self._waiting):
-            held.clear()
+        self._local.clear()
+        self._sinks.clear()
         self._joining.clear()
         self._lent.clear()
-        self._done = self._commands
-
-    def fileno(self) -> int:
-        """Readable when the thread has something to say."""
-        return -1 if self._plane is None else int(lib.plane_event_fd(self._plane))
-
-    def logPrefix(self) -> str:
-        """Twisted's name for this reader."""
-        return "turn-plane"
-
-    def connectionLost(self, reason: Failure) -> None:
-        """The reactor gives up on the descriptor (at its end)."""
-        self.stop()
-
-    # Counters
-
-    @property
-    def counters(self) -> PlaneCounters:
-        """What has moved so far; one object, brought up to date."""
-        for name, value in zip(COUNTERS, self._counted(), strict=True):
-            setattr(self._counters, name, value)
-        self._counters.to_clients_failed += self._failed
-        return self._counters
-
-    def _counted(self) -> list[int]:
-        if self._plane is None:
-            return self._before
-        now = ffi.new("uint64_t[]", len(COUNTERS))
-        lib.plane_counters(self._plane, now, len(COUNTERS))
-        return [old + new for old, new in zip(self._before, now, strict=True)]
 
     # Listeners and clients
 
@@ -229,16 +120,11 @@ class NativePlane:
 
     def challenge_with(self, terms: ChallengeTerms) -> None:
         """Challenge strangers in the thread from now on."""
-        plane, now = self._running(), int(self._clock() * _NS)
+        plane, now = self._running(), int(self._clock() * NS)
         key, realm, proof_bytes, features = terms
         size = len(realm)
         if lib.plane_challenge(plane, key, realm, size, proof_bytes, features, now):
             raise ValueError(f"no challenges of {terms.realm!r}")
-
-    def _running(self) -> Any:
-        if self._plane is None:
-            raise OSError("the data plane is not started")
-        return self._plane
 
     def send(self, to: FiveTuple, data: bytes) -> None:
         """An answer, after every command so far has taken effect."""
@@ -325,23 +211,6 @@ class NativePlane:
         return int(taken)
 
     # Commands
-
-    def _command(self, failed: int) -> None:
-        if failed:
-            raise MemoryError
-        self._commands += 1
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._in_batch:
-            self._to_wake = True
-        else:
-            lib.plane_wake(self._plane)
-
-    def _until(self, expires_at: float) -> int:
-        """The thread's time for one of ours."""
-        left = int((expires_at - self._clock()) * _NS)
-        return int(lib.plane_now(self._plane)) + left
 
     def open_relay(
         self,
@@ -489,57 +358,18 @@ class NativePlane:
         self._ports.freed(*self._relayed.pop(relay))
         self._displace(relay)
 
-    def settled(self, done: Callable[[], None]) -> None:
-        """Call back when the thread has run every command so far."""
-        if self._plane is None:
-            return
-        self._tickets += 1
-        self._waiting[self._tickets] = (self._commands, done)
-        if lib.plane_settle(self._plane, self._tickets):
-            raise MemoryError
-        self._wake()
-
     # What the thread says
 
-    def doRead(self) -> None:
-        """Take what is there, but leave the reactor its turn."""
-        self._in_batch = True
-        try:
-            for _ in range(_TAKES):
-                if not self._take_some():
-                    return
-            lib.plane_again(self._plane)
-        finally:
-            wake, self._in_batch, self._to_wake = self._to_wake, False, False
-            if wake and self._plane is not None:
-                lib.plane_wake(self._plane)
+    def _frames_came(self, relay: int, frames: list[bytes]) -> None:
+        five_tuple = self._stream_of.get(relay)
+        if five_tuple is not None:
+            self._deliver_all(five_tuple, frames)
 
-    def _take_some(self) -> bool:
-        """Perform some records; False when there are none, or we have stopped."""
-        used = lib.plane_take(self._plane, self._take, _TAKE_BYTES, self._more)
-        taken, at = self._taken, 0
-        frames: dict[int, list[bytes]] = {}
-        while at < used and self._plane is not None:
-            size, kind, number, length = _FRAME_RECORD.unpack_from(taken, at)
-            start = at + _RECORD.size
-            data = bytes(taken[start : start + length])
-            if kind == _FRAME:
-                frames.setdefault(number, []).append(data)
-            elif kind == _CONTROL:
-                _, _, _, client, server, _, _ = _RECORD.unpack_from(taken, at)
-                self._control(data, five_tuple_of(client, server))
-            elif kind == _SETTLED:
-                self._settle(number)
-            elif kind == _STREAM_CONTROL:
-                self._lent.received(number, data)
-            elif kind == _STREAM_GONE:
-                self._lent.lost(number, broken=taken[at + _BROKEN_AT] != 0)
-            at += size
-        for number, found in frames.items():
-            five_tuple = self._stream_of.get(number)
-            if five_tuple is not None:
-                self._deliver_all(five_tuple, found)
-        return self._more[0] != 0 and self._plane is not None
+    def _stream_said(self, number: int, data: bytes) -> None:
+        self._lent.received(number, data)
+
+    def _stream_gone(self, number: int, *, broken: bool) -> None:
+        self._lent.lost(number, broken=broken)
 
     def _deliver_all(self, to: FiveTuple, frames: list[bytes]) -> None:
         """All that came for one stream in this wake-up."""
@@ -549,16 +379,3 @@ class NativePlane:
         else:
             for frame in frames:
                 self._deliver(to, frame)
-
-    def _settle(self, ticket: int) -> None:
-        held = self._waiting.pop(ticket, None)
-        if held is not None:
-            self._done, done = held
-            done()
-
-    # For tests
-
-    def turn_forward(self, seconds: float) -> None:
-        """Let time pass for the thread at once."""
-        if self._plane is not None:
-            lib.plane_turn_forward(self._plane, round(seconds * _NS))

@@ -19,7 +19,7 @@ int plane_stop(plane *p);
 
 /* Readable when plane_take has something. */
 int plane_event_fd(plane *p);
-/* Reads the relays of stream clients, then puts whole records (see native.py)
+/* Reads the relays of stream clients, then puts whole records (see thread.py)
  * into out; bytes used. more: whether there are others, and no event will tell. */
 int plane_take(plane *p, unsigned char *out, int size, int *more);
 /* Makes the descriptor readable. */

@@ -27,7 +27,7 @@ struct record {
     u32 length; /* of the bytes that follow */
     u32 unused;
 };
-_Static_assert(sizeof(struct record) == 64, "native.py reads records of 64");
+_Static_assert(sizeof(struct record) == 64, "thread.py reads records of 64");
 
 enum { RECORD_SLACK = 8 }; /* room for padding behind the bytes */
 

@@ -44,7 +44,7 @@ _Static_assert((int)MAX_BINDING_ANSWER <= (int)MAX_CHALLENGE, "one buffer for bo
 _Static_assert((int)MAX_INDICATION_HEAD <= (int)HEADROOM, "a Data indication's head fits");
 _Static_assert(MAX_INDICATION_HEAD <= sizeof(struct record), "over a record too");
 
-/* The order of native.py's names. */
+/* The order of thread.py's names. */
 enum counter {
     FROM_CLIENTS,
     FROM_CLIENTS_BYTES,
