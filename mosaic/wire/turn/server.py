@@ -2,7 +2,8 @@
 
 `TurnServer` takes STUN messages and the time, and returns events. It owns the
 door: integrity, nonces, budgets, unknown attributes. What the methods mean is
-in `requests`; packets between client and peers never come here.
+in `table`, `permissions` and `tcp`; packets between client and peers never come
+here.
 """
 
 from __future__ import annotations
@@ -32,10 +33,11 @@ from mosaic.wire.turn.events import Answer, CloseRelay, Event
 from mosaic.wire.turn.limits import Limits
 from mosaic.wire.turn.nonce import ChallengeTerms, Nonces
 from mosaic.wire.turn.peers import PeerPolicy
+from mosaic.wire.turn.permissions import Permissions
 from mosaic.wire.turn.quotas import OwnerOf
 from mosaic.wire.turn.refusals import BadRequest, Refusal, UnknownAttribute
 from mosaic.wire.turn.request import Request
-from mosaic.wire.turn.requests import Allocations
+from mosaic.wire.turn.table import Allocations
 from mosaic.wire.turn.tcp import Connections
 
 _SPOOFABLE = ("udp", "udp-proxy")
@@ -76,14 +78,15 @@ class TurnServer:
             per_s=limits.stranger_answers_per_s, burst=limits.stranger_burst
         )
         self._table = Allocations(policy, limits, self.counters, nonce_key, owner_of)
+        self._permissions = Permissions(self._table, policy)
         self._discovery = discovery or Discovery()
         self._methods: dict[int, Callable[[Request], list[Event]]] = {
             Method.ALLOCATE: self._table.allocate,
             Method.REFRESH: self._table.refresh,
-            Method.CREATE_PERMISSION: self._table.create_permission,
-            Method.CHANNEL_BIND: self._table.channel_bind,
+            Method.CREATE_PERMISSION: self._permissions.create_permission,
+            Method.CHANNEL_BIND: self._permissions.channel_bind,
         }
-        self._connections = Connections(self._table, nonce_key)
+        self._connections = Connections(self._table, self._permissions, nonce_key)
         if limits.tcp_relay:
             self._methods[Method.CONNECT] = self._connections.connect
             self._methods[Method.CONNECTION_BIND] = self._connections.connection_bind
@@ -268,7 +271,8 @@ class TurnServer:
 
     def enforce_policy(self, now: float) -> list[Event]:
         """End what the peer policy, which has changed, no longer allows."""
-        return [*self._table.enforce_policy(now), *self._connections.enforce_policy()]
+        events = self._permissions.enforce_policy(now)
+        return [*events, *self._connections.enforce_policy()]
 
     def allocations(self) -> Iterator[Allocation]:
         """Those that stand, for reading."""

@@ -17,6 +17,7 @@ from mosaic.wire.turn import attributes as turn
 from mosaic.wire.turn.allocation import Allocation
 from mosaic.wire.turn.events import Answer, ClosePeer, ConnectPeer, Event, JoinPeer
 from mosaic.wire.turn.forwarding import STREAMS
+from mosaic.wire.turn.permissions import Permissions
 from mosaic.wire.turn.refusals import (
     AllocationMismatch,
     BadRequest,
@@ -27,7 +28,7 @@ from mosaic.wire.turn.refusals import (
     WrongCredentials,
 )
 from mosaic.wire.turn.request import Request
-from mosaic.wire.turn.requests import Allocations
+from mosaic.wire.turn.table import Allocations
 
 CONNECT_S = 30.0
 """RFC 6062 section 5.2: at least this long for a peer to take a connection."""
@@ -61,8 +62,11 @@ class Connections:
     key: 32 random bytes, for the transaction ids of indications.
     """
 
-    def __init__(self, table: Allocations, key: bytes) -> None:
+    def __init__(
+        self, table: Allocations, permissions: Permissions, key: bytes
+    ) -> None:
         self._table = table
+        self._permissions = permissions
         self._key = key
         self._last = 0
         self._held: dict[int, Connection] = {}
@@ -79,7 +83,7 @@ class Connections:
         peer = request.message.first(turn.XOR_PEER_ADDRESS)
         if peer is None:
             raise BadRequest("no XOR-PEER-ADDRESS")
-        self._table.check_peer(allocation, peer)
+        self._permissions.check_peer(allocation, peer)
         for held in self._of(allocation):
             if held.peer != peer:
                 continue
@@ -113,7 +117,7 @@ class Connections:
         0 and nothing if it must be closed: no permission, or too many.
         """
         allocation = self._table.by_relay(relay)
-        if allocation is None or not self._table.lets_in(allocation, peer, now):
+        if allocation is None or not self._permissions.lets_in(allocation, peer, now):
             return 0, []
         try:
             connection = self._add(allocation, peer, now + BIND_S)
@@ -158,7 +162,7 @@ class Connections:
         gone = []
         for held in self._held.values():
             try:
-                self._table.check_peer(held.allocation, held.peer)
+                self._permissions.check_peer(held.allocation, held.peer)
             except Refusal:
                 gone.append(held.number)
         return self._hang_up(gone)

@@ -1,27 +1,18 @@
-"""Authenticated requests and the table of allocations (RFC 8656 sections 7-12)."""
+"""The table of allocations: Allocate, Refresh and ends (RFC 8656 sections 7-8)."""
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from mosaic.wire.stun import attributes as stun
 from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.stun.attributes import Attribute
 from mosaic.wire.turn import attributes as turn
+from mosaic.wire.turn.allocated import allocated
 from mosaic.wire.turn.allocation import Allocation, Half
 from mosaic.wire.turn.counters import Counters
-from mosaic.wire.turn.events import (
-    Answer,
-    Bind,
-    CloseRelay,
-    Event,
-    Extend,
-    Move,
-    OpenRelay,
-    Permit,
-)
+from mosaic.wire.turn.deadlines import Deadlines
+from mosaic.wire.turn.events import CloseRelay, Event, Extend, Move, OpenRelay
 from mosaic.wire.turn.forwarding import STREAMS
 from mosaic.wire.turn.limits import Limits
 from mosaic.wire.turn.peers import PeerPolicy
@@ -30,7 +21,6 @@ from mosaic.wire.turn.refusals import (
     AddressFamilyNotSupported,
     AllocationMismatch,
     BadRequest,
-    Forbidden,
     InsufficientCapacity,
     MobilityForbidden,
     PeerFamilyMismatch,
@@ -41,9 +31,6 @@ from mosaic.wire.turn.request import Request
 from mosaic.wire.turn.reservations import Reservation, Reservations
 from mosaic.wire.turn.tickets import Tickets
 from mosaic.wire.turn.wanted import Wanted, granted_lifetime, read_allocate
-
-PERMISSION_S = 300.0
-CHANNEL_S = 600.0
 
 
 class Allocations:
@@ -74,7 +61,7 @@ class Allocations:
         self._relayed: set[Address] = set()
         self._relayed_tcp: set[Address] = set()
         self._quotas = Quotas(owner_of)
-        self._deadlines: list[tuple[float, int, Allocation]] = []
+        self._deadlines = Deadlines(self._by_tuple.values())
 
     def __len__(self) -> int:
         return len(self._by_tuple)
@@ -99,7 +86,7 @@ class Allocations:
                 raise AllocationMismatch("this five-tuple has an allocation")
             if held.opening:
                 return []
-            return [self._allocated(request, held)]
+            return [allocated(request, held)]
         stream = five_tuple.transport in STREAMS
         wanted = read_allocate(message, self._limits, stream=stream)
         reserved = self._reserved(wanted, request)
@@ -167,29 +154,7 @@ class Allocations:
             self._by_relay[half.relay] = allocation
             self._opening[half.relay] = (request, allocation)
         self._quotas.charge(allocation.username, allocation.five_tuple.client.host)
-        self._live_until(allocation, request.now + allocation.lifetime_s)
-
-    def _live_until(
-        self, allocation: Allocation, expires_at: float, family: int | None = None
-    ) -> None:
-        """Set the end of one half, or of all. The queue holds each allocation
-        once, at its first end or before: what comes up early goes back (see
-        `expire`)."""
-        for half in allocation.halves:
-            if family is None or half.family == family:
-                half.expires_at = expires_at
-        if not allocation.queued_at or expires_at < allocation.queued_at:
-            self._queue(allocation)
-
-    def _queue(self, allocation: Allocation) -> None:
-        allocation.queued_at = allocation.first_end
-        entry = (allocation.queued_at, allocation.relay, allocation)
-        heapq.heappush(self._deadlines, entry)
-        if len(self._deadlines) > 2 * len(self._by_tuple) + 64:
-            self._deadlines = [
-                (held.queued_at, held.relay, held) for held in self._by_tuple.values()
-            ]
-            heapq.heapify(self._deadlines)
+        self._deadlines.live_until(allocation, request.now + allocation.lifetime_s)
 
     def opened(self, relay: int, relayed: Address, now: float) -> list[Event]:
         """A relay socket is there: answer, or close it if nobody waits."""
@@ -239,37 +204,15 @@ class Allocations:
                 return [request.error(refusal)]
             return [request.error(InsufficientCapacity("no relay port is free"))]
         self._counters.allocations_made += 1
-        answer = self._allocated(request, allocation)
+        answer = allocated(request, allocation)
         if now == request.now:
             return [answer]  # the plane has been told its end
-        self._live_until(allocation, now + allocation.lifetime_s)
+        self._deadlines.live_until(allocation, now + allocation.lifetime_s)
         return [*self._extend(allocation), answer]
 
     def _extend(self, allocation: Allocation) -> list[Event]:
         halves = allocation.open_halves()
         return [Extend(half.relay, half.expires_at) for half in halves]
-
-    def _allocated(self, request: Request, allocation: Allocation) -> Answer:
-        halves, client = allocation.halves, request.five_tuple.client
-        relayed = halves[0].relayed
-        plain = len(halves) == 1 and not allocation.token and not allocation.tickets
-        if plain and relayed is not None and ":" not in relayed.host + client.host:
-            body = turn.pack_allocated(relayed, allocation.lifetime_s, client)
-            return request.success_of(body)
-        rows: list[tuple[Attribute[Any], Any]] = []
-        for half in halves:
-            if half.relayed is not None:
-                rows.append((turn.XOR_RELAYED_ADDRESS, half.relayed))
-            elif half.failure:
-                error = turn.AddressError(half.family, half.failure)
-                rows.append((turn.ADDRESS_ERROR_CODE, error))
-        rows.append((turn.LIFETIME, allocation.lifetime_s))
-        rows.append((stun.XOR_MAPPED_ADDRESS, client))
-        if allocation.token:
-            rows.append((turn.RESERVATION_TOKEN, allocation.token))
-        if allocation.tickets:
-            rows.append((turn.MOBILITY_TICKET, allocation.tickets[0]))
-        return request.success(rows)
 
     # Refresh (section 8)
 
@@ -292,7 +235,7 @@ class Allocations:
             return [*moved, *closing, request.success([(turn.LIFETIME, 0)])]
         lifetime_s = granted_lifetime(requested)
         allocation.lifetime_s = lifetime_s
-        self._live_until(allocation, request.now + lifetime_s, family)
+        self._deadlines.live_until(allocation, request.now + lifetime_s, family)
         rows: list[tuple[Attribute[Any], Any]] = [(turn.LIFETIME, lifetime_s)]
         if ticket and allocation.tickets:
             rows.append((turn.MOBILITY_TICKET, allocation.tickets[0]))
@@ -350,74 +293,16 @@ class Allocations:
             raise WrongCredentials("another username made this allocation")
         return allocation
 
-    # Permissions and channels (sections 10 and 12)
+    def has_relayed(self, address: Address, *, tcp: bool) -> bool:
+        """Whether it is the relayed address of an allocation of that protocol."""
+        return address in (self._relayed_tcp if tcp else self._relayed)
 
-    def check_peer(self, allocation: Allocation, peer: Address) -> None:
-        """Whether a peer may be reached; raises PeerFamilyMismatch, Forbidden."""
-        if allocation.half_for(peer.family) is None:
-            raise PeerFamilyMismatch("no relayed address has this family")
-        # a port number is another thing over the other protocol
-        if peer in (self._relayed_tcp if allocation.tcp else self._relayed):
-            return
-        why = self._policy.refusal(peer)
-        if why is not None:
-            raise Forbidden(why)
-
-    def lets_in(self, allocation: Allocation, peer: Address, now: float) -> bool:
-        """Whether a peer may connect to a TCP allocation (RFC 6062 section 5.3)."""
-        if not allocation.permits(peer.host, now) or allocation.expires_at <= now:
-            return False
-        return peer in self._relayed_tcp or not self._policy.own_only(peer.host)
+    # Operation
 
     @property
     def limits(self) -> Limits:
         """Those of this moment."""
         return self._limits
-
-    def _permit(self, allocation: Allocation, host: str, now: float) -> Permit:
-        expires_at = now + PERMISSION_S
-        if not allocation.permit(host, expires_at, now, self._limits.permissions):
-            raise InsufficientCapacity("too many permissions")
-        own_only = self._policy.own_only(host)
-        return Permit(_relay_for(allocation, host), host, expires_at, own_only)
-
-    def create_permission(self, request: Request) -> list[Event]:
-        """Let one or more peers' hosts send to the client (section 10.2)."""
-        allocation = self.of(request)
-        peers = request.message.every(turn.XOR_PEER_ADDRESS)
-        if not peers:
-            raise BadRequest("no XOR-PEER-ADDRESS")
-        for peer in peers:
-            self.check_peer(allocation, peer)
-        hosts = dict.fromkeys(peer.host for peer in peers)
-        if len(hosts) > self._limits.permissions:
-            raise InsufficientCapacity("too many permissions")
-        permits = [self._permit(allocation, host, request.now) for host in hosts]
-        return [*permits, request.success()]
-
-    def channel_bind(self, request: Request) -> list[Event]:
-        """Bind a channel to a peer, and permit its host (section 12.2)."""
-        allocation = self.of(request)
-        if allocation.tcp:
-            # RFC 6062 section 5: channels are of UDP; coturn says 403 as well.
-            raise Forbidden("TCP allocations have connections, not channels")
-        channel = request.message.first(turn.CHANNEL_NUMBER)
-        peer = request.message.first(turn.XOR_PEER_ADDRESS)
-        if channel is None or peer is None:
-            raise BadRequest("CHANNEL-NUMBER or XOR-PEER-ADDRESS missing")
-        channels = self._limits.channels
-        if channel not in channels:
-            raise BadRequest(f"channels are {channels[0]:#x}-{channels[-1]:#x}")
-        self.check_peer(allocation, peer)
-        if allocation.bound_elsewhere(channel, peer, request.now):
-            raise BadRequest("channel or peer is bound to another")
-        permit = self._permit(allocation, peer.host, request.now)
-        expires_at = request.now + CHANNEL_S
-        allocation.bind(channel, peer, expires_at)
-        bind = Bind(_relay_for(allocation, peer.host), channel, peer, expires_at)
-        return [permit, bind, request.success()]
-
-    # Operation
 
     def set_limits(self, limits: Limits) -> None:
         """Other limits for what comes; what stands is kept."""
@@ -432,25 +317,6 @@ class Allocations:
         held = self._by_tuple.get(five_tuple)
         return "" if held is None else held.username
 
-    def enforce_policy(self, now: float) -> list[Event]:
-        """End the permissions and channels that the policy now refuses."""
-        events: list[Event] = []
-        for allocation in self:
-            for host, ends in allocation.permissions():
-                own_only = self._policy.own_only(host)
-                if not own_only and self._policy.refusal(Address(host, 0)):
-                    allocation.permit(host, now, now, self._limits.permissions)
-                    ends, own_only = now, True
-                if own_only:
-                    relay = _relay_for(allocation, host)
-                    events.append(Permit(relay, host, ends, own_only))
-            for channel, peer in allocation.channels():
-                if peer not in self._relayed and self._policy.refusal(peer):
-                    allocation.bind(channel, peer, now)
-                    relay = _relay_for(allocation, peer.host)
-                    events.append(Bind(relay, channel, peer, now))
-        return events
-
     # Ends
 
     def close(self, five_tuple: FiveTuple) -> list[Event]:
@@ -459,7 +325,7 @@ class Allocations:
         return [] if allocation is None else self._closed(allocation)
 
     def _closed(self, allocation: Allocation) -> list[Event]:
-        allocation.queued_at = -1.0
+        self._deadlines.forget(allocation)
         self._tickets.forget(allocation)
         self._quotas.refund(allocation.username, allocation.five_tuple.client.host)
         if allocation.relayed is not None:
@@ -492,10 +358,7 @@ class Allocations:
         """End what has outlived its time."""
         over = self._reservations.expire(now)
         events = self._let_go(over) if over else []
-        while self._deadlines and self._deadlines[0][0] <= now:
-            queued_at, _, allocation = heapq.heappop(self._deadlines)
-            if allocation.queued_at != queued_at:
-                continue
+        for allocation in self._deadlines.come_up(now):
             ended = [half for half in allocation.halves if half.expires_at <= now]
             if len(ended) == len(allocation.halves):
                 events += self.close(allocation.five_tuple)
@@ -503,21 +366,13 @@ class Allocations:
             for half in ended:
                 allocation.give_up(half.family)
                 events += self._close_half(half)
-            self._queue(allocation)
+            self._deadlines.queue(allocation)
         return events
 
     def next_deadline(self) -> float | None:
         """When to call `expire`: at the next end, or a little before."""
         reserved = self._reservations.next_deadline()
-        while self._deadlines:
-            queued_at, _, allocation = self._deadlines[0]
-            if allocation.queued_at == queued_at:
-                return queued_at if reserved is None else min(queued_at, reserved)
-            heapq.heappop(self._deadlines)
-        return reserved
-
-
-def _relay_for(allocation: Allocation, host: str) -> int:
-    """The number of the relay that reaches a host."""
-    half = allocation.half_for(6 if ":" in host else 4)
-    return allocation.relay if half is None else half.relay
+        ends = self._deadlines.next()
+        if ends is None or reserved is None:
+            return reserved if ends is None else ends
+        return min(ends, reserved)
