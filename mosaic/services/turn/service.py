@@ -11,50 +11,28 @@ from msgspec import structs
 from OpenSSL import SSL
 from twisted.application import service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorFDSet, IReactorTime
+from twisted.internet.interfaces import IReactorFDSet, IReactorTime
 from twisted.logger import Logger
 
 from mosaic.auth.turn_credentials import is_of_a_call, owner_of
 from mosaic.config.settings import Turn
 from mosaic.relay.choose import choose_plane
 from mosaic.relay.descriptors import make_room
-from mosaic.relay.interface import (
-    AdoptingPlane,
-    ChallengingPlane,
-    HostUnavailable,
-    RelayError,
-    RelayPlane,
-)
+from mosaic.relay.interface import AdoptingPlane, ChallengingPlane, RelayPlane
 from mosaic.services.turn.bandwidth import Bandwidth
 from mosaic.services.turn.counters import TurnCounters
 from mosaic.services.turn.drain import Drain
 from mosaic.services.turn.dtls import DtlsDoor, DtlsSession
 from mosaic.services.turn.listen import RelayHosts, discovery_pairs
 from mosaic.services.turn.people import Passwords, UserNames
+from mosaic.services.turn.performing import CoreEvents
 from mosaic.services.turn.ports import Ports
+from mosaic.services.turn.sessions import row_of
 from mosaic.services.turn.stream import TurnStream, TurnStreamFactory
 from mosaic.services.turn.tcpside import TcpSide
-from mosaic.services.turn.tuning import (
-    address_text,
-    draining,
-    with_extensions,
-    with_quotas,
-)
+from mosaic.services.turn.tuning import draining, with_extensions, with_quotas
 from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.stun.discovery import Discovery
-from mosaic.wire.turn.events import (
-    Answer,
-    Bind,
-    ClosePeer,
-    CloseRelay,
-    ConnectPeer,
-    Event,
-    Extend,
-    JoinPeer,
-    Move,
-    OpenRelay,
-    Permit,
-)
 from mosaic.wire.turn.limits import Limits
 from mosaic.wire.turn.peers import PeerPolicy, parse_networks
 from mosaic.wire.turn.server import TurnServer
@@ -154,13 +132,23 @@ class TurnService(service.Service):
             ports=settings.relay_ports,
             quarantine_s=settings.port_quarantine_s,
             clock=clock,
-            perform=self._perform,
+            perform=lambda events: self._events.perform(events),  # made below
             stream_of=self._stream_of,
         )
         self._bandwidth = Bandwidth(self._plane, self._tcp, settings)
+        self._events = CoreEvents(
+            reactor,
+            core=self._core,
+            plane=self._plane,
+            tcp=self._tcp,
+            hosts=self._hosts,
+            bandwidth=self._bandwidth,
+            clock=clock,
+            lend=self._lend,
+            counted=self._count,
+            verbose=lambda: self.verbose,
+        )
         self._stopped: Deferred[None] | None = None
-        self._wake: IDelayedCall | None = None
-        self._wakes_at = self._now = 0.0
         self._opened = False
         self._ports = Ports(
             self._plane,
@@ -189,10 +177,10 @@ class TurnService(service.Service):
         match name:
             case "allow_peers":
                 self._policy.allow_networks(parse_networks(value))
-                self._perform(self._core.enforce_policy(self._clock()))
+                self._events.perform(self._core.enforce_policy(self._clock()))
             case "deny_peers":
                 self._policy.deny_networks(parse_networks(value))
-                self._perform(self._core.enforce_policy(self._clock()))
+                self._events.perform(self._core.enforce_policy(self._clock()))
             case "bytes_per_s_allocation":
                 self._bandwidth.limit_relays(value)
             case "bytes_per_s_user":
@@ -209,19 +197,7 @@ class TurnService(service.Service):
     def sessions(self) -> list[dict[str, Any]]:
         """What is open now, for an operator's eyes; see `mosaic turn sessions`."""
         now = self._clock()
-        return [
-            {
-                "user": owner_of(held.username) or held.username,
-                "transport": held.five_tuple.transport,
-                "client": address_text(held.five_tuple.client),
-                "relayed": address_text(held.relayed),
-                "permissions": sum(ends > now for _, ends in held.permissions()),
-                "channels": len(held.channels()),
-                "expires_in_s": round(held.expires_at - now),
-            }
-            for held in self._core.allocations()
-            if held.relayed is not None
-        ]
+        return [row_of(held, now) for held in self._core.allocations() if held.relayed]
 
     def privilegedStartService(self) -> None:
         """Open the listeners while low ports may still be bound."""
@@ -235,6 +211,7 @@ class TurnService(service.Service):
     def _open(self) -> None:
         if not self._opened:
             self._opened = True
+            self._events.start()
             room, wanted = make_room(self._limits.total), self._limits.total
             if room < wanted:
                 _log.warn(
@@ -243,7 +220,7 @@ class TurnService(service.Service):
                     room=room,
                     wanted=wanted,
                 )
-            self._plane.start(self._control)
+            self._plane.start(self._events.received)
             if isinstance(self._plane, ChallengingPlane):
                 self._plane.challenge_with(self._core.challenge_terms())
             self.listen_udp(self._udp)
@@ -312,16 +289,19 @@ class TurnService(service.Service):
     def _count_strangers(self) -> int:
         return sum(not is_of_a_call(held.username) for held in self._core.allocations())
 
+    def _count(self, standing: int) -> None:
+        before, self._counters.allocations = self._counters.allocations, standing
+        if self._waiting and standing < before and self._draining is not None:
+            self._draining.remaining(self._count_strangers())
+
     def _close(self) -> Deferred[None]:
         if self._draining is not None:
             self._draining.cancel()
         self._draining, self._waiting = None, False
         self._set_limits()
         self._opened = False
-        if self._wake is not None:
-            self._wake.cancel()
-            self._wake = None
-        self._perform(self._core.drop(lambda username: True))
+        self._events.stop()
+        self._events.perform(self._core.drop(lambda username: True))
         self._ports.close()
         self._plane.stop()
         self._tcp.stop()
@@ -354,7 +334,7 @@ class TurnService(service.Service):
 
         For credentials that have been revoked: a participant who leaves.
         """
-        self._perform(self._core.drop(matches))
+        self._events.perform(self._core.drop(matches))
 
     # Streams
 
@@ -396,7 +376,7 @@ class TurnService(service.Service):
         self._stream_by_tuple.pop(five_tuple, None)
         self._counters.streams -= 1
         self._plane.detach_stream(five_tuple)
-        self._perform(self._core.client_lost(five_tuple))
+        self._events.perform(self._core.client_lost(five_tuple))
         self._fire_when_empty()
 
     def is_idle(self, five_tuple: FiveTuple) -> bool:
@@ -412,118 +392,3 @@ class TurnService(service.Service):
             stream = self._stream_by_tuple.get(five_tuple)
             if stream is not None:
                 stream.lend(self._plane)
-
-    # The core's events
-
-    def _control(self, data: bytes, five_tuple: FiveTuple) -> None:
-        self._now = now = self._clock()
-        self._perform(self._core.datagram_received(data, five_tuple, now))
-
-    def _perform(self, events: list[Event]) -> None:
-        self._do(events)
-        before, standing = self._counters.allocations, len(self._core)
-        self._counters.allocations = standing
-        if self._waiting and standing < before and self._draining is not None:
-            self._draining.remaining(self._count_strangers())
-        self._schedule()
-
-    def _do(self, events: list[Event]) -> None:
-        plane = self._plane
-        for event in events:
-            match event:
-                case Answer(to, data):
-                    plane.send(to, data)
-                case OpenRelay():
-                    (self._open_tcp if event.tcp else self._open_relay)(event)
-                case ConnectPeer() | JoinPeer() | ClosePeer():
-                    self._tcp.perform(event)
-                case Extend(relay, expires_at):
-                    plane.extend(relay, expires_at)
-                case Permit(relay, host, expires_at, own_only):
-                    plane.permit(relay, host, expires_at, own_only=own_only)
-                case Bind(relay, channel, peer, expires_at):
-                    plane.bind(relay, channel, peer, expires_at)
-                case Move(relay, five_tuple):
-                    plane.move(relay, five_tuple)
-                case CloseRelay(relay):
-                    plane.close(relay)
-                    self._tcp.close(relay)
-                    self._bandwidth.closed(relay)
-                    if self.verbose:
-                        _log.debug("allocation {relay} ended", relay=relay)
-
-    def _open_relay(self, wanted: OpenRelay) -> None:
-        try:
-            relayed = self._relay_socket(wanted)
-        except HostUnavailable:
-            self._do(self._core.relay_refused(wanted.relay, 440))
-        except RelayError as error:
-            _log.warn("no relay socket: {error}", error=error)
-            self._do(self._core.relay_refused(wanted.relay, 508))
-        else:
-            if self.verbose:
-                _log.debug(
-                    "allocation {relay} made: {host} port {port} over {transport}",
-                    relay=wanted.relay,
-                    host=relayed.host,
-                    port=relayed.port,
-                    transport=wanted.five_tuple.transport,
-                )
-            self._lend(wanted.five_tuple)
-            self._do(self._core.relay_opened(wanted.relay, relayed, self._now))
-
-    def _relay_socket(self, wanted: OpenRelay) -> Address:
-        """Open it; raises RelayError."""
-        hosts = self._hosts.choose(wanted.family, wanted.five_tuple.server.host)
-        if hosts is None:
-            raise HostUnavailable(f"no IPv{wanted.family} address")
-        bind, advertise = hosts
-        owner, user = self._bandwidth.user(self._core.made_by(wanted.five_tuple))
-        held: dict[str, int] = {}  # planes without this ability are never asked for it
-        if wanted.reserve:
-            held["reserve"] = wanted.reserve
-        if wanted.claims:
-            held["claims"] = wanted.claims
-        try:
-            relayed = self._plane.open_relay(
-                wanted.relay,
-                wanted.five_tuple,
-                bind=bind,
-                advertise=advertise,
-                expires_at=wanted.expires_at,
-                even=wanted.even,
-                bytes_per_s=self._bandwidth.bytes_per_s,
-                user=user,
-                **held,
-            )
-        except RelayError:
-            self._bandwidth.refused(owner)
-            raise
-        self._bandwidth.opened(wanted.relay, owner)
-        return relayed
-
-    def _open_tcp(self, wanted: OpenRelay) -> None:
-        owner, user = self._bandwidth.user(self._core.made_by(wanted.five_tuple))
-        # known before it opens: what comes of it may end it again
-        self._bandwidth.opened(wanted.relay, owner)
-        bytes_per_s = self._bandwidth.bytes_per_s
-        if not self._tcp.open(wanted, user=user, bytes_per_s=bytes_per_s):
-            self._bandwidth.closed(wanted.relay)
-
-    def _schedule(self) -> None:
-        """Wake at the core's next deadline; a wake-up too early does no harm."""
-        deadline = self._core.next_deadline()
-        if deadline is None or not self._opened:
-            return
-        if self._wake is not None and deadline >= self._wakes_at:
-            return
-        self._wakes_at = deadline
-        delay = max(0.0, deadline - self._clock())
-        if self._wake is not None:
-            self._wake.reset(delay)
-        else:
-            self._wake = self._reactor.callLater(delay, self._expire)
-
-    def _expire(self) -> None:
-        self._wake = None
-        self._perform(self._core.expire(self._clock()))

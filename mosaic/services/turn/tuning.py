@@ -57,11 +57,3 @@ def alternates(text: str) -> tuple[Address, ...]:
     """The server of `turn.alternate_server`, or none. Raises ConfigError."""
     found = parse_ip_port("turn.alternate_server", text)
     return () if found is None else (Address(canonical(found[0]), found[1]),)
-
-
-def address_text(address: Address | None) -> str:
-    """`192.0.2.1:5000` or `[2001:db8::1]:5000`."""
-    if address is None:
-        return ""
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    return f"{host}:{address.port}"
