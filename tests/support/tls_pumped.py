@@ -13,16 +13,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.bindings.openssl.binding import Binding
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from mosaic.tls.context import ServerContext
 from mosaic.tls.transports import TlsServer
 from tests.support.tls_clients import client_context
+from tests.support.tls_folders import certificate_folder
 
 
 class PumpedReactor(Clock):
@@ -233,3 +236,23 @@ class Pair:
         if self.server.connected:
             self.server.abortConnection()
             self.turn()
+
+
+class PairCase(SynchronousTestCase):
+    """Makes connections."""
+
+    def setUp(self) -> None:
+        self.folder = certificate_folder(Path(self.mktemp()))
+        self.context = ServerContext(self.folder)
+
+    def tearDown(self) -> None:
+        """An error left in OpenSSL's queue would end the next connection."""
+        self.assertEqual(Binding.lib.ERR_peek_error(), 0)
+
+    def pair(self, protocol: Any = None, *, shaken: bool = True, **how: Any) -> Pair:
+        """A connection, after its handshake."""
+        pair = Pair(self.folder, protocol, context=self.context, **how)
+        self.addCleanup(pair.close)
+        if shaken:
+            pair.shake_hands()
+        return pair

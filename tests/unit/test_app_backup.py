@@ -95,6 +95,27 @@ class BackupTests(BackupCase):
         left = sorted(path.name for path in self.home.iterdir())
         self.assertEqual(left, ["backup.tar", "state"])
 
+    def test_what_is_there_only_for_a_while_stays_out(self) -> None:
+        """Jobs of exports with their archives, uploads, a restore that was broken
+        off, what another one replaced, and what a running server holds."""
+        blob = f"blobs/{DIGEST[:2]}/{DIGEST[2:]}"
+        wanted = ["mosaic.db", blob, "keys/secret", "tls/secret", MANIFEST]
+        job = f"exports/{'ab' * 16}"
+        passing = [
+            f"{job}/out", f"{job}/job.json", f"{job}/blobs/{DIGEST}",
+            f"blobs/tmp/{DIGEST}", f"restore.partial/{blob}",
+            "restore.partial/keys/secret", "restore.partial/mosaic.db",
+            "keys.replaced-20260101T000000Z/secret", "moving-ab12/out",
+            "run.json", "run.json.77", "lock",
+        ]  # fmt: skip
+        for name in passing:
+            path = self.state / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(PICTURE)
+        self.assertEqual(self.back_up()["files"], 4)
+        with tarfile.open(self.archive) as tar:
+            self.assertEqual(tar.getnames(), wanted)
+
     def test_keys_can_stay_at_home(self) -> None:
         """For an archive that is kept elsewhere."""
         self.assertEqual(self.back_up("--without-keys")["files"], 2)

@@ -4,33 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from mosaic.config.settings import Drcp, History
 from mosaic.services.drcp.audience import Audience
 from mosaic.services.drcp.awareness import AwarenessTable
+from mosaic.services.drcp.batch import PendingEdit, apply_batch
 from mosaic.services.drcp.counters import Counters
 from mosaic.services.drcp.journal import Edit, Journal
 from mosaic.services.drcp.member import Attachment
 from mosaic.services.drcp.pace import MIN_TICK_S, Pace
-from mosaic.services.drcp.replica import CrdtError, Replica, chunks, merged, rebuild
+from mosaic.services.drcp.replica import CrdtError, Replica, rebuild
 from mosaic.services.drcp.shared import Shared, spawn
-from mosaic.services.drcp.signing import Signatures, together
+from mosaic.services.drcp.signing import Signatures
+from mosaic.services.drcp.snapshots import Snapshots
 from mosaic.services.drcp.versions import Receipt, Versions
 from mosaic.store.interface import Store, StoreError
 from mosaic.wire.drcp.framing import websocket_frames
 from mosaic.wire.drcp.lib0 import ProtocolError
 from mosaic.wire.drcp.yprotocols import Step, decode_awareness
 from mosaic.workspace.documents import MalformedUpdate, check_update
-from mosaic.workspace.plain import Summary, summarise
-from mosaic.workspace.versions import Author, NotRestored, Reason
+from mosaic.workspace.plain import summarise
+from mosaic.workspace.versions import Author, NotRestored
 
 _log = Logger()
-
-_Pending = tuple[Edit, Summary]
 
 
 class LiveDocument:
@@ -66,6 +65,13 @@ class LiveDocument:
         self.versions = Versions(
             self, store=store, settings=history, wall_clock=wall_clock
         )
+        self.snapshots = Snapshots(
+            self,
+            store=store,
+            reactor=reactor,
+            counters=counters,
+            after_s=settings.snapshot_after_s,
+        )
         self._signatures = Signatures()
         self._store = store
         self._settings = settings
@@ -74,13 +80,11 @@ class LiveDocument:
         self._counters = counters
         self._replica = Replica()
         self._journal = self._new_journal(0)
-        self._pending: list[_Pending] = []
+        self._pending: list[PendingEdit] = []
         self._pending_bytes = 0
         self._flush_call: IDelayedCall | None = None
-        self._snapshot_call: IDelayedCall | None = None
         self._last_flush = reactor.seconds() - 1
         self._cost_s = 0.0
-        self._dirty = False
         self._culprits: set[bytes] = set()
         self._ready = Shared(self._load)
 
@@ -88,6 +92,11 @@ class LiveDocument:
     def ready(self) -> Deferred[None]:
         """Fires when it is loaded; one load, any number of waiters."""
         return self._ready.get()
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether ready() has fired."""
+        return self._ready.done
 
     async def _load(self) -> None:
         stored = await self._store.load_document(self.hub_id, self.name)
@@ -102,7 +111,8 @@ class LiveDocument:
             self._replica.apply([(edit.update, check_update(edit.update))], edit.update)
         if unsaved:
             self._journal.append(unsaved)
-        self._dirty = self._dirty or bool(stored.updates)
+        if stored.updates:
+            self.snapshots.is_due = True
         for seq, reason in poison.items():
             self._counters.quarantined += 1
             _log.error(
@@ -145,7 +155,7 @@ class LiveDocument:
             if self.awareness.pending:
                 self._schedule()
         else:
-            spawn(self._keep(Reason.EMPTY), "the version of a document that was left")
+            self.snapshots.left()
 
     def diff(self, state_vector: bytes) -> bytes:
         """Everything that a holder of the state vector lacks, batch included.
@@ -291,61 +301,18 @@ class LiveDocument:
         pending, self._pending, self._pending_bytes = self._pending, [], 0
         if pending:
             self.audience.mark_behind(self.state_vector)
-        updates, edits = self._apply(pending)
+            self.audience.forget_frames()
+        updates, edits = apply_batch(
+            self._replica, pending, counters=self._counters, failed=self._failed
+        )
         self.audience.send(updates, self.awareness.take_pending())
         if edits:
             self._journal.append(edits)
-            self._arm_snapshot()
+            self.snapshots.edited()
         self._counters.flushes += 1
         self._last_flush = self._reactor.seconds()
         # Smoothed: one flush that the machine interrupted says little.
         self._cost_s += (self._last_flush - started - self._cost_s) / 4
-
-    def _apply(self, pending: list[_Pending]) -> tuple[list[bytes], list[Edit]]:
-        """The merged updates to send, and the edits to keep."""
-        updates: list[bytes] = []
-        edits: list[Edit] = []
-        if pending:
-            self.audience.forget_frames()
-        at = 0
-        for chunk in chunks(edit.update for edit, _ in pending):
-            part = pending[at : at + len(chunk)]
-            at += len(chunk)
-            try:
-                update = merged(chunk)
-                self._replica.apply([(e.update, s) for e, s in part], update)
-            except CrdtError as failure:
-                self._failed(failure)
-                part = self._apply_singly(part, failure)
-                updates += [edit.update for edit, _ in part]
-            else:
-                updates.append(update)
-                if len(part) > 1 and self._replica.is_complete:
-                    part = _joined(part, update)
-            edits += [edit for edit, _ in part]
-        return updates, edits
-
-    def _apply_singly(self, part: list[_Pending], known: CrdtError) -> list[_Pending]:
-        """Find the culprits of a failed merge; those that can be applied."""
-        good = []
-        for edit, summary in part:
-            failure: CrdtError | None = known
-            if len(part) > 1:
-                failure = self._try_one(edit, summary)
-            if failure is None:
-                good.append((edit, summary))
-                continue
-            self._counters.updates_refused += 1
-            edit.author.refuse(4400, "it cannot be applied")
-        return good
-
-    def _try_one(self, edit: Edit, summary: Summary) -> CrdtError | None:
-        try:
-            self._replica.apply([(edit.update, summary)], edit.update)
-        except CrdtError as failure:
-            self._failed(failure)
-            return failure
-        return None
 
     def _failed(self, failure: CrdtError) -> None:
         """After a panic the document is built anew from the journal."""
@@ -379,62 +346,25 @@ class LiveDocument:
             attachment.member.send(framing.batch(channel, b"", entries))
 
     # Keeping --------------------------------------------------------------
-    def _arm_snapshot(self) -> None:
-        self._dirty = True
-        if self._snapshot_call is None:
-            self._snapshot_call = self._reactor.callLater(
-                self._settings.snapshot_after_s, self._snapshot_due
-            )
-
-    def _snapshot_due(self) -> None:
-        self._snapshot_call = None
-        spawn(self._keep(Reason.AUTO), "a snapshot")
-
-    async def _keep(self, reason: Reason) -> None:
-        await self.snapshot()
-        await self.versions.keep_by_itself(reason)
-
     async def snapshot(self) -> bool:
-        """Replace the journal by one full state, if all of it is in there.
+        """Replace the journal by one full state; see Snapshots.take."""
+        return await self.snapshots.take()
 
-        False if not: an update waits for another that has not come, is not
-        committed, or nothing changed.
+    def committed_state(self) -> tuple[bytes, int] | None:
+        """The whole state and the number of the last update in it.
+
+        None while it cannot be had: it is not loaded, an update waits for
+        another that has not come, is not committed, or the CRDT failed.
         """
-        if not self._ready.done:
-            return False
-        self.flush()
-        await self._journal.settled()
-        if not self._dirty or not self._replica.is_complete:
-            return False
+        if not self._replica.is_complete:
+            return None
         if not self._journal.is_quiet or not self._ready.done:
-            return False
-        through_seq = self._journal.last_seq
+            return None
         try:
-            state = self._replica.full()
+            return self._replica.full(), self._journal.last_seq
         except CrdtError as failure:
             self._failed(failure)
-            return False
-        self._dirty = False
-        saved = maybeDeferred(
-            self._store.save_snapshot,
-            self.hub_id,
-            self.name,
-            state,
-            through_seq=through_seq,
-        )
-        return await saved.addCallbacks(self._snapshot_saved, self._snapshot_failed)
-
-    def _snapshot_saved(self, _: None) -> bool:
-        self._counters.snapshots += 1
-        return True
-
-    def _snapshot_failed(self, failure: Failure) -> bool:
-        self._dirty = True
-        _log.warn(
-            "no snapshot of {name} in {hub_id}: {reason}",
-            name=self.name, hub_id=self.hub_id, reason=failure.getErrorMessage(),
-        )  # fmt: skip
-        return False
+            return None
 
     def state(self) -> bytes:
         """The whole document as one update. Raises CrdtError."""
@@ -469,23 +399,12 @@ class LiveDocument:
     def stop(self) -> None:
         """No more timers."""
         self._journal.stop()
-        for call in (self._flush_call, self._snapshot_call):
-            if call is not None and call.active():
-                call.cancel()
+        self.snapshots.stop()
         if self._flush_call is not None:
+            if self._flush_call.active():
+                self._flush_call.cancel()
             self._pace.due -= 1
-        self._flush_call = self._snapshot_call = None
-
-
-def _joined(part: list[_Pending], update: bytes) -> list[_Pending]:
-    """One entry for the journal, if all of a merge is by one author."""
-    first, summary = part[0]
-    author = first.author
-    if any(edit.author is not author for edit, _ in part):
-        return part
-    writer = together([edit.writer for edit, _ in part])
-    count = sum(edit.count for edit, _ in part)
-    return [(Edit(update, first.author_id, author, writer, count), summary)]
+        self._flush_call = None
 
 
 def _stamp(attachment: Attachment, state: object) -> object:

@@ -22,7 +22,8 @@ from mosaic.services.rest.blobfiles import BlobFiles, RunInThread
 from mosaic.services.rest.blobs import BlobOperations, Uploads
 from mosaic.services.rest.channel import Deadlines
 from mosaic.services.rest.dispatch import ApiResource, Dispatcher
-from mosaic.services.rest.exports import ExportDesk, ExportOperations
+from mosaic.services.rest.exportdesk import ExportDesk
+from mosaic.services.rest.exports import ExportOperations
 from mosaic.services.rest.gate import Gate, asked_host
 from mosaic.services.rest.health import Check, Livez, Metrics, Readyz
 from mosaic.services.rest.openapi import describe
