@@ -74,9 +74,15 @@ def json_log(stream: IO[str]) -> Callable[[LogEvent], None]:
 def one_line(text: str) -> str:
     """Text without line ends, control or direction characters, and not long."""
     return "".join(
-        char if unicodedata.category(char)[0] != "C" else f"\\u{ord(char):04x}"
+        f"\\u{ord(char):04x}" if _breaks_lines(char) else char
         for char in text[:FIELD_LIMIT]
     )
+
+
+def _breaks_lines(char: str) -> bool:
+    """Control, format and other such characters, and Unicode's own line ends."""
+    category = unicodedata.category(char)
+    return category[0] == "C" or category in ("Zl", "Zp")
 
 
 def _field(value: Any) -> Any:

@@ -8,7 +8,7 @@ import re
 import stat
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
@@ -152,6 +152,7 @@ class LogTests(SynchronousTestCase):
         self.assertIn("text", json.loads(lines[0]))
 
     @given(st.text())
+    @example("one\u2028two\u2029three")
     def test_plain_lines_hold_no_control_characters(self, text: str) -> None:
         """Terminals obey escape sequences; ours sees none."""
         self.assertEqual(len(one_line(text).splitlines()), 1 if one_line(text) else 0)
