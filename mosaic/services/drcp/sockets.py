@@ -227,9 +227,10 @@ class SocketFactory(WebSocketServerFactory):
     def _protocol_with_options(self) -> type[Socket]:
         """Autobahn copies thirty options to every connection, and prints them
         for a log that nobody reads, unless its class has them."""
-        options = {name: getattr(self, name) for name in Socket.CONFIG_ATTRS}
+        base = self.protocol
+        options = {name: getattr(self, name) for name in base.CONFIG_ATTRS}
         options["perMessageCompressionAccept"] = staticmethod(_no_compression)
-        return type("Socket", (Socket,), {**options, "CONFIG_ATTRS": []})
+        return type(base.__name__, (base,), {**options, "CONFIG_ATTRS": []})
 
     async def accept(self, request: Any) -> str | None:
         """The subprotocol. Raises ConnectionDeny."""
