@@ -139,6 +139,7 @@ class TlsOnSocket(DirectWrites):
     def _shake_hands(self) -> Any:
         """Go on with the handshake."""
         assert self._connection is not None
+        openssl.forget_errors()
         try:
             self._connection.do_handshake()
         except SSL.WantReadError:

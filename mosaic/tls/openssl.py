@@ -49,7 +49,7 @@ def receive(ssl: Any) -> tuple[bytes, int]:
     The reason is DONE where there may be more, WANT_READ, WANT_WRITE, CLOSED,
     or a code for failure().
     """
-    _forget_others_errors()
+    forget_errors()
     total = 0
     while total <= JOINED_BYTES:
         got = _read(ssl, _input + total, RECORD_BYTES)
@@ -65,7 +65,7 @@ def send(ssl: Any, data: bytes | memoryview) -> tuple[int, int]:
     The reason is as in receive(); DONE also where SENT_BYTES were reached.
     After WANT_WRITE the next call must begin with the bytes that are left.
     """
-    _forget_others_errors()
+    forget_errors()
     size = len(data)
     if size <= RECORD_BYTES and type(data) is bytes:
         sent = _write(ssl, data, size)
@@ -84,7 +84,7 @@ def send(ssl: Any, data: bytes | memoryview) -> tuple[int, int]:
 
 def shut_down(ssl: Any) -> int:
     """Send close_notify: DONE, CLOSED if the peer's has come too, or the reason."""
-    _forget_others_errors()
+    forget_errors()
     result = _lib.SSL_shutdown(ssl)
     if result < 0:
         return int(_error(ssl, result))
@@ -112,17 +112,12 @@ def failure(code: int) -> Exception:
 
 
 def forget_errors() -> None:
-    """Empty OpenSSL's queue of errors.
+    """Empty OpenSSL's queue of errors, which belongs to the thread.
 
-    It belongs to the thread: what stays in it would be taken for an error of
-    the next connection.
+    SSL_get_error(3) wants it empty before each call: before OpenSSL 4 what is
+    left in it is taken for an error of this connection. To look costs a quarter
+    of emptying it.
     """
-    _lib.ERR_clear_error()
-
-
-def _forget_others_errors() -> None:
-    """What anybody else in this thread has left in the queue (SSL_get_error(3)
-    wants it empty before each call). To look costs a quarter of emptying it."""
     if _lib.ERR_peek_error():
         _lib.ERR_clear_error()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 
+from cryptography.hazmat.bindings.openssl.binding import Binding
 from hypothesis import given, settings
 from hypothesis.strategies import binary, booleans
 from OpenSSL import SSL
@@ -13,6 +14,11 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from tests.support.tls_pumped import Pair, PairCase, Recorder
+
+
+def leave_an_error() -> None:
+    """What careless code leaves in OpenSSL's queue."""
+    Binding.lib.ERR_put_error(20, 0, 193, b"", 0)
 
 
 class HandshakeTests(PairCase):
@@ -55,6 +61,22 @@ class HandshakeTests(PairCase):
         pair.shake_hands()
         pair.turn()
         self.assertEqual(pair.client.hear(), b"hello world")
+
+    def test_somebody_elses_errors_are_not_ours(self) -> None:
+        """OpenSSL's queue is the thread's: whoever left something in it must not
+        cost the next connection its life (it would, before OpenSSL 4)."""
+        pair = self.pair(shaken=False)
+        leave_an_error()
+        pair.shake_hands()
+        leave_an_error()
+        pair.client.say(b"hello")
+        pair.turn()
+        leave_an_error()
+        pair.server.write(b"well?")
+        pair.turn()
+        self.assertEqual(pair.protocol.received, b"hello")
+        self.assertEqual(pair.client.hear(), b"well?")
+        self.assertIsNone(pair.protocol.reason)
 
     def test_garbage_is_an_error_and_no_traceback(self) -> None:
         """Plain HTTP on the TLS port, and worse."""
