@@ -54,9 +54,10 @@ class Reactor(Clock):
         return list(self.writers)
 
     def look(self) -> None:
-        """One turn."""
+        """One turn, and what was put off until after it."""
         for reader in list(self.readers):
             reader.doRead()
+        self.advance(0)
 
 
 class End:
@@ -66,6 +67,7 @@ class End:
         self.near, self.far = socket.socketpair()
         self.near.setblocking(False)
         self.heard: list[bytes] = []
+        self.connected = True
         self.lost: Failure | None = None
         self.rounds = rounds
         rounds.addReader(self)
@@ -85,6 +87,7 @@ class End:
     def connectionLost(self, reason: Failure) -> None:
         """Twisted stops reading here, too."""
         self.rounds.removeReader(self)
+        self.connected = False
         self.lost = reason
         self.close()
 
@@ -185,6 +188,27 @@ class RoundsTests(SynchronousTestCase):
         assert a.lost is not None
         self.assertIsInstance(a.lost.value, ConnectionLost)
         self.assertEqual(self.reactor.writers, set())
+
+    def test_the_descriptor_outlives_the_turn(self) -> None:
+        """The reactor may hold another event of it, which would be taken for
+        one of a connection that was accepted in between."""
+        (a, *_) = self.ends
+        a.far.close()
+        self.rounds.doRead()
+        self.assertIsNone(a.lost)
+        self.assertNotEqual(a.fileno(), -1)
+        self.reactor.advance(0)
+        assert a.lost is not None
+
+    def test_one_that_the_reactor_has_ended_meanwhile(self) -> None:
+        """It is told once."""
+        (a, *_) = self.ends
+        a.far.close()
+        self.rounds.doRead()
+        a.connectionLost(Failure(CONNECTION_LOST))
+        self.reactor.advance(0)
+        assert a.lost is not None
+        self.assertIsInstance(a.lost.value, ConnectionLost)
 
     def test_nobody_is_left(self) -> None:
         """Then the reactor need not look."""

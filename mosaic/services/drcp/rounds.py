@@ -157,11 +157,15 @@ class Rounds:
             _log.failure("a socket failed")
             why = error
         if why is not None:
-            self._disconnect(reader, why)
+            self.removeReader(reader)
+            # Not now: the reactor may hold an event of the same descriptor, which
+            # a connection that is accepted in between would be given.
+            self._reactor.callLater(0, self._disconnect, reader, why)
 
     def _disconnect(self, reader: Any, why: Exception) -> None:
         """As Twisted's reactors do it."""
-        self.removeReader(reader)
+        if not reader.connected:
+            return
         if isinstance(why, ConnectionDone):
             if IHalfCloseableDescriptor.providedBy(reader):
                 reader.readConnectionLost(Failure(CONNECTION_DONE))
