@@ -100,7 +100,8 @@ class SocketTests(TestCase):
         self.store.add_room(Room(hub_id=HUB, name="Room", pin="1", created_at=0.0))
         self.service = DrcpService(
             reactor,
-            Drcp(unload_after_s=1.0),
+            # A busy machine must not make a slow reader too slow.
+            Drcp(unload_after_s=1.0, bytes_per_s=2.0**24, max_behind_s=60.0),
             door=self.door,  # type: ignore[arg-type]  # it knows tokens alone
             store=self.store,
             bus=MemoryBus(reactor),
