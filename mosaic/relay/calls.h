@@ -47,6 +47,42 @@ int plane_open(plane *p, uint64_t relay, int fd, const unsigned char *client,
     return submit(p, c);
 }
 
+uint64_t plane_know(plane *p, uint64_t number, const unsigned char *name, int size,
+                    const unsigned char *key)
+{
+    u64 before = 0;
+    if (size < 1 || size > MAX_USERNAME)
+        return number;
+    pthread_mutex_lock(&p->turn);
+    struct pass *held = pass_of(p, name, (u32)size);
+    before = held->number;
+    held->number = number;
+    held->key = hmac_begin(key, LONG_TERM_KEY);
+    held->size = (u32)size;
+    memcpy(held->name, name, (size_t)size);
+    pthread_mutex_unlock(&p->turn);
+    return before;
+}
+
+int plane_admit(plane *p, const unsigned char *grants, int size)
+{
+    struct command *c = new_command(ADMIT, 0, (u32)size);
+    if (c == NULL)
+        return -1;
+    memcpy(c->data, grants, (size_t)size);
+    push(p, c, c);
+    if (pthread_mutex_trylock(&p->turn) != 0) {
+        plane_wake(p);
+        return 0;
+    }
+    p->now = clock_ns(p);
+    run_commands(p, &p->waiting);
+    if (p->has_spoken)
+        tell_reactor(p);
+    pthread_mutex_unlock(&p->turn);
+    return 0;
+}
+
 int plane_move(plane *p, uint64_t relay, const unsigned char *client,
                const unsigned char *server, int transport)
 {

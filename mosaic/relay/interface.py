@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from mosaic.wire.stun.address import Address, FiveTuple
+from mosaic.wire.turn.known import KnownAsk
 from mosaic.wire.turn.nonce import ChallengeTerms
 
 Control = Callable[[bytes, FiveTuple], None]
@@ -100,7 +101,7 @@ class RelayPlane(Protocol):
 
         "dual", "reserve", "move": see the commands. "df": a Send indication
         with DONT-FRAGMENT leaves with the DF bit. "icmp": clients are told of
-        ICMP errors (RFC 8656 section 11.5).
+        ICMP errors (RFC 8656 section 11.5). "admit": see `AdmittingPlane`.
         """
 
     @property
@@ -212,6 +213,49 @@ class ChallengingPlane(Protocol):
     def challenge_with(self, terms: ChallengeTerms) -> None:
         """Answer requests over UDP that have no credentials with 401 from now
         on, as the core would, within the same bounds."""
+
+
+class Granting(NamedTuple):
+    """What the clients of one credential get who are granted a relay together.
+
+    key: signs the answers. bytes_per_s, user: as `open_relay` takes them.
+    """
+
+    bind: str
+    advertise: str
+    key: bytes
+    bytes_per_s: float
+    user: int
+
+
+class Grant(NamedTuple):
+    """What one of them gets."""
+
+    ask: KnownAsk
+    relay: int
+    expires_at: float
+    lifetime_s: int
+
+
+@runtime_checkable
+class AdmittingPlane(Protocol):
+    """A plane that checks who asks, and hands over many who do at once."""
+
+    def admit_with(self, admit: Callable[[list[KnownAsk]], None]) -> None:
+        """Whom to tell of them. They do not come to `control`: what is not granted
+        goes on from there."""
+
+    def know(self, username: str, key: bytes) -> None:
+        """Check requests of this username with this key (16 bytes): those that
+        it signs go to `admit`, all others to `control` as ever."""
+
+    def username_of(self, credential: int) -> tuple[str, bytes] | None:
+        """What it was told under a number; None if it was forgotten since."""
+
+    def grant(self, granting: Granting, grants: list[Grant]) -> list[Address | None]:
+        """Open relays as `open_relay` does, and answer when `admit` returns. How
+        peers see each; None for one that could not be opened, and is not
+        answered."""
 
 
 class Lender(Protocol):

@@ -62,6 +62,26 @@ static void hand_over_control(plane *p, const struct address *client,
         count(p, CONTROLS_DROPPED, 1);
 }
 
+/* An Allocate whose signature holds, for the core to judge. */
+static void hand_over_known(plane *p, u64 pass, const struct address *client,
+                            const struct address *server, const u8 *data, u32 size,
+                            const struct plain_allocate *asked)
+{
+    struct record *made = ring_reserve(&p->controls, size);
+    if (made == NULL) {
+        count(p, CONTROLS_DROPPED, 1);
+        return;
+    }
+    made->kind = RECORD_KNOWN;
+    made->number = pass;
+    made->client = *client;
+    made->server = *server;
+    made->unused = asked->lifetime | (asked->fingerprint ? WITH_FINGERPRINT : 0);
+    memcpy((u8 *)(made + 1), data, size);
+    ring_commit(&p->controls, made);
+    p->has_spoken = true;
+}
+
 static void tell_reactor(plane *p)
 {
     const u64 one = 1;
@@ -430,11 +450,31 @@ static void challenge(plane *p, struct listener *l, const u8 *data, u32 request_
         queue_to_client(p, l, client, server, out, size);
 }
 
+static struct pass *pass_of(plane *p, const u8 *name, u32 size)
+{
+    return &p->passes[hash_bytes(name, size, p->table.seed) >> 16 & (PASSES - 1)];
+}
+
+/* Who asks for a relay and nothing else, if it is one of those we know. */
+static u64 known_asks(plane *p, const u8 *data, u32 size, const struct address *client,
+                      struct plain_allocate *asked)
+{
+    const struct terms *t = &p->terms;
+    if (t->realm_size == 0 || !get_plain_allocate(data, size, t, asked))
+        return 0;
+    const struct pass *held = pass_of(p, asked->name, asked->name_size);
+    return is_new_nonce(t, asked, client, p->now + t->ahead)
+               ? who_signed(held, data, asked)
+               : 0;
+}
+
 /* One datagram of a client (RFC 7983 for the first byte). */
 static void from_listener(plane *p, struct listener *l, u8 *data, u32 size,
                           const struct address *client, const struct address *server)
 {
     bool fingerprint;
+    struct plain_allocate asked;
+    u64 pass;
     if (size < CHANNEL_HEADER || data[0] >= 0x80 || client->family == 0) {
         count(p, NOT_STUN, 1);
     } else if (data[0] >= 0x40 || get16(data) == SEND_INDICATION) {
@@ -446,6 +486,8 @@ static void from_listener(plane *p, struct listener *l, u8 *data, u32 size,
         answer_binding(p, l, data, client, server, fingerprint);
     } else if (p->terms.realm_size > 0 && is_challenged(data, size, &fingerprint)) {
         challenge(p, l, data, size, client, server, fingerprint);
+    } else if ((pass = known_asks(p, data, size, client, &asked)) != 0) {
+        hand_over_known(p, pass, client, server, data, size, &asked);
     } else {
         hand_over_control(p, client, server, data, size);
     }

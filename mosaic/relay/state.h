@@ -3,7 +3,7 @@
 #ifndef MOSAIC_STATE_H
 #define MOSAIC_STATE_H
 
-#include "challenge.h"
+#include "admission.h"
 #include "outbox.h"
 #include "plane_api.h"
 #include "ring.h"
@@ -40,7 +40,11 @@ enum {
     STREAM_PIECES = 64,
     STOP_WITHIN_S = 5,
 };
-_Static_assert((int)MAX_BINDING_ANSWER <= (int)MAX_CHALLENGE, "one buffer for both");
+enum { MAX_ANSWER = 128 };
+_Static_assert((int)MAX_BINDING_ANSWER <= (int)MAX_ANSWER &&
+                   (int)MAX_CHALLENGE <= (int)MAX_ANSWER &&
+                   (int)MAX_ALLOCATED <= (int)MAX_ANSWER,
+               "one buffer for all");
 _Static_assert((int)MAX_INDICATION_HEAD <= (int)HEADROOM, "a Data indication's head fits");
 _Static_assert(MAX_INDICATION_HEAD <= sizeof(struct record), "over a record too");
 
@@ -179,6 +183,7 @@ enum command_kind {
     LISTEN,
     LOCAL,
     OPEN,
+    ADMIT,
     EXTEND,
     MOVE,
     LIMIT,
@@ -264,7 +269,8 @@ struct plane {
     struct outbox outbox;
     struct budget budget;
     struct terms terms;
-    u8 answer[MAX_PACKETS][MAX_CHALLENGE];
+    struct pass passes[PASSES];
+    u8 answer[MAX_PACKETS][MAX_ANSWER];
 };
 
 static void count(plane *p, enum counter which, u64 more)

@@ -18,7 +18,12 @@ from mosaic.auth.turn_credentials import is_of_a_call, owner_of
 from mosaic.config.settings import Turn
 from mosaic.relay.choose import choose_plane
 from mosaic.relay.descriptors import make_room
-from mosaic.relay.interface import AdoptingPlane, ChallengingPlane, RelayPlane
+from mosaic.relay.interface import (
+    AdmittingPlane,
+    AdoptingPlane,
+    ChallengingPlane,
+    RelayPlane,
+)
 from mosaic.services.turn.bandwidth import Bandwidth
 from mosaic.services.turn.counters import TurnCounters
 from mosaic.services.turn.drain import Drain
@@ -223,6 +228,8 @@ class TurnService(service.Service):
             self._plane.start(self._events.received)
             if isinstance(self._plane, ChallengingPlane):
                 self._plane.challenge_with(self._core.challenge_terms())
+            if isinstance(self._plane, AdmittingPlane):
+                self._plane.admit_with(self._events.admit)
             self.listen_udp(self._udp)
             self._ports.listen_dtls(self._dtls)
             self._ports.listen_for_discovery(self._discovery.addresses())
