@@ -164,9 +164,20 @@ int plane_send(plane *p, const unsigned char *client, const unsigned char *serve
     return submit(p, c);
 }
 
+void plane_tls(plane *p, uintptr_t read, uintptr_t write, uintptr_t why,
+               uintptr_t forget)
+{
+    pthread_mutex_lock(&p->turn);
+    p->tls = (struct tls_calls){(int (*)(void *, void *, int))read,
+                                (int (*)(void *, const void *, int))write,
+                                (int (*)(const void *, int))why,
+                                (void (*)(void))forget};
+    pthread_mutex_unlock(&p->turn);
+}
+
 int plane_adopt(plane *p, uint64_t stream, int fd, const unsigned char *client,
-                const unsigned char *server, int transport, const unsigned char *data,
-                int size, int queue_bytes, int64_t queue_ns)
+                const unsigned char *server, int transport, void *tls,
+                const unsigned char *data, int size, int queue_bytes, int64_t queue_ns)
 {
     struct command *c = new_command(ADOPT, stream, (u32)size);
     if (c == NULL)
@@ -175,6 +186,7 @@ int plane_adopt(plane *p, uint64_t stream, int fd, const unsigned char *client,
     c->first = address_at(client);
     c->second = address_at(server);
     c->detail = (unsigned)transport & 0xFFFF;
+    c->tls = tls;
     c->user = (u64)queue_bytes;
     c->expires_at = queue_ns;
     memcpy(c->data, data, (size_t)size);

@@ -272,10 +272,25 @@ class Lender(Protocol):
         before anything else."""
 
 
+class Secured(Protocol):
+    """OpenSSL of a connection with TLS: see `mosaic.tls.openssl.Lent`."""
+
+    @property
+    def address(self) -> int:
+        """Where its object is, which lives as long as this does."""
+
+    @property
+    def calls(self) -> tuple[int, int, int, int]:
+        """Where SSL_read, SSL_write, SSL_get_error and ERR_clear_error are."""
+
+    def stand_on(self, fd: int) -> None:
+        """Use this descriptor from now on. Raises MemoryError."""
+
+
 @runtime_checkable
 class AdoptingPlane(Protocol):
-    """A plane that reads and writes the connections of TCP clients itself, for
-    as long as they have a relay."""
+    """A plane that reads and writes the connections of TCP and TLS clients itself,
+    for as long as they have a relay."""
 
     def adopt(
         self,
@@ -286,6 +301,7 @@ class AdoptingPlane(Protocol):
         *,
         queue_bytes: int,
         queue_s: float,
+        secured: Secured | None = None,
     ) -> None:
         """The client of a relay that has just been opened, and its socket's
         descriptor, which stays the lender's: nobody else reads or writes it
@@ -293,5 +309,6 @@ class AdoptingPlane(Protocol):
 
         unread: what came and is no whole message. What is sent waits in a
         queue of so many bytes and seconds; past that whole frames are dropped.
+        secured: the connection speaks TLS; nobody else touches that either.
         Raises OSError if there is no descriptor left.
         """

@@ -23,6 +23,7 @@ from mosaic.relay.interface import (
     Joining,
     Lender,
     NoRelayPort,
+    Secured,
     Sink,
 )
 from mosaic.relay.lent import LentConnections
@@ -95,7 +96,7 @@ class NativePlane(PlaneThread):
         self._sinks: dict[FiveTuple, Sink] = {}
         self._joining: dict[FiveTuple, Joining] = {}
         self._transports = {"udp": 0}
-        self._lent = LentConnections(self._command)
+        self._lent = LentConnections(self._command, self.settled)
         self._relays_of: dict[FiveTuple, list[int]] = {}
         self._stream_of: dict[int, FiveTuple] = {}
         self._passes = Passes()
@@ -187,8 +188,9 @@ class NativePlane(PlaneThread):
         *,
         queue_bytes: int,
         queue_s: float,
+        secured: Secured | None = None,
     ) -> None:
-        """The thread reads and writes a TCP client's connection from now on."""
+        """The thread reads and writes a client's connection from now on."""
         self._lent.adopt(
             self._running(),
             five_tuple,
@@ -198,6 +200,7 @@ class NativePlane(PlaneThread):
             lender,
             queue_bytes=queue_bytes,
             queue_s=queue_s,
+            secured=secured,
         )
 
     def stream_received(self, five_tuple: FiveTuple, message: bytes) -> None:

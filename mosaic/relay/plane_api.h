@@ -72,12 +72,18 @@ int plane_bind(plane *p, uint64_t relay, int channel, const unsigned char *peer,
 int plane_close(plane *p, uint64_t relay);
 int plane_send(plane *p, const unsigned char *client, const unsigned char *server,
                const unsigned char *data, int size);
+/* OpenSSL's SSL_read, SSL_write, SSL_get_error and ERR_clear_error, before the
+ * first connection with TLS is adopted. Not a command. */
+void plane_tls(plane *p, uintptr_t read, uintptr_t write, uintptr_t why,
+               uintptr_t forget);
 /* The connection of a TCP client is the thread's from now on, with what was
  * read of it and is no whole message (below 64 KiB). stream: a number below
- * 2^60 that is never used again. queue_ns: how old a waiting frame gets. */
+ * 2^60 that is never used again. tls: its SSL, standing on fd, which lives until
+ * the thread has let go of it; or NULL. queue_ns: how old a waiting frame gets. */
 int plane_adopt(plane *p, uint64_t stream, int fd, const unsigned char *client,
-                const unsigned char *server, int transport, const unsigned char *data,
-                int size, int queue_bytes, int64_t queue_ns);
+                const unsigned char *server, int transport, void *tls,
+                const unsigned char *data, int size, int queue_bytes,
+                int64_t queue_ns);
 /* The thread closes its descriptor, whatever waits. */
 int plane_leave(plane *p, uint64_t stream);
 int plane_send_stream(plane *p, uint64_t stream, const unsigned char *data, int size);

@@ -36,6 +36,7 @@ enum {
     RING_STREAM_CONTROLS = 1 << 18,
 #endif
     STREAM_READ = 1 << 16,
+    TLS_RECORD = 1 << 14, /* the most that one record holds (RFC 8446 section 5.1) */
     STREAM_IN = STREAM_READ + (1 << 17), /* what was left of reads that stalled */
     STREAM_PIECES = 64,
     STOP_WITHIN_S = 5,
@@ -157,21 +158,32 @@ struct frame {
     u8 data[];
 };
 
-/* A TCP client whose connection the thread has (tcpclients.h). */
+/* A TCP or TLS client whose connection the thread has (tcpclients.h). */
 struct stream {
     struct entry by_number, by_ends;
     u64 number;
     int fd;
+    void *tls; /* OpenSSL's object, which stands on fd; NULL for TCP */
     u16 transport;
     bool dirty, blocked, stalled, gone, broken;
+    bool writes_after_read, reads_after_write; /* what TLS may ask for */
     struct address client, server;
     struct stream *next_dirty, *next_stalled;
     struct frame *first, *last;
     u32 queued, sent; /* bytes in frames; of the first one */
+    u32 pending;      /* of those, the record that OpenSSL has begun to send */
     u32 queue_bytes;
     i64 queue_ns;
     u8 *partial;
     u32 partial_size;
+};
+
+/* OpenSSL's, as the process has loaded it. */
+struct tls_calls {
+    int (*read)(void *tls, void *to, int size);
+    int (*write)(void *tls, const void *from, int size);
+    int (*why)(const void *tls, int result);
+    void (*forget)(void);
 };
 
 /* What an event is about: the highest three bits of its data. */
@@ -206,6 +218,7 @@ struct command {
     u64 number;
     i64 expires_at;
     struct address first, second, third;
+    void *tls;
     unsigned detail; /* wildcard, transport, own_only or channel */
     double bytes_per_s;
     u64 user;
@@ -260,6 +273,8 @@ struct plane {
     u32 stream_count;
     struct stream *dirty_streams, *stalled;
     u8 *stream_in;
+    struct tls_calls tls;
+    u8 record[TLS_RECORD];
     u32 user_count;
     u32 direct_count, own_listeners;
     u64 ways; /* another number whenever a peer may be elsewhere */

@@ -1,6 +1,7 @@
-/* TCP clients whose connection the data thread has: it cuts what they send into
- * messages, and writes what comes for them. The reactor lends a connection when
- * its client gets a relay, and has it back when the last relay ends.
+/* TCP and TLS clients whose connection the data thread has: it cuts what they send
+ * into messages, and writes what comes for them. The reactor lends a connection
+ * when its client gets a relay, and has it back when the last relay ends. Of TLS it
+ * lends OpenSSL's object too, with the functions that read and write it.
  *
  * What leaves waits in a queue that is bounded in bytes and in age; past that
  * whole frames are dropped, oldest first, but never one that has begun to leave
@@ -21,6 +22,9 @@ static ssize_t stream_takes(int fd, const struct msghdr *h)
 }
 #endif
 
+/* SSL_get_error(3) */
+enum { TLS_WANTS_READ = 2, TLS_WANTS_WRITE = 3 };
+
 static struct stream *stream_by_number(plane *p, u64 number)
 {
     struct key key = key_of(BY_STREAM_NUMBER, number, 0, NULL, NULL);
@@ -35,30 +39,45 @@ static struct stream *stream_of(plane *p, const struct relay *r)
 
 static void stream_wants(plane *p, const struct stream *s)
 {
+    bool writes = s->reads_after_write || (s->blocked && !s->writes_after_read);
     struct epoll_event event = {
-        .events = (s->stalled ? 0 : EPOLLIN) | (s->blocked ? EPOLLOUT : 0),
+        .events = (s->stalled ? 0 : EPOLLIN) | (writes ? EPOLLOUT : 0),
         .data.u64 = (u64)TAG_STREAM << TAG_SHIFT | s->number};
     epoll_ctl(p->epoll_fd, EPOLL_CTL_MOD, s->fd, &event);
 }
 
 /* ---- What leaves ---- */
 
-static void drop_frame(plane *p, struct stream *s)
+/* The last frame that has begun to leave, which is finished first; NULL: none. */
+static struct frame *last_begun(const struct stream *s)
 {
-    /* One that has begun to leave is finished first. */
-    struct frame **at = s->sent > 0 ? &s->first->next : &s->first;
-    struct frame *gone = *at;
-    *at = gone->next;
-    if (s->last == gone)
-        s->last = s->sent > 0 ? s->first : NULL;
-    s->queued -= gone->size;
-    free(gone);
-    count(p, STREAM_FRAMES_DROPPED, 1);
+    struct frame *found = NULL;
+    i64 begun = (i64)s->sent + s->pending;
+    for (struct frame *f = s->first; f != NULL && begun > 0; f = f->next) {
+        begun -= f->size;
+        found = f;
+    }
+    return found;
 }
 
 static struct frame *first_whole(const struct stream *s)
 {
-    return s->first != NULL && s->sent > 0 ? s->first->next : s->first;
+    struct frame *begun = last_begun(s);
+    return begun != NULL ? begun->next : s->first;
+}
+
+/* The first that has not: there is one. */
+static void drop_frame(plane *p, struct stream *s)
+{
+    struct frame *begun = last_begun(s);
+    struct frame **at = begun != NULL ? &begun->next : &s->first;
+    struct frame *gone = *at;
+    *at = gone->next;
+    if (s->last == gone)
+        s->last = begun;
+    s->queued -= gone->size;
+    free(gone);
+    count(p, STREAM_FRAMES_DROPPED, 1);
 }
 
 static void drop_old_frames(plane *p, struct stream *s)
@@ -122,27 +141,73 @@ static void stream_sent(struct stream *s, size_t size)
 
 static void stream_gone(plane *p, struct stream *s, bool broken);
 
-static void write_stream(plane *p, struct stream *s)
+/* Some frames, over TCP; whether all of them have left. */
+static bool write_frames(plane *p, struct stream *s)
 {
     struct iovec pieces[STREAM_PIECES];
+    struct msghdr h = {.msg_iov = pieces};
+    u32 skip = s->sent;
+    size_t total = 0;
+    for (struct frame *f = s->first; f != NULL && h.msg_iovlen < STREAM_PIECES;
+         f = f->next, skip = 0) {
+        pieces[h.msg_iovlen].iov_base = f->data + skip;
+        pieces[h.msg_iovlen++].iov_len = f->size - skip;
+        total += f->size - skip;
+    }
+    ssize_t sent = stream_takes(s->fd, &h);
+    if (sent >= 0)
+        stream_sent(s, (size_t)sent);
+    else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+        stream_gone(p, s, false);
+    return sent == (ssize_t)total;
+}
+
+/* What the next record holds: what OpenSSL has begun with, once more, or as many
+ * whole frames as fit, and a part of one alone that does not. */
+static u32 fill_record(plane *p, const struct stream *s)
+{
+    u32 used = 0, skip = s->sent, most = s->pending > 0 ? s->pending : TLS_RECORD;
+    for (struct frame *f = s->first; f != NULL && used < most; f = f->next, skip = 0) {
+        u32 size = f->size - skip;
+        if (size > most - used) {
+            if (used > 0 && s->pending == 0)
+                break;
+            size = most - used;
+        }
+        memcpy(p->record + used, f->data + skip, size);
+        used += size;
+    }
+    return used;
+}
+
+/* The frames of one record; whether they have left. */
+static bool write_record(plane *p, struct stream *s)
+{
+    u32 size = fill_record(p, s);
+    p->tls.forget();
+    int sent = p->tls.write(s->tls, p->record, (int)size);
+    if (sent > 0) {
+        s->pending = 0;
+        stream_sent(s, (size_t)sent);
+        return true;
+    }
+    int why = p->tls.why(s->tls, sent);
+    if (why != TLS_WANTS_WRITE && why != TLS_WANTS_READ) {
+        stream_gone(p, s, false);
+        return false;
+    }
+    s->pending = size;
+    s->writes_after_read = why == TLS_WANTS_READ;
+    return false;
+}
+
+static void write_stream(plane *p, struct stream *s)
+{
     if (s->blocked)
         drop_old_frames(p, s);
     while (!s->blocked && !s->gone && s->first != NULL) {
-        struct msghdr h = {.msg_iov = pieces};
-        u32 skip = s->sent;
-        size_t total = 0;
-        for (struct frame *f = s->first; f != NULL && h.msg_iovlen < STREAM_PIECES;
-             f = f->next, skip = 0) {
-            pieces[h.msg_iovlen].iov_base = f->data + skip;
-            pieces[h.msg_iovlen++].iov_len = f->size - skip;
-            total += f->size - skip;
-        }
-        ssize_t sent = stream_takes(s->fd, &h);
-        if (sent >= 0)
-            stream_sent(s, (size_t)sent);
-        else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
-            stream_gone(p, s, false);
-        if (sent < (ssize_t)total && !s->gone) {
+        bool all = s->tls != NULL ? write_record(p, s) : write_frames(p, s);
+        if (!all && !s->gone) {
             s->blocked = true;
             stream_wants(p, s);
         }
@@ -277,15 +342,48 @@ static void take_in(plane *p, struct stream *s, u32 size)
         keep_partial(p, s, p->stream_in + used, size - used);
 }
 
+/* Up to STREAM_READ bytes of a connection. *ended: nothing more will come. */
+static u32 stream_gives(struct stream *s, u8 *to, bool *ended)
+{
+    ssize_t got = recv(s->fd, to, STREAM_READ, MSG_DONTWAIT);
+    *ended = got == 0 ||
+             (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+    return got > 0 ? (u32)got : 0;
+}
+
+/* The same over TLS: there is room for a whole record each time, so nothing stays
+ * behind in OpenSSL, and the socket alone says when to read. */
+static u32 records_of(plane *p, struct stream *s, u8 *to, bool *ended)
+{
+    u32 total = 0;
+    int got = 1;
+    *ended = false;
+    p->tls.forget();
+    while (total + TLS_RECORD <= STREAM_READ &&
+           (got = p->tls.read(s->tls, to + total, TLS_RECORD)) > 0)
+        total += (u32)got;
+    if (got <= 0) {
+        int why = p->tls.why(s->tls, got);
+        *ended = why != TLS_WANTS_READ && why != TLS_WANTS_WRITE;
+        s->reads_after_write = why == TLS_WANTS_WRITE;
+        if (s->reads_after_write)
+            stream_wants(p, s);
+    }
+    return total;
+}
+
 static void read_stream(plane *p, struct stream *s)
 {
     u32 held = s->partial_size;
+    u8 *to = p->stream_in + held;
+    bool ended;
     if (held > 0)
         memcpy(p->stream_in, s->partial, held);
-    ssize_t got = recv(s->fd, p->stream_in + held, STREAM_READ, MSG_DONTWAIT);
+    u32 got = s->tls != NULL ? records_of(p, s, to, &ended)
+                             : stream_gives(s, to, &ended);
     if (got > 0)
-        take_in(p, s, held + (u32)got);
-    else if (got == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
+        take_in(p, s, held + got);
+    if (ended)
         stream_gone(p, s, false);
 }
 
@@ -294,13 +392,15 @@ static void stream_event(plane *p, const struct epoll_event *event)
     struct stream *s = stream_by_number(p, event->data.u64 & ~((u64)7 << TAG_SHIFT));
     if (s == NULL || s->gone)
         return;
-    if (event->events & EPOLLOUT) {
-        s->blocked = false;
+    bool reads = event->events & (EPOLLIN | EPOLLERR | EPOLLHUP) ||
+                 (s->reads_after_write && event->events & EPOLLOUT);
+    if (event->events & EPOLLOUT || (s->writes_after_read && reads)) {
+        s->blocked = s->writes_after_read = s->reads_after_write = false;
         stream_wants(p, s);
         drop_old_frames(p, s);
         be_dirty(p, s);
     }
-    if (event->events & (EPOLLIN | EPOLLERR | EPOLLHUP) && !s->stalled)
+    if (reads && !s->stalled)
         read_stream(p, s);
     else if (event->events & (EPOLLERR | EPOLLHUP))
         stream_gone(p, s, false);
@@ -368,6 +468,7 @@ static struct stream *add_stream(plane *p, const struct command *c)
         return NULL;
     }
     s->fd = c->fd;
+    s->tls = c->tls;
     s->number = c->number;
     s->client = c->first;
     s->server = c->second;

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import time
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import given, settings
 from hypothesis.strategies import booleans, integers, lists, sampled_from, tuples
@@ -86,8 +86,8 @@ class Both:
             clock=self.reactor.seconds,
         )
         self.service.startService()
-        self.plane: Any = self.service._plane
-        assert isinstance(self.plane, AdmittingPlane)
+        self.plane = cast(Any, self.service._plane)
+        assert isinstance(self.service._plane, AdmittingPlane)
         admit = self.plane._admit
 
         def counting(asks: list[KnownAsk]) -> None:

@@ -1,8 +1,10 @@
-"""A TCP client of a real server: its connection goes to the plane and comes back."""
+"""A client of a real server, over TCP or TLS: its connection goes to the plane and
+comes back."""
 
 from __future__ import annotations
 
 import socket
+import ssl
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -21,8 +23,12 @@ BINDING = encode(Method.BINDING, Class.REQUEST, b"t" * 12)
 class Stream:
     """What a client of datagrams takes for its socket: messages over TCP."""
 
-    def __init__(self, server: tuple[str, int]) -> None:
+    def __init__(
+        self, server: tuple[str, int], tls: ssl.SSLContext | None = None
+    ) -> None:
         self.sock = socket.create_connection(server, timeout=10)
+        if tls is not None:
+            self.sock = tls.wrap_socket(self.sock)
         self._splitter = StreamSplitter()
         self._messages: list[bytes] = []
 
@@ -50,8 +56,20 @@ class Stream:
 class LentTests(SynchronousTestCase):
     """One server, one connection."""
 
-    def test_there_and_back(self) -> None:
+    def test_there_and_back_over_tcp(self) -> None:
         """Data while there is a relay, questions before, between and after."""
+        self.there_and_back(None)
+
+    def test_there_and_back_over_tls(self) -> None:
+        """OpenSSL goes with the socket, and comes back with it."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        context.set_alpn_protocols(["stun.turn"])
+        self.there_and_back(context)
+
+    def there_and_back(self, tls: ssl.SSLContext | None) -> None:
+        """The whole of it."""
         server = RunningMosaic("--turn-allow-peer", "127.0.0.0/8")
         self.addCleanup(server.stop)
         server.start()
@@ -59,7 +77,9 @@ class LentTests(SynchronousTestCase):
         where = ("127.0.0.1", server.turn_port)
         client = UdpClient(where, (login["username"], login["credential"]))
         client.sock.close()
-        stream = Stream(where)
+        if tls is not None:
+            where = ("127.0.0.1", server.port)
+        stream = Stream(where, tls)
         self.addCleanup(stream.close)
         client.sock = stream  # type: ignore[assignment] # all of it that is used
         peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

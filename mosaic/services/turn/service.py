@@ -38,6 +38,7 @@ from mosaic.services.turn.tcpside import TcpSide
 from mosaic.services.turn.tuning import draining, with_extensions, with_quotas
 from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.stun.discovery import Discovery
+from mosaic.wire.turn.forwarding import STREAMS
 from mosaic.wire.turn.limits import Limits
 from mosaic.wire.turn.peers import PeerPolicy, parse_networks
 from mosaic.wire.turn.server import TurnServer
@@ -395,7 +396,7 @@ class TurnService(service.Service):
 
     def _lend(self, five_tuple: FiveTuple) -> None:
         """A plane that can has the connection for as long as there is a relay."""
-        if five_tuple.transport == "tcp" and isinstance(self._plane, AdoptingPlane):
+        if five_tuple.transport in STREAMS and isinstance(self._plane, AdoptingPlane):
             stream = self._stream_by_tuple.get(five_tuple)
             if stream is not None:
                 stream.lend(self._plane)
