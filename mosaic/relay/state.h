@@ -37,6 +37,7 @@ enum {
 #endif
     STREAM_READ = 1 << 16,
     TLS_RECORD = 1 << 14, /* the most that one record holds (RFC 8446 section 5.1) */
+    TLS_JOINED = 1 << 12, /* of several frames: the first one waits for the last */
     STREAM_IN = STREAM_READ + (1 << 17), /* what was left of reads that stalled */
     STREAM_PIECES = 64,
     STOP_WITHIN_S = 5,

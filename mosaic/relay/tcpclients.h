@@ -162,17 +162,22 @@ static bool write_frames(plane *p, struct stream *s)
     return sent == (ssize_t)total;
 }
 
-/* What the next record holds: what OpenSSL has begun with, once more, or as many
- * whole frames as fit, and a part of one alone that does not. */
+/* What the next record holds: what OpenSSL has begun with, once more; or whole
+ * frames up to TLS_JOINED; or of a longer one as much as there is room for. */
 static u32 fill_record(plane *p, const struct stream *s)
 {
-    u32 used = 0, skip = s->sent, most = s->pending > 0 ? s->pending : TLS_RECORD;
-    for (struct frame *f = s->first; f != NULL && used < most; f = f->next, skip = 0) {
+    u32 used = 0, skip = s->sent;
+    for (struct frame *f = s->first; f != NULL; f = f->next, skip = 0) {
         u32 size = f->size - skip;
-        if (size > most - used) {
-            if (used > 0 && s->pending == 0)
+        if (s->pending > 0) {
+            if (used == s->pending)
                 break;
-            size = most - used;
+            if (size > s->pending - used)
+                size = s->pending - used;
+        } else if (used > 0 && used + size > TLS_JOINED) {
+            break;
+        } else if (size > TLS_RECORD) {
+            size = TLS_RECORD;
         }
         memcpy(p->record + used, f->data + skip, size);
         used += size;

@@ -162,6 +162,45 @@ static ssize_t stream_takes(int fd, const struct msghdr *h)
     return (ssize_t)(1 + turn % (total - 1));
 }
 
+/* OpenSSL of such a socket: what it has begun with comes again, or is forgotten
+ * with the connection. */
+struct fake_tls {
+    u8 begun[TLS_RECORD];
+    int size;
+};
+static struct fake_tls fakes[CLIENTS];
+
+static int tls_takes(void *tls, const void *from, int size)
+{
+    static unsigned turn;
+    struct fake_tls *fake = tls;
+    judge(size > 0 && size <= TLS_RECORD, "a record");
+    judge(size >= fake->size && memcmp(from, fake->begun, (size_t)fake->size) == 0,
+          "the same record again");
+    turn++;
+    if (mood == 0 || mood > 2 || turn % 2 == 0) {
+        fake->size = 0;
+        return size;
+    }
+    memcpy(fake->begun, from, (size_t)size);
+    fake->size = size;
+    return -1;
+}
+
+static int tls_gives(void *tls, void *to, int size)
+{
+    (void)tls, (void)to, (void)size;
+    return -1;
+}
+
+static int tls_says(const void *tls, int result)
+{
+    (void)tls, (void)result;
+    return mood == 2 ? 1 : TLS_WANTS_WRITE;
+}
+
+static void tls_forgets(void) {}
+
 /* ---- The world of an input ---- */
 
 static struct address address_v4(unsigned last, unsigned port)
@@ -264,6 +303,8 @@ static void make_world(void)
     plane_challenge(the_plane, key, (const unsigned char *)"mosaic", 6, 7, 0xC00000, 0);
     plane_listen(the_plane, LISTENER_FD, raw(&server), 1);
     plane_know(the_plane, KNOWN, (const unsigned char *)"ann", 3, known_key);
+    plane_tls(the_plane, (uintptr_t)tls_gives, (uintptr_t)tls_takes,
+              (uintptr_t)tls_says, (uintptr_t)tls_forgets);
     the_plane->now = clock_ns(the_plane);
     run();
 }
@@ -549,8 +590,9 @@ static void step_lend(struct input *in)
         plane_bind(p, last_number, 0x4000 + (int)who, raw(&peers[who]),
                    p->now + 600 * (i64)1000000000);
         lent[who] = ++last_stream;
+        fakes[who].size = 0;
         plane_adopt(p, last_stream, 3000000, raw(&clients[who]), raw(&server), 0x8001,
-                    bytes, 0, 20000, 2 * (i64)1000000000);
+                    who & 1 ? &fakes[who] : NULL, bytes, 0, 20000, 2 * (i64)1000000000);
         run();
         /* epoll refuses its number: it is told to have gone, and lives here. */
         struct stream *s = stream_by_number(p, last_stream);
