@@ -303,7 +303,7 @@ class AdoptingPlane(Protocol):
         queue_s: float,
         secured: Secured | None = None,
     ) -> None:
-        """The client of a relay that has just been opened, and its socket's
+        """The client of a relay that has just been opened or moved, and its socket's
         descriptor, which stays the lender's: nobody else reads or writes it
         until `given_back`, or `detach_stream`.
 

@@ -376,11 +376,14 @@ class NativePlane(PlaneThread):
         """The client is reached over another five-tuple from now on."""
         if relay in self._relayed:
             self._know((five_tuple.server.host,))
+            before = self._stream_of.get(relay)
             self._displace(relay)
             self._place(relay, five_tuple)
             client, server = packed(*five_tuple.client), packed(*five_tuple.server)
             transport = self._transport(five_tuple)
             self._command(lib.plane_move(self._plane, relay, client, server, transport))
+            if before is not None and before not in self._relays_of:
+                self._lent.give_back(self._plane, before)
 
     def limit(self, relay: int, bytes_per_s: float) -> None:
         """Another limit for an allocation; 0 lifts it."""

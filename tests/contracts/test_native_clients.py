@@ -89,9 +89,7 @@ class ClientCase(NativeCase):
         five_tuple = FiveTuple(self.transport, Address(*name[:2]), address_of(ours))
         client, secured = self.dressed(client)
         number, self.relayed_now = self.open(five_tuple)
-        plane = self.plane
-        assert isinstance(plane, AdoptingPlane)
-        plane.adopt(
+        self.adopting().adopt(
             five_tuple,
             ours.fileno(),
             unread,
@@ -101,6 +99,11 @@ class ClientCase(NativeCase):
             secured=secured,
         )
         return client, five_tuple, number
+
+    def adopting(self) -> AdoptingPlane:
+        """The plane, as one that adopts."""
+        assert isinstance(self.plane, AdoptingPlane)
+        return self.plane
 
     def allow(self, relay: int, peer: Address, channel: int = 0x4000) -> None:
         """A permission and a channel."""
@@ -248,6 +251,39 @@ class EndTests(ClientCase):
         else:
             raise AssertionError("it never came")
         self.same(self.lender.lost, [])
+
+    def test_who_moves_takes_the_relay_along(self) -> None:
+        """To another connection (RFC 8016), which is lent in turn; the first one
+        comes back."""
+        lender = Lender()
+        with socket.create_server((self.host, 0)) as door:
+            client = socket.create_connection(door.getsockname())
+            self.ours, _ = door.accept()
+        self.addCleanup(client.close)
+        self.addCleanup(self.ours.close)
+        self.ours.setblocking(False)
+        name, server = client.getsockname(), address_of(self.ours)
+        five_tuple = FiveTuple(self.transport, Address(*name[:2]), server)
+        client, secured = self.dressed(client)
+        self.plane.move(self.relay, five_tuple)
+        self.same(self.lender.back, [(b"", b"")])
+        self.adopting().adopt(
+            five_tuple,
+            self.ours.fileno(),
+            b"",
+            lender,
+            queue_bytes=self.queue_bytes,
+            queue_s=self.queue_s,
+            secured=secured,
+        )
+        client.sendall(encode_channel_data(0x4000, b"moved", stream=True) + stun(1))
+        self.same(self.receive(self.peer)[0], b"moved")
+        self.settle(lambda: lender.messages == [stun(1)])
+        self.peer.sendto(b"found", self.relayed)
+        frame = decode_channel_data(self.frames(1, client)[0])
+        self.same(frame and bytes(frame[1]), b"found")
+        self.plane.close(self.relay)
+        self.same(lender.back, [(b"", b"")])
 
     def test_what_was_read_before_comes_first(self) -> None:
         """The lender's half message and the rest of it are one."""

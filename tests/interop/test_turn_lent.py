@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -67,6 +68,49 @@ class LentTests(SynchronousTestCase):
         context.verify_mode = ssl.CERT_NONE
         context.set_alpn_protocols(["stun.turn"])
         self.there_and_back(context)
+
+    def test_a_move_to_another_connection(self) -> None:
+        """A ticket moves the relay (RFC 8016), and data with it; what is left is
+        an ordinary connection again."""
+        config = Path(self.mktemp())
+        config.write_text("[turn]\nmobility = true\n")
+        server = RunningMosaic(
+            "--turn-allow-peer", "127.0.0.0/8", "--config", str(config.resolve())
+        )
+        self.addCleanup(server.stop)
+        server.start()
+        login = server.command_json("turn", "credentials")
+        where = ("127.0.0.1", server.turn_port)
+        client = UdpClient(where, (login["username"], login["credential"]))
+        client.sock.close()
+        streams = [Stream(where) for _ in range(3)]
+        peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(peer.close)
+        peer.bind(("127.0.0.1", 0))
+        peer.settimeout(10)
+        client.sock = streams[0]  # type: ignore[assignment] # all of it that is used
+        answer = client.allocate((turn.MOBILITY_TICKET, b""))
+        relayed = answer.first(turn.XOR_RELAYED_ADDRESS)
+        ticket = answer.first(turn.MOBILITY_TICKET)
+        assert relayed is not None
+        self.assertEqual(code_of(client.bind(0x4000, Address(*peer.getsockname()))), 0)
+        for stream in streams[1:]:
+            client.sock = stream  # type: ignore[assignment]
+            answer = client.ask(Method.REFRESH, (turn.MOBILITY_TICKET, ticket))
+            ticket = answer.first(turn.MOBILITY_TICKET)
+            self.assertEqual(code_of(answer), 0)
+            stream.send(encode_channel_data(0x4000, b"moved", stream=True))
+            self.assertEqual(peer.recv(2000), b"moved")
+            peer.sendto(b"found", tuple(relayed))
+            frame = decode_channel_data(stream.recv(2000))
+            assert frame is not None
+            self.assertEqual(bytes(frame[1]), b"found")
+        for stream in streams[:2]:  # they are ordinary connections again
+            stream.send(BINDING)
+            self.assertEqual(parse(stream.recv(100)).cls, Class.SUCCESS)
+            stream.close()
+        self.assertEqual(code_of(client.end()), 0)
+        streams[2].close()
 
     def there_and_back(self, tls: ssl.SSLContext | None) -> None:
         """The whole of it."""

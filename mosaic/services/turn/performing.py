@@ -42,7 +42,7 @@ class CoreEvents:
     """Performs the core's events, and wakes it when it has something to do.
 
     tcp: the side of TCP allocations, whose events come back to `perform`.
-    lend: told of a client who gets a relay, before the answer leaves.
+    lend: told of a client who gets a relay or has moved, before the answer leaves.
     counted: told how many allocations stand, after every change.
     verbose: asked whether each allocation is logged.
     """
@@ -130,6 +130,7 @@ class CoreEvents:
                     plane.bind(relay, channel, peer, expires_at)
                 case Move(relay, five_tuple):
                     plane.move(relay, five_tuple)
+                    self._lend(five_tuple)
                 case Vouch(username, key):
                     if self._admissions is not None:
                         self._admissions.vouch(username, key)
