@@ -75,7 +75,11 @@ class LentConnections:
                 self._speaks_tls = True
             # not on the lender's descriptor, whose number may be another's
             # before the thread has heard that the client is gone
-            secured.stand_on(own)
+            try:
+                secured.stand_on(own)
+            except MemoryError:
+                os.close(own)
+                raise
             tls = ffi.cast("void *", secured.address)
         self._last += 1
         number = self._last

@@ -7,9 +7,10 @@
  * admission.h credentials that are known sha1.h    their signatures
  * ring.h     hand-over of records       outbox.h  batches that leave
  * state.h    what is kept               sockets.h second ones on a port
- * packets.h  the way of a packet        reading.h batches that come
+ * packets.h  the way of a packet        listeners.h what comes to our doors
+ * reading.h  batches that come
  * commands.h what the reactor asks for  streams.h stream clients
- * tcpclients.h those whose socket is here
+ * tcpclients.h those whose socket is here, frames.h what leaves for them
  * This file: the thread, and what Python calls (plane_api.h). */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

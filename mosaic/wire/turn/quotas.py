@@ -49,11 +49,16 @@ class Quotas:
         """How many more an address may have."""
         return limits.per_address - self._per_host[quota_host(host)]
 
-    def charge(self, username: str, host: str, count: int = 1) -> None:
-        """So many more."""
-        self._per_credential[username] += count
-        self._per_owner[self._owner_of(username)] += count
-        self._per_host[quota_host(host)] += count
+    def charge(self, username: str, host: str) -> None:
+        """One more."""
+        self.charge_host(username, quota_host(host), 1)
+
+    def charge_host(self, username: str, host: str, count: int) -> None:
+        """So many more, of a `quota_host`; nothing is kept of none."""
+        if count:
+            self._per_credential[username] += count
+            self._per_owner[self._owner_of(username)] += count
+            self._per_host[host] += count
 
     def refund(self, username: str, host: str) -> None:
         """One less; nothing is kept of who holds nothing."""

@@ -24,7 +24,7 @@ from mosaic.wire.turn.forwarding import STREAMS
 from mosaic.wire.turn.known import KnownAsk
 from mosaic.wire.turn.limits import Limits
 from mosaic.wire.turn.peers import PeerPolicy
-from mosaic.wire.turn.quotas import OwnerOf, Quotas
+from mosaic.wire.turn.quotas import OwnerOf, Quotas, quota_host
 from mosaic.wire.turn.refusals import (
     AddressFamilyNotSupported,
     AllocationMismatch,
@@ -236,10 +236,10 @@ class Allocations:
         made: list[Allocation | None] = []
         for ask in asks:
             five_tuple = ask.five_tuple
-            host = five_tuple.client.host
+            host = quota_host(five_tuple.client.host)
             left = room_at.get(host)
             if left is None:
-                left = before[host] = quotas.room_at(host, limits)
+                left = before[host] = quotas.room_at(five_tuple.client.host, limits)
             if left <= 0 or room <= 0 or five_tuple in by_tuple or limits.alternates:
                 made.append(None)
                 continue
@@ -254,7 +254,7 @@ class Allocations:
             self._deadlines.queue(allocation)
             made.append(allocation)
         for host, left in room_at.items():
-            quotas.charge(username, host, before[host] - left)
+            quotas.charge_host(username, host, before[host] - left)
         return made
 
     def admitted(self, made: list[Allocation], relayed: list[Address | None]) -> None:
