@@ -77,6 +77,7 @@ int plane_admit(plane *p, const unsigned char *grants, int size)
     }
     p->now = clock_ns(p);
     run_commands(p, &p->waiting);
+    flush_streams(p);
     if (p->has_spoken)
         tell_reactor(p);
     pthread_mutex_unlock(&p->turn);
