@@ -1,57 +1,128 @@
-"""IQs that the server answers itself: for its domain and for an account."""
+"""IQs that the server answers itself: for its domain and for accounts.
+
+Whatever answers one registers here (`add`); service discovery tells of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Flag, auto
+from functools import cached_property
 
 from mosaic.services.xmpp.exchange import Exchange, Undeliverable
 from mosaic.services.xmpp.session import Session
 from mosaic.wire.xmpp.jid import Jid
 from mosaic.wire.xmpp.stanza import Stanza
-from mosaic.wire.xmpp.xml import Xml, element
+from mosaic.wire.xmpp.xml import Node, Xml, element, read_node
 
 NS_DISCO_INFO = "http://jabber.org/protocol/disco#info"
 NS_DISCO_ITEMS = "http://jabber.org/protocol/disco#items"
 NS_PING = "urn:xmpp:ping"
-NS_ROSTER = "jabber:iq:roster"
 NS_SESSION = "urn:ietf:params:xml:ns:xmpp-session"
 
-_FEATURES = (NS_DISCO_INFO, NS_DISCO_ITEMS, NS_PING)
-_Answer = Callable[[Session, bool], Awaitable["Xml | str"]]
+
+class About(Flag):
+    """Whom a question may be about: the domain, the account that asks, or the
+    account of another."""
+
+    DOMAIN = auto()
+    OWN = auto()
+    OTHER = auto()
+    ACCOUNT = OWN | OTHER
+    SELF = DOMAIN | OWN
+
+
+@dataclass(frozen=True)
+class Question:
+    """An IQ get or set for the server.
+
+    account: the local part that it is about, "" for the domain.
+    """
+
+    session: Session
+    stanza: Stanza
+    account: str
+
+    @property
+    def about(self) -> About:
+        """Whom it is about, from the point of view of who asks."""
+        if not self.account:
+            return About.DOMAIN
+        own = self.account == self.session.jid.local
+        return About.OWN if own else About.OTHER
+
+    @cached_property
+    def payload(self) -> Node:
+        """The first child of the IQ, as a tree."""
+        return read_node(self.stanza).children[0]
+
+    @property
+    def node(self) -> str:
+        """Its `node` attribute (XEP-0030, XEP-0050), or ""."""
+        return self.payload.attributes.get("node", "")
+
+
+Answer = Callable[[Question], Awaitable[str]]
+"""The child of the result, "" for none. Raises Undeliverable."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    answer: Answer
+    about: About
 
 
 class Answers:
-    """Ping, service discovery and the generated roster.
+    """What the server answers, and what service discovery says of it."""
 
-    account_names: every account of the domain, for the roster.
-    """
-
-    def __init__(
-        self,
-        exchange: Exchange,
-        account_names: Callable[[], Awaitable[Iterable[str]]],
-    ) -> None:
+    def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self._account_names = account_names
-        self._answers: dict[tuple[str, str, str], _Answer] = {
-            ("get", NS_PING, "ping"): self._nothing,
-            ("set", NS_SESSION, "session"): self._nothing,
-            ("get", NS_DISCO_INFO, "query"): self._info,
-            ("get", NS_DISCO_ITEMS, "query"): self._items,
-            ("get", NS_ROSTER, "query"): self._roster,
-        }
+        self._entries: dict[tuple[str, str, str], _Entry] = {}
+        self._features: dict[str, About] = {}
+        self.add("get", NS_PING, "ping", self._nothing, About.SELF)
+        self.add("set", NS_SESSION, "session", self._nothing, feature=None)
+        self.add("get", NS_DISCO_INFO, "query", self._info)
+        self.add("get", NS_DISCO_ITEMS, "query", self._items)
+
+    def add(
+        self,
+        kind: str,
+        ns: str,
+        name: str,
+        answer: Answer,
+        about: About = About.SELF,
+        *,
+        feature: str | None = "",
+    ) -> None:
+        """Answer IQs of a kind ("get", "set") with that payload.
+
+        feature: what service discovery announces; "" is ns, None nothing.
+        """
+        self._entries[kind, ns, name] = _Entry(answer, about)
+        if feature is not None:
+            self.announce(feature or ns, about)
+
+    def announce(self, feature: str, about: About) -> None:
+        """Have service discovery tell of a feature."""
+        self._features[feature] = self._features.get(feature, About(0)) | about
+
+    def features(self, about: About) -> list[str]:
+        """What is announced for whom, sorted."""
+        return sorted(name for name, whom in self._features.items() if about & whom)
 
     async def asked(self, session: Session, stanza: Stanza, to: Jid | None) -> None:
-        """Answer an IQ to the domain (to), or to the account itself (None or its
-        bare address). Raises Undeliverable (service-unavailable)."""
+        """Answer an IQ to the domain or to an account's bare address (None: the
+        session's own). Raises Undeliverable (service-unavailable)."""
         if stanza.type in ("result", "error"):
             return
+        account = session.jid.local if to is None else to.local
+        question = Question(session, stanza, account)
         ns, name = stanza.payload or ("", "")
-        answer = self._answers.get((stanza.type, ns, name))
-        if answer is None:
+        entry = self._entries.get((stanza.type, ns, name))
+        if entry is None or not entry.about & question.about:
             raise Undeliverable("service-unavailable")
-        of_domain = to is not None and not to.local
-        inner = await answer(session, of_domain)
+        inner = await entry.answer(question)
         session.send(
             element(
                 "iq",
@@ -61,43 +132,27 @@ class Answers:
                     "from": session.jid.bare if to is None else str(to),
                     "to": session.address,
                 },
-                inner,
+                Xml(inner),
             ).encode()
         )
 
-    async def _nothing(self, session: Session, of_domain: bool) -> str:
+    async def _nothing(self, question: Question) -> str:
         return ""
 
-    async def _info(self, session: Session, of_domain: bool) -> Xml:
+    async def _info(self, question: Question) -> str:
         """XEP-0030: who answers here, and what it can do."""
+        about = question.about
         identity = {"category": "account", "type": "registered"}
-        if of_domain:
+        if about is About.DOMAIN:
             identity = {"category": "server", "type": "im", "name": "Mosaic"}
-        features = (element("feature", {"var": feature}) for feature in _FEATURES)
+        features = (element("feature", {"var": name}) for name in self.features(about))
         return element(
             "query", None, element("identity", identity), *features, ns=NS_DISCO_INFO
         )
 
-    async def _items(self, session: Session, of_domain: bool) -> Xml:
+    async def _items(self, question: Question) -> str:
         """The components beside the domain, or nothing below an account."""
+        of_domain = question.about is About.DOMAIN
         hosts = sorted(self._exchange.components) if of_domain else []
         items = (element("item", {"jid": host}) for host in hosts)
         return element("query", None, *items, ns=NS_DISCO_ITEMS)
-
-    async def _roster(self, session: Session, of_domain: bool) -> Xml:
-        """RFC 6121 section 2.1.3: the organisation, without oneself."""
-        if of_domain:
-            raise Undeliverable("service-unavailable")
-        items = (
-            element(
-                "item",
-                {
-                    "jid": f"{name}@{self._exchange.domain}",
-                    "name": name,
-                    "subscription": "both",
-                },
-            )
-            for name in sorted(await self._account_names())
-            if name != session.jid.local
-        )
-        return element("query", None, *items, ns=NS_ROSTER)

@@ -24,10 +24,10 @@ async def route_stanza(house: Household, session: Session, stanza: Stanza) -> No
         await _route(house, session, stanza, to)
     except JidError:
         house.counters.stanzas_refused += 1
-        _refuse(session, stanza, "jid-malformed", house.exchange.domain)
+        _refuse(session, stanza, Undeliverable("jid-malformed"), house.exchange.domain)
     except Undeliverable as error:
         house.counters.stanzas_refused += 1
-        _refuse(session, stanza, error.condition, stanza.to or session.jid.bare)
+        _refuse(session, stanza, error, stanza.to or session.jid.bare)
 
 
 def _may_claim(claimed: str | None, session: Session) -> bool:
@@ -46,8 +46,7 @@ async def _route(
     elif stanza.name == "iq":
         await _iq(house, session, stanza, to)
     else:
-        # RFC 6121 section 8.1.1.1: no `to` means one's own account.
-        house.exchange.deliver(stanza, session.jid, to or session.jid.bare_jid)
+        await house.messages.said(session, stanza, to)
 
 
 async def _iq(
@@ -57,15 +56,16 @@ async def _iq(
         raise Undeliverable("bad-request")
     if stanza.type in ("get", "set") and stanza.payload is None:
         raise Undeliverable("bad-request")
-    domain = Jid("", house.exchange.domain, "")
-    if to is None or to in (session.jid.bare_jid, domain):
+    if to is None or (to.domain == house.exchange.domain and not to.resource):
         await house.answers.asked(session, stanza, to)
     else:
         house.exchange.deliver(stanza, session.jid, to)
 
 
-def _refuse(session: Session, stanza: Stanza, condition: str, sender: str) -> None:
+def _refuse(
+    session: Session, stanza: Stanza, error: Undeliverable, sender: str
+) -> None:
     """A stanza error for this client, from whom it could not reach."""
-    reply = error_reply(stanza, condition, sender=sender, to=session.address)
+    reply = error_reply(stanza, error, sender=sender, to=session.address)
     if reply is not None:
         session.send(reply.encode())

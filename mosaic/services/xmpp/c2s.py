@@ -287,7 +287,7 @@ class ClientStream(Protocol):
             self._house.exchange.bind(session)
         except Undeliverable as error:
             me = f"{self._account}@{domain}"
-            reply = error_reply(stanza, error.condition, sender=domain, to=me)
+            reply = error_reply(stanza, error, sender=domain, to=me)
             self._send(reply or "")
             return
         self._house.counters.sessions += 1

@@ -23,11 +23,20 @@ Component = Callable[[Stanza, Jid, Jid], None]
 
 
 class Undeliverable(Exception):
-    """A stanza error for the sender (RFC 6120 section 8.3.3)."""
+    """A stanza error for the sender (RFC 6120 section 8.3.3).
 
-    def __init__(self, condition: str) -> None:
+    kind: the error's type where it is not the usual one of the condition. text:
+    told to people. detail: an application's own condition (section 8.3.4).
+    """
+
+    def __init__(
+        self, condition: str, *, kind: str = "", text: str = "", detail: str = ""
+    ) -> None:
         super().__init__(condition)
         self.condition = condition
+        self.kind = kind or STANZA_ERROR_TYPES[condition]
+        self.text = text
+        self.detail = detail
 
 
 class Exchange:
@@ -122,7 +131,9 @@ class Exchange:
         return [s for s in self.sessions() if s.presence is not None]
 
 
-def error_reply(stanza: Stanza, condition: str, *, sender: str, to: str) -> Xml | None:
+def error_reply(
+    stanza: Stanza, error: Undeliverable, *, sender: str, to: str
+) -> Xml | None:
     """The error for a stanza, or None where RFC 6120 section 8.3 forbids one.
 
     sender: who could not be reached. to: who sent the stanza.
@@ -131,9 +142,10 @@ def error_reply(stanza: Stanza, condition: str, *, sender: str, to: str) -> Xml 
         return None
     if stanza.name == "presence" and stanza.type not in ("", "unavailable"):
         return None
-    what = element(condition, ns=NS_STANZAS)
+    what = element(error.condition, ns=NS_STANZAS)
+    text = element("text", None, error.text, ns=NS_STANZAS) if error.text else ""
     return element(
         stanza.name,
         {"type": "error", "id": stanza.id, "from": sender, "to": to},
-        element("error", {"type": STANZA_ERROR_TYPES[condition]}, what),
+        element("error", {"type": error.kind}, what, text, Xml(error.detail)),
     )

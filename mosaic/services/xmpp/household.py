@@ -15,6 +15,7 @@ from mosaic.config.settings import Xmpp
 from mosaic.services.xmpp.answers import Answers
 from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Exchange
+from mosaic.services.xmpp.messages import Messages
 from mosaic.services.xmpp.presence import Presence
 
 
@@ -42,6 +43,7 @@ class Household:
     door: Door
     exchange: Exchange
     presence: Presence
+    messages: Messages
     answers: Answers
     counters: Counters = field(default_factory=Counters)
     streams: set[Stream] = field(default_factory=set)

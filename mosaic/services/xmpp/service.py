@@ -25,7 +25,9 @@ from mosaic.services.xmpp.c2s import ClientStream
 from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Exchange
 from mosaic.services.xmpp.household import Household
+from mosaic.services.xmpp.messages import Messages
 from mosaic.services.xmpp.presence import Presence
+from mosaic.services.xmpp.roster import Roster
 from mosaic.store.interface import NotFound, Store
 from mosaic.wire.xmpp.jid import is_prepared_local
 
@@ -65,8 +67,15 @@ class XmppService(Service):
             door=door,
             exchange=exchange,
             presence=Presence(exchange, self._is_account),
-            answers=Answers(exchange, self._account_names),
+            messages=Messages(exchange),
+            answers=Answers(exchange),
         )
+        self._furnish()
+
+    def _furnish(self) -> None:
+        """Register whatever answers a client's questions."""
+        answers, domain = self._house.answers, self._house.exchange.domain
+        Roster(domain, self._account_names).register(answers)
 
     @property
     def counters(self) -> Counters:

@@ -1,0 +1,10 @@
+"""What XMPP keeps for people: archive, subscriptions, blocks, nodes."""
+
+from __future__ import annotations
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    """Nothing yet."""
