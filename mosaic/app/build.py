@@ -382,7 +382,7 @@ class _Builder:
         metrics.watch(
             "mosaic_xmpp",
             lambda: self.xmpp.counters,
-            gauges=("streams", "sessions"),
+            gauges=("streams", "sessions", "detached"),
         )
         metrics.watch("mosaic_relay", lambda: self.turn.counters.plane)
 

@@ -100,6 +100,11 @@ class Xmpp(Section, frozen=True):
     auth_timeout_s: float = 10.0
     max_stanza_bytes_before_login: int = 65536
     max_stanza_bytes: int = 262144
+    idle_s: float = 120.0
+    answer_s: float = 30.0
+    resume_s: float = 300.0
+    unacked_stanzas: int = 5000
+    unacked_bytes: int = 2097152
 
 
 class Http(Section, frozen=True):

@@ -21,13 +21,14 @@ from mosaic.auth.interface import Door
 from mosaic.bus.interface import Bus, Payload, Subscription
 from mosaic.config.settings import Xmpp
 from mosaic.services.xmpp.answers import Answers
-from mosaic.services.xmpp.c2s import ClientStream
 from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Exchange
 from mosaic.services.xmpp.household import Household
 from mosaic.services.xmpp.messages import Messages
 from mosaic.services.xmpp.presence import Presence
 from mosaic.services.xmpp.roster import Roster
+from mosaic.services.xmpp.streams.tcp import TcpStream
+from mosaic.services.xmpp.streams.upkeep import Upkeep
 from mosaic.store.interface import NotFound, Store
 from mosaic.wire.xmpp.jid import is_prepared_local
 
@@ -70,6 +71,7 @@ class XmppService(Service):
             messages=Messages(exchange),
             answers=Answers(exchange),
         )
+        self._upkeep = Upkeep(self._house)
         self._furnish()
 
     def _furnish(self) -> None:
@@ -97,6 +99,7 @@ class XmppService(Service):
         """Connect the component and listen for accounts that go away."""
         super().startService()
         self._component.startService()
+        self._upkeep.start()
         self._hearing = self._bus.subscribe("account.*", self._account_changed)
 
     def stopService(self) -> Deferred[None]:
@@ -105,16 +108,20 @@ class XmppService(Service):
         if self._hearing is not None:
             self._hearing.cancel()
             self._hearing = None
+        self._upkeep.stop()
         streams = list(self._house.streams)
         all_gone = DeferredList([stream.closed() for stream in streams])
         for stream in streams:
             stream.close("system-shutdown")
+        for managed in list(self._house.resumable.values()):
+            managed.close("system-shutdown")
+        errands = DeferredList(list(self._house.errands))
 
         def stopped(_: object) -> None:
             if self._component.running:
                 self._component.stopService()
 
-        return all_gone.addCallback(stopped)
+        return all_gone.addCallback(lambda _: errands).addCallback(stopped)
 
     def _account_changed(self, topic: str, payload: Payload) -> None:
         """Who lost the account or its password must log in again."""
@@ -144,6 +151,6 @@ class _StreamFactory(Factory):
         self._house = house
         self._tls = tls
 
-    def buildProtocol(self, addr: IAddress | None) -> ClientStream:
+    def buildProtocol(self, addr: IAddress | None) -> TcpStream:
         """A stream for one connection."""
-        return ClientStream(self._house, self._tls)
+        return TcpStream(self._house, self._tls)
