@@ -167,7 +167,8 @@ class _Builder:
             live=DocumentHistory(self.drcp, self.store),
             readiness={"house": self._check_ready},
             metrics_text=self.metrics.text,
-            children=self.drcp.resources(),
+            children={**self.drcp.resources(), **self.xmpp.resources()},
+            xmpp_websocket=lambda: self.addresses.xmpp_websocket_url,
             find_state=self.drcp.find_state,
         )
 

@@ -45,13 +45,14 @@ def new_token() -> str:
     return secrets.token_urlsafe(18)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Household:
     """The collaborators of a stream, and the streams that there are.
 
     nonzas: who takes elements that are no stanzas, by namespace and name.
     resumable: managed sessions by what a client names to come back. ended: those
-    that are over. errands: what a stop has to wait for.
+    that are over. errands: what a stop has to wait for. draining: nobody new is
+    let in.
     """
 
     clock: IReactorTime
@@ -67,4 +68,6 @@ class Household:
     resumable: dict[str, Managed] = field(default_factory=dict)
     ended: EndedSessions = field(default_factory=EndedSessions)
     errands: set[Deferred[None]] = field(default_factory=set)
+    draining: bool = False
+
     new_token: Callable[[], str] = new_token

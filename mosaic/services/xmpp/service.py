@@ -16,6 +16,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
+from twisted.web.resource import IResource
 
 from mosaic.auth.interface import Door
 from mosaic.bus.interface import Bus, Payload, Subscription
@@ -95,11 +96,18 @@ class XmppService(Service):
         """Streams for a plain TCP port; each must be upgraded before login."""
         return _StreamFactory(self._house, tls)
 
+    def resources(self) -> dict[str, IResource]:
+        """What to mount on the web site, by the first path segment."""
+        from mosaic.services.xmpp.streams.websocket import websocket_resource
+
+        return {"xmpp-websocket": websocket_resource(self._house)}
+
     def startService(self) -> None:
         """Connect the component and listen for accounts that go away."""
         super().startService()
         self._component.startService()
         self._upkeep.start()
+        self._house.draining = False
         self._hearing = self._bus.subscribe("account.*", self._account_changed)
 
     def stopService(self) -> Deferred[None]:
@@ -109,6 +117,7 @@ class XmppService(Service):
             self._hearing.cancel()
             self._hearing = None
         self._upkeep.stop()
+        self._house.draining = True
         streams = list(self._house.streams)
         all_gone = DeferredList([stream.closed() for stream in streams])
         for stream in streams:

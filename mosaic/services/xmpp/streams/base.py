@@ -97,6 +97,10 @@ class StreamBase:
         """Events out of the bytes of a fresh stream."""
         raise NotImplementedError
 
+    def allow_stanzas(self, max_bytes: int) -> None:
+        """Another limit, without a fresh stream."""
+        self._parser.max_stanza_bytes = max_bytes
+
     def opening(self, stream_id: str) -> str:
         """The header that we answer with."""
         raise NotImplementedError
