@@ -118,6 +118,7 @@ class _Builder:
             credentials=CredentialDesk(self.turn_secrets),
             credential_ttl_s=settings.turn.credential_ttl_s,
             turn_urls=lambda host: self.addresses.turn_urls(host),
+            scram_sha_1=settings.xmpp.scram_sha_1,
         )
         self.turn = TurnService(
             self.reactor,

@@ -105,6 +105,8 @@ class Xmpp(Section, frozen=True):
     resume_s: float = 300.0
     unacked_stanzas: int = 5000
     unacked_bytes: int = 2097152
+    channel_binding: bool = True
+    scram_sha_1: bool = False
 
 
 class Http(Section, frozen=True):
@@ -138,6 +140,7 @@ class Auth(Section, frozen=True):
     session_ttl_s: float = 604800.0
     room_token_ttl_s: float = 43200.0
     scram_iterations: int = 10000
+    fast_token_ttl_s: float = 1814400.0
 
 
 class Store(Section, frozen=True):

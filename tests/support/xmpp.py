@@ -153,7 +153,8 @@ class MemoryClient:
         """SCRAM; success or failure."""
         client = ScramClient(name, password, nonce="clientnonce", **scram)
         plus = "-PLUS" if scram.get("binding") else ""
-        [answer] = self.send(sasl("auth", client.first(), f"SCRAM-SHA-256{plus}"))
+        name = "SCRAM-SHA-1" if scram.get("digest") == "sha1" else "SCRAM-SHA-256"
+        [answer] = self.send(sasl("auth", client.first(), name + plus))
         if answer.name == "challenge":
             final = client.final(base64.b64decode(answer.text))
             [answer] = self.send(sasl("response", final))

@@ -39,7 +39,9 @@ class StreamTests(SynchronousTestCase):
         """SCRAM alone; -PLUS only where there is TLS to bind to."""
         client = self.house.connect()
         features = client.start()
-        self.assertEqual([n.name for n in features.children], ["mechanisms"])
+        self.assertEqual(
+            [n.name for n in features.children], ["mechanisms", "authentication"]
+        )
         self.assertEqual(
             [m.text for m in features.children[0].children], ["SCRAM-SHA-256"]
         )

@@ -7,6 +7,7 @@ by the deadline is closed.
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
@@ -14,16 +15,30 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from mosaic.services.xmpp.answers import NS_SESSION
 from mosaic.services.xmpp.exchange import Undeliverable, error_reply
 from mosaic.services.xmpp.household import Household
-from mosaic.services.xmpp.login import NS_SASL, LoggedIn, Login
+from mosaic.services.xmpp.login import (
+    NS_BIND2,
+    NS_FAST,
+    NS_SASL,
+    NS_SASL2,
+    LoggedIn,
+    Login,
+)
 from mosaic.services.xmpp.session import Session
-from mosaic.services.xmpp.streams.base import Phase, StreamBase, sm_failed
+from mosaic.services.xmpp.streams.base import (
+    NS_STANZAS,
+    Phase,
+    StreamBase,
+    sm_failed,
+)
+from mosaic.services.xmpp.streams.inline import resource_for, token_element
+from mosaic.services.xmpp.streams.proving import Proving, client_key
 from mosaic.tls.addresses import peer_address
 from mosaic.wire.sasl.grammar import EXPORTER_BYTES, EXPORTER_LABEL
 from mosaic.wire.xmpp.acks import NS_SM, AckError, read_count
 from mosaic.wire.xmpp.jid import Jid, JidError, parse_jid, prepare_resource
 from mosaic.wire.xmpp.stanza import Stanza
 from mosaic.wire.xmpp.stream import StreamStart
-from mosaic.wire.xmpp.xml import Xml, element, read_node
+from mosaic.wire.xmpp.xml import Node, Xml, element, read_node
 
 NS_BIND = "urn:ietf:params:xml:ns:xmpp-bind"
 NS_TLS = "urn:ietf:params:xml:ns:xmpp-tls"
@@ -55,12 +70,7 @@ class ClientStream(StreamBase):
             self.close("host-unknown")
         elif self._account:
             self._phase = Phase.BIND
-            optional = element("optional")
-            self._send_features(
-                element("bind", ns=NS_BIND),
-                element("session", {}, optional, ns=NS_SESSION),
-                element("sm", {}, optional, ns=NS_SM),
-            )
+            self._send_features(*_bind_features())
         elif self._tls is not None:
             self._phase = Phase.STARTTLS
             self._send_features(
@@ -84,7 +94,7 @@ class ClientStream(StreamBase):
         """An element before the session is bound."""
         if self._phase is Phase.STARTTLS and stanza.ns == NS_TLS:
             self._start_tls(stanza)
-        elif self._phase is Phase.LOGIN and stanza.ns == NS_SASL:
+        elif self._phase is Phase.LOGIN and stanza.ns in (NS_SASL, NS_SASL2):
             self._phase = Phase.BUSY
             self._run(self._answer_login(stanza))
         elif self._phase is Phase.BIND and stanza.payload == (NS_BIND, "bind"):
@@ -114,12 +124,16 @@ class ClientStream(StreamBase):
         self._restart(self._house.settings.max_stanza_bytes_before_login)
 
     def _new_login(self) -> Login:
-        return Login(
-            self._house.door,
-            domain=self._house.exchange.domain,
+        house = self._house
+        settings = house.settings
+        proving = Proving(
+            house.door,
+            domain=house.exchange.domain,
             address=peer_address(self.transport),
-            binding=tls_exporter(self.transport),
+            binding=tls_exporter(self.transport) if settings.channel_binding else None,
+            scram_sha_1=settings.scram_sha_1,
         )
+        return Login(proving, [*house.at_bind.namespaces(), NS_SM])
 
     async def _answer_login(self, stanza: Stanza) -> None:
         login = self._login
@@ -129,8 +143,12 @@ class ClientStream(StreamBase):
             return  # closed meanwhile
         if isinstance(answer, LoggedIn):
             self._house.counters.logins += 1
-            self.say(answer.reply)
             self._account = answer.account
+            if answer.request is not None:
+                await self._welcome(answer, answer.request)
+                return
+            data = base64.b64encode(answer.proved.data).decode()
+            self.say(element("success", None, data, ns=NS_SASL))
             self._restart(self._house.settings.max_stanza_bytes)
             return
         self._phase = Phase.LOGIN
@@ -140,23 +158,104 @@ class ClientStream(StreamBase):
         if login.exhausted:
             self.close("policy-violation", "too many tries")
 
+    # SASL2: no restart, and a session in the same breath.
+
+    async def _welcome(self, login: LoggedIn, request: Node) -> None:
+        """XEP-0388 section 2.6.1. What waits comes first: between the session's
+        beginning and `<success/>` nobody else may get a word in."""
+        token = await self._next_token(login, request)
+        pieces: list[Xml] = []
+        resume = request.child(NS_SM, "resume")
+        if resume is not None:
+            previous = resume.attributes.get("previd", "")
+            if await self._took_over(previous, resume.attributes.get("h")):
+                assert self._managed is not None
+                pieces.append(self._managed.resumed())
+            else:
+                ended = self._house.ended.handled(previous, self._account)
+                pieces.append(sm_failed("item-not-found", ended))
+        if self._phase is Phase.CLOSED:
+            return
+        self.allow_stanzas(self._house.settings.max_stanza_bytes)
+        bind = request.child(NS_BIND2, "bind")
+        if bind is not None and self._session is None:
+            pieces.append(self._bound_inline(bind, login.client))
+        if token is not None:
+            pieces.append(token)
+        me = f"{self._account}@{self._house.exchange.domain}"
+        data = base64.b64encode(login.proved.data).decode()
+        self.say(
+            element(
+                "success",
+                None,
+                element("additional-data", None, data),
+                element(
+                    "authorization-identifier",
+                    None,
+                    me if self._session is None else self._session.address,
+                ),
+                *pieces,
+                ns=NS_SASL2,
+            )
+        )
+        if self._session is None:
+            self._phase = Phase.BIND
+            self._login = None
+            self._send_features(*_bind_features())
+            return
+        self._send_features()
+        if self._managed is not None:
+            self._managed.resend()
+
+    async def _next_token(self, login: LoggedIn, request: Node) -> Xml | None:
+        """XEP-0484: if the client asks for one, or its own is getting old."""
+        used = login.proved.token
+        fast = request.child(NS_FAST, "fast")
+        invalidated = fast is not None and "invalidate" in fast.attributes
+        wish = request.child(NS_FAST, "request-token")
+        mechanism = ""
+        if wish is not None:
+            mechanism = wish.attributes.get("mechanism", "")
+        elif used is not None and used.due and not invalidated:
+            mechanism = used.mechanism
+        assert self._login is not None
+        if not login.client or mechanism not in self._login.token_mechanisms:
+            return None
+        token = await self._house.door.fast.issue(
+            self._account,
+            client_key(login.client),
+            mechanism,
+            keep=None if used is None else used.serial,
+        )
+        return None if token is None else token_element(token)
+
+    def _bound_inline(self, bind: Node, client: str) -> Xml:
+        """XEP-0386 section 3.2: bind, and turn on what the client wishes."""
+        house = self._house
+        resource = resource_for(bind, self._account, client, house.new_token())
+        try:
+            session = self._new_session(resource)
+        except Undeliverable as error:
+            why = element(error.condition, ns=NS_STANZAS)
+            return element("failed", None, why, ns=NS_BIND2)
+        answers = house.at_bind.turn_on(session, bind)
+        enable = bind.child(NS_SM, "enable")
+        if enable is not None:
+            answers += self._enabled(session, enable.attributes)
+        return element("bound", None, Xml(answers), ns=NS_BIND2)
+
+    # Binding (RFC 6120 section 7).
+
     def _bind(self, stanza: Stanza) -> None:
         """RFC 6120 section 7: a resource of the client's choice or ours."""
         domain = self._house.exchange.domain
         try:
-            session = Session(
-                jid=Jid(self._account, domain, self._wished(stanza)),
-                send=self.write,
-                close=self.close,
-            )
-            self._house.exchange.bind(session)
+            session = self._new_session(self._wished(stanza))
         except Undeliverable as error:
             me = f"{self._account}@{domain}"
             reply = error_reply(stanza, error, sender=domain, to=me)
             self.say(reply or "")
             return
-        self._house.counters.sessions += 1
-        self._enter(session)
         jid = element("jid", None, session.address)
         self.say(
             element(
@@ -165,6 +264,18 @@ class ClientStream(StreamBase):
                 element("bind", None, jid, ns=NS_BIND),
             )
         )
+
+    def _new_session(self, resource: str) -> Session:
+        """Bind a resource. Raises Undeliverable (resource-constraint)."""
+        session = Session(
+            jid=Jid(self._account, self._house.exchange.domain, resource),
+            send=self.write,
+            close=self.close,
+        )
+        self._house.exchange.bind(session)
+        self._house.counters.sessions += 1
+        self._enter(session)
+        return session
 
     def _wished(self, stanza: Stanza) -> str:
         bind = read_node(stanza).child(NS_BIND, "bind")
@@ -241,6 +352,15 @@ class ClientStream(StreamBase):
         self._header_sent = False
         self._login = None
         self._parser = self.new_parser(max_stanza_bytes)
+
+
+def _bind_features() -> list[Xml]:
+    optional = element("optional")
+    return [
+        element("bind", ns=NS_BIND),
+        element("session", {}, optional, ns=NS_SESSION),
+        element("sm", {}, optional, ns=NS_SM),
+    ]
 
 
 def tls_exporter(transport: object) -> bytes | None:

@@ -18,6 +18,7 @@ from mosaic.services.xmpp.exchange import Exchange
 from mosaic.services.xmpp.messages import Messages
 from mosaic.services.xmpp.presence import Presence
 from mosaic.services.xmpp.session import Session
+from mosaic.services.xmpp.streams.inline import AtBind
 from mosaic.services.xmpp.streams.managed import EndedSessions, Managed
 from mosaic.wire.xmpp.stanza import Stanza
 
@@ -49,7 +50,8 @@ def new_token() -> str:
 class Household:
     """The collaborators of a stream, and the streams that there are.
 
-    nonzas: who takes elements that are no stanzas, by namespace and name.
+    at_bind: what may be turned on while binding (XEP-0386). nonzas: who takes
+    elements that are no stanzas, by namespace and name.
     resumable: managed sessions by what a client names to come back. ended: those
     that are over. errands: what a stop has to wait for. draining: nobody new is
     let in.
@@ -64,6 +66,7 @@ class Household:
     answers: Answers
     counters: Counters = field(default_factory=Counters)
     streams: set[Stream] = field(default_factory=set)
+    at_bind: AtBind = field(default_factory=AtBind)
     nonzas: dict[tuple[str, str], Nonza] = field(default_factory=dict)
     resumable: dict[str, Managed] = field(default_factory=dict)
     ended: EndedSessions = field(default_factory=EndedSessions)
