@@ -21,6 +21,7 @@ _MAY_BE_ZERO = {
     "turn.bytes_per_s_allocation",
     "turn.bytes_per_s_user",
     "turn.port_quarantine_s",
+    "xmpp.resume_s",
 }
 
 

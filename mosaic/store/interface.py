@@ -13,6 +13,7 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 
 from mosaic.store.history import History
+from mosaic.store.logins import Logins
 from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomContent
 from mosaic.workspace.versions import Author
@@ -87,7 +88,7 @@ class JournalEntry:
     writer: Author | None = None
 
 
-class Store(History, Protocol):
+class Store(History, Logins, Protocol):
     """Accounts, rooms, members, tokens, chat, blobs, documents, and History."""
 
     def start(self) -> Deferred[None]:

@@ -16,18 +16,20 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
+from twisted.web.resource import IResource
 
 from mosaic.auth.interface import Door
 from mosaic.bus.interface import Bus, Payload, Subscription
 from mosaic.config.settings import Xmpp
 from mosaic.services.xmpp.answers import Answers
-from mosaic.services.xmpp.c2s import ClientStream
 from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Exchange
 from mosaic.services.xmpp.household import Household
 from mosaic.services.xmpp.messages import Messages
 from mosaic.services.xmpp.presence import Presence
 from mosaic.services.xmpp.roster import Roster
+from mosaic.services.xmpp.streams.tcp import TcpStream
+from mosaic.services.xmpp.streams.upkeep import Upkeep
 from mosaic.store.interface import NotFound, Store
 from mosaic.wire.xmpp.jid import is_prepared_local
 
@@ -70,6 +72,7 @@ class XmppService(Service):
             messages=Messages(exchange),
             answers=Answers(exchange),
         )
+        self._upkeep = Upkeep(self._house)
         self._furnish()
 
     def _furnish(self) -> None:
@@ -93,10 +96,18 @@ class XmppService(Service):
         """Streams for a plain TCP port; each must be upgraded before login."""
         return _StreamFactory(self._house, tls)
 
+    def resources(self) -> dict[str, IResource]:
+        """What to mount on the web site, by the first path segment."""
+        from mosaic.services.xmpp.streams.websocket import websocket_resource
+
+        return {"xmpp-websocket": websocket_resource(self._house)}
+
     def startService(self) -> None:
         """Connect the component and listen for accounts that go away."""
         super().startService()
         self._component.startService()
+        self._upkeep.start()
+        self._house.draining = False
         self._hearing = self._bus.subscribe("account.*", self._account_changed)
 
     def stopService(self) -> Deferred[None]:
@@ -105,16 +116,21 @@ class XmppService(Service):
         if self._hearing is not None:
             self._hearing.cancel()
             self._hearing = None
+        self._upkeep.stop()
+        self._house.draining = True
         streams = list(self._house.streams)
         all_gone = DeferredList([stream.closed() for stream in streams])
         for stream in streams:
             stream.close("system-shutdown")
+        for managed in list(self._house.resumable.values()):
+            managed.close("system-shutdown")
+        errands = DeferredList(list(self._house.errands))
 
         def stopped(_: object) -> None:
             if self._component.running:
                 self._component.stopService()
 
-        return all_gone.addCallback(stopped)
+        return all_gone.addCallback(lambda _: errands).addCallback(stopped)
 
     def _account_changed(self, topic: str, payload: Payload) -> None:
         """Who lost the account or its password must log in again."""
@@ -144,6 +160,6 @@ class _StreamFactory(Factory):
         self._house = house
         self._tls = tls
 
-    def buildProtocol(self, addr: IAddress | None) -> ClientStream:
+    def buildProtocol(self, addr: IAddress | None) -> TcpStream:
         """A stream for one connection."""
-        return ClientStream(self._house, self._tls)
+        return TcpStream(self._house, self._tls)
