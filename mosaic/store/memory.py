@@ -19,16 +19,18 @@ from mosaic.store.interface import (
     StoredToken,
 )
 from mosaic.store.memory_history import DocumentRecord, MemoryHistory, RoomRecord, fired
+from mosaic.store.memory_people import MemoryPeople
 from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomContent
 
 
-class MemoryStore(MemoryHistory):
+class MemoryStore(MemoryHistory, MemoryPeople):
     """The Store interface without a disk. wall: Unix seconds now."""
 
     def __init__(self, *, wall: Callable[[], float] = time.time) -> None:
-        super().__init__(wall)
+        MemoryHistory.__init__(self, wall)
         self._accounts: dict[str, Account] = {}
+        MemoryPeople.__init__(self, self._accounts)
         self._verifiers: dict[str, ScramVerifier] = {}
         self._tokens: dict[bytes, StoredToken] = {}
 
@@ -84,6 +86,7 @@ class MemoryStore(MemoryHistory):
         """Remove an account; the rooms it owned stay, without an owner."""
         self._account(name)
         del self._accounts[name], self._verifiers[name]
+        self.forget_person(name)
         self._drop_tokens(lambda token: token.account == name)
         for record in self._rooms.values():
             record.members.pop(name, None)
