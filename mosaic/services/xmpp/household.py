@@ -15,8 +15,8 @@ from mosaic.config.settings import Xmpp
 from mosaic.services.xmpp.answers import Answers
 from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Exchange
-from mosaic.services.xmpp.messages import Messages
-from mosaic.services.xmpp.presence import Presence
+from mosaic.services.xmpp.people.messages import Messages
+from mosaic.services.xmpp.people.presence import Presence
 
 
 class Stream(Protocol):

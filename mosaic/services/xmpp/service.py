@@ -25,9 +25,9 @@ from mosaic.services.xmpp.c2s import ClientStream
 from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Exchange
 from mosaic.services.xmpp.household import Household
-from mosaic.services.xmpp.messages import Messages
-from mosaic.services.xmpp.presence import Presence
-from mosaic.services.xmpp.roster import Roster
+from mosaic.services.xmpp.people.messages import Messages
+from mosaic.services.xmpp.people.presence import Presence
+from mosaic.services.xmpp.people.roster import Roster
 from mosaic.store.interface import NotFound, Store
 from mosaic.wire.xmpp.jid import is_prepared_local
 
