@@ -100,6 +100,14 @@ class Xmpp(Section, frozen=True):
     auth_timeout_s: float = 10.0
     max_stanza_bytes_before_login: int = 65536
     max_stanza_bytes: int = 262144
+    everyone_is_contact: bool = True
+    archive_days: float = 0.0
+    offline_messages: int = 1000
+    roster_items: int = 1000
+    blocked_addresses: int = 1000
+    pep_nodes: int = 100
+    pep_items: int = 1000
+    pep_item_bytes: int = 65536
 
 
 class Http(Section, frozen=True):

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,7 +38,14 @@ from mosaic.wire.xmpp.stream import StreamParser
 from mosaic.wire.xmpp.xml import Node, read_node
 from tests.support.certificate import self_signed_pem
 from tests.support.door import FakeDoor
-from tests.support.xmpp import ACCOUNTS, HEADER, FakeAccounts, FakeBus, condition, sasl
+from tests.support.xmpp import (
+    ACCOUNTS,
+    HEADER,
+    FakeBus,
+    condition,
+    furnished_store,
+    sasl,
+)
 
 ROOT = Path(mosaic.__file__).parent.parent
 reactor: Any = _reactor
@@ -102,7 +110,7 @@ class ClientTests(TestCase):
             Xmpp(),
             domain="localhost",
             door=cast(Any, FakeDoor(ACCOUNTS)),
-            store=cast(Any, FakeAccounts()),
+            store=furnished_store(time.time),
             bus=FakeBus(),
         )
         self.service.startService()

@@ -16,7 +16,9 @@ from mosaic.services.xmpp.answers import Answers
 from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Exchange
 from mosaic.services.xmpp.people.messages import Messages
+from mosaic.services.xmpp.people.persons import Persons
 from mosaic.services.xmpp.people.presence import Presence
+from mosaic.wire.xmpp.xml import Xml
 
 
 class Stream(Protocol):
@@ -42,9 +44,12 @@ class Household:
     settings: Xmpp
     door: Door
     exchange: Exchange
+    persons: Persons
     presence: Presence
     messages: Messages
     answers: Answers
+    features: list[Xml] = field(default_factory=list)
+    """What a stream offers once its client has logged in."""
     counters: Counters = field(default_factory=Counters)
     streams: set[Stream] = field(default_factory=set)
     new_token: Callable[[], str] = new_token

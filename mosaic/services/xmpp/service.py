@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
@@ -25,10 +26,8 @@ from mosaic.services.xmpp.c2s import ClientStream
 from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Exchange
 from mosaic.services.xmpp.household import Household
-from mosaic.services.xmpp.people.messages import Messages
-from mosaic.services.xmpp.people.presence import Presence
-from mosaic.services.xmpp.people.roster import Roster
-from mosaic.store.interface import NotFound, Store
+from mosaic.services.xmpp.people.parts import People
+from mosaic.store.interface import Store
 from mosaic.wire.xmpp.jid import is_prepared_local
 
 _log = Logger()
@@ -50,6 +49,7 @@ class XmppService(Service):
         door: Door,
         store: Store,
         bus: Bus,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         # Wokkel's component module chooses the reactor when it is imported.
         from mosaic.services.xmpp.components import internal_component, make_router
@@ -57,25 +57,34 @@ class XmppService(Service):
         self.setName("xmpp")
         self._store = store
         self._bus = bus
-        self._hearing: Subscription | None = None
+        self._hearing: list[Subscription] = []
         exchange = Exchange(domain)
         self._router = make_router(exchange)
         self._component = internal_component(exchange, self._router, f"mosaic.{domain}")
+        self._people = People(
+            reactor,
+            settings,
+            exchange,
+            store,
+            account_names=self._account_names,
+            wall=wall,
+        )
         self._house = Household(
             clock=reactor,
             settings=settings,
             door=door,
             exchange=exchange,
-            presence=Presence(exchange, self._is_account),
-            messages=Messages(exchange),
+            persons=self._people.persons,
+            presence=self._people.presence,
+            messages=self._people.messages,
             answers=Answers(exchange),
         )
         self._furnish()
 
     def _furnish(self) -> None:
         """Register whatever answers a client's questions."""
-        answers, domain = self._house.answers, self._house.exchange.domain
-        Roster(domain, self._account_names).register(answers)
+        self._people.register(self._house.answers)
+        self._house.features.extend(self._people.features)
 
     @property
     def counters(self) -> Counters:
@@ -97,14 +106,18 @@ class XmppService(Service):
         """Connect the component and listen for accounts that go away."""
         super().startService()
         self._component.startService()
-        self._hearing = self._bus.subscribe("account.*", self._account_changed)
+        self._hearing = [
+            self._bus.subscribe("account.*", self._account_changed),
+            # New ones, and whatever the command line did.
+            self._bus.subscribe("accounts", self._accounts_changed),
+            self._bus.subscribe("store", self._accounts_changed),
+        ]
 
     def stopService(self) -> Deferred[None]:
         """Drain: every stream ends with `system-shutdown`."""
         super().stopService()
-        if self._hearing is not None:
-            self._hearing.cancel()
-            self._hearing = None
+        while self._hearing:
+            self._hearing.pop().cancel()
         streams = list(self._house.streams)
         all_gone = DeferredList([stream.closed() for stream in streams])
         for stream in streams:
@@ -118,19 +131,18 @@ class XmppService(Service):
 
     def _account_changed(self, topic: str, payload: Payload) -> None:
         """Who lost the account or its password must log in again."""
-        for session in self._house.exchange.of_account(topic.partition(".")[2]):
+        name = topic.partition(".")[2]
+        for session in self._house.exchange.of_account(name):
             session.close("not-authorized")
+        if payload.get("type") == "removed":
+            self._people.account_removed(name)
+
+    def _accounts_changed(self, topic: str, payload: Payload) -> None:
+        self._people.accounts_changed()
 
     async def _account_names(self) -> Iterable[str]:
         names = [account.name for account in await self._store.accounts()]
         return [name for name in names if is_prepared_local(name)]
-
-    async def _is_account(self, name: str) -> bool:
-        try:
-            await self._store.account(name)
-        except NotFound:
-            return False
-        return True
 
 
 class _StreamFactory(Factory):

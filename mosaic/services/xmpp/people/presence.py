@@ -1,40 +1,58 @@
-"""Presence in one organisation: everybody with an account sees everybody.
-
-The roster is generated (answers.py), each contact subscribed both ways, so
-broadcast goes to all available sessions of the domain (RFC 6121 section 4).
-"""
+"""What sessions tell each other about being there (RFC 6121 section 4)."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from mosaic.services.xmpp.exchange import Exchange, Undeliverable
+from mosaic.services.xmpp.people.csi import tell_presence
+from mosaic.services.xmpp.people.persons import Person, Persons
+from mosaic.services.xmpp.people.refusals import NOT_ACCEPTABLE
+from mosaic.services.xmpp.people.sight import Sight, goodbye
+from mosaic.services.xmpp.people.subscriptions import Subscriptions
 from mosaic.services.xmpp.session import MAX_DIRECTED, Session
+from mosaic.store.errors import NotFound
 from mosaic.wire.xmpp.jid import Jid
 from mosaic.wire.xmpp.stanza import NS_CLIENT, Stanza
+from mosaic.wire.xmpp.subscription import SUBSCRIPTION_TYPES
 from mosaic.wire.xmpp.xml import element, read_node
 
-_SUBSCRIPTION = frozenset({"subscribe", "subscribed", "unsubscribe", "unsubscribed"})
+Available = Callable[[Session, Stanza], None]
+"""Told of a session's presence when it is available, each time."""
 
 
 class Presence:
-    """What sessions tell each other about being there.
-
-    is_account: whether a local part is an account of this domain.
-    """
+    """The way of a `<presence/>` from a session."""
 
     def __init__(
-        self, exchange: Exchange, is_account: Callable[[str], Awaitable[bool]]
+        self,
+        exchange: Exchange,
+        persons: Persons,
+        sight: Sight,
+        subscriptions: Subscriptions,
     ) -> None:
         self._exchange = exchange
-        self._is_account = is_account
+        self._persons = persons
+        self._sight = sight
+        self._subscriptions = subscriptions
+        self.on_available: list[Available] = []
+        self.on_able: list[Callable[[Session], None]] = []
+        """Told when a session begins to take messages to its account."""
+        self.on_gone: list[Callable[[Session], None]] = []
 
     async def said(self, session: Session, stanza: Stanza, to: Jid | None) -> None:
         """A session's presence stanza. Raises Undeliverable."""
         kind = stanza.type
-        if kind in _SUBSCRIPTION or kind == "probe":
+        if kind in SUBSCRIPTION_TYPES:
             if to is not None:
-                await self._asked(session, kind, to)
+                person = session.person
+                assert person is not None  # route_stanza has seen to it
+                if person.blocked and person.blocks(to):
+                    raise NOT_ACCEPTABLE
+                await self._subscriptions.said(session, stanza, to)
+        elif kind == "probe":
+            if to is not None:
+                await self._probed(session, to)
         elif kind == "error":
             if to is not None:
                 self._exchange.deliver(stanza, session.jid, to)
@@ -48,34 +66,48 @@ class Presence:
             self._available(session, stanza)
 
     def _available(self, session: Session, stanza: Stanza) -> None:
-        """Initial presence, or a change of it (RFC 6121 sections 4.2, 4.4)."""
-        session.priority = _priority(stanza)
-        others = [s for s in self._exchange.everyone_available() if s is not session]
+        """Initial presence, or a change of it (sections 4.2, 4.4)."""
+        priority = _priority(stanza)
         arriving = session.presence is None
-        session.presence = session.stamp(stanza)
-        for other in (*others, session):
-            other.send(session.presence)
+        able = not arriving and session.priority >= 0
+        session.priority = priority
+        session.presence = raw = session.stamp(stanza)
+        for other in self._sight.audience(session):
+            if other is not session:
+                tell_presence(other, session.address, raw)
+        session.send(raw)
         if arriving:
-            for other in others:
+            for other in self._sight.seen_by(session):
                 if other.presence is not None:
                     session.send(other.presence)
+            self._remind(session)
+        if priority >= 0 and not able:
+            for tell in self.on_able:
+                tell(session)
+        for heard in self.on_available:
+            heard(session, stanza)
+
+    def _remind(self, session: Session) -> None:
+        """Section 3.1.3: requests that nobody has answered come again."""
+        assert session.person is not None  # route_stanza has seen to it
+        for contact in session.person.contacts.values():
+            if contact.asking:
+                session.send(contact.asking)
 
     def gone(self, session: Session) -> None:
         """The session ended, with or without a word (section 4.5.2)."""
-        self._leave(
-            session,
-            element(
-                "presence", {"from": session.address, "type": "unavailable"}
-            ).encode(),
-        )
+        self._leave(session, goodbye(session))
 
     def _leave(self, session: Session, farewell: bytes) -> None:
         told: set[Session] = set()
         if session.presence is not None:
-            told.update(self._exchange.everyone_available())
+            told.update(self._sight.audience(session))
             session.presence = None
             for other in told:
-                other.send(farewell)
+                tell_presence(other, session.address, farewell)
+            for tell in self.on_gone:
+                tell(session)
+        session.since = 0
         directed, session.directed = session.directed, set()
         for to in directed:
             self._say_goodbye(session, to, told)
@@ -86,14 +118,16 @@ class Presence:
         if exact is not None and exact in told:
             return
         if not to.resource and to.domain == self._exchange.domain:
-            return  # a bare address reached available sessions only
+            told_all = {other.jid.local for other in told}
+            if self._sight.everyone or to.local in told_all:
+                return  # a bare address reached available sessions only
         attributes = {"to": str(to), "type": "unavailable"}
         raw = element("presence", attributes)
-        goodbye = Stanza(
+        last = Stanza(
             raw=raw.encode(), name="presence", ns=NS_CLIENT, attributes=attributes
         )
         try:
-            self._exchange.deliver(goodbye, session.jid, to)
+            self._exchange.deliver(last, session.jid, to)
         except Undeliverable:
             pass
 
@@ -106,23 +140,67 @@ class Presence:
         if not stanza.type:
             session.directed.add(to)
 
-    async def _asked(self, session: Session, kind: str, to: Jid) -> None:
-        """Probes and subscriptions are answered for the contact: in one
-        organisation every account is subscribed to every other."""
+    async def _probed(self, session: Session, to: Jid) -> None:
+        """Section 4.3.2: an answer in the contact's name."""
+        if to.domain in self._exchange.components:
+            return
         if to.domain != self._exchange.domain:
             raise Undeliverable("remote-server-not-found")
-        if kind not in ("probe", "subscribe") or not to.local:
+        if not to.local:
             return
-        if not await self._is_account(to.local):
-            return  # as if it never answered: names are not told
-        if kind == "subscribe":
-            session.send(_from_bare(to, session, "subscribed"))
-        present = self._exchange.available(to.local)
-        for other in present:
-            if other.presence is not None:
-                session.send(other.presence)
-        if not present:
+        try:
+            person: Person | None = await self._persons.load(to.local)
+        except NotFound:
+            person = None
+        if person is not None and person.blocks(session.jid):
+            return
+        if person is None or not self._sight.shows(person, session.bare):
+            if not self._sight.everyone:
+                # The same for those who are not there: names are not told.
+                session.send(_from_bare(to, session, "unsubscribed"))
+            return
+        able = self._exchange.available(person.name)
+        if able:
+            self._sight.show(person, [session])
+        else:
             session.send(_from_bare(to, session, "unavailable"))
+
+    # Blocks.
+
+    def hide_from(self, person: Person, jid: Jid) -> None:
+        """Just before an address is blocked: nobody is there any more."""
+        self._sight.hide(person, self._matching(person, jid))
+
+    def show_to(self, person: Person, jid: Jid) -> None:
+        """Just after it is let in again: both see what there is."""
+        for viewer in self._matching(person, jid):
+            self._sight.show(person, [viewer])
+            other = viewer.person
+            if other is None or not self._sight.shows(other, person.bare):
+                continue
+            if viewer.presence is None:
+                continue
+            for mine in self._exchange.available(person.name):
+                if not self._sight.parted(mine, viewer):
+                    tell_presence(mine, viewer.address, viewer.presence)
+
+    def _matching(self, person: Person, jid: Jid) -> list[Session]:
+        """Available sessions of others that an address covers and that may see
+        the person."""
+        if jid.domain != self._exchange.domain:
+            return []
+        if jid.local:
+            able = self._exchange.available(jid.local)
+        else:
+            able = self._exchange.everyone_available()
+        return [
+            session
+            for session in able
+            if session.jid.local != person.name
+            and (not jid.resource or session.jid.resource == jid.resource)
+            and self._sight.shows(person, session.bare)
+            and not person.blocks(session.jid)
+        ]
 
 
 def _from_bare(contact: Jid, session: Session, kind: str) -> bytes:
@@ -134,6 +212,8 @@ def _from_bare(contact: Jid, session: Session, kind: str) -> bytes:
 def _priority(stanza: Stanza) -> int:
     """RFC 6121 section 4.7.2.3. Raises Undeliverable (bad-request)."""
     if stanza.payload is None:
+        return 0
+    if b"priority" not in stanza.raw:
         return 0
     node = read_node(stanza).child(NS_CLIENT, "priority")
     if node is None:

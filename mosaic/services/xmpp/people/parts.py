@@ -1,0 +1,109 @@
+"""Everything between people, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+
+from twisted.internet.interfaces import IReactorTime
+
+from mosaic.config.settings import Xmpp
+from mosaic.services.xmpp.answers import Answers
+from mosaic.services.xmpp.exchange import Exchange
+from mosaic.services.xmpp.people.blocking import Blocking
+from mosaic.services.xmpp.people.carbons import Carbons
+from mosaic.services.xmpp.people.csi import NS_CSI
+from mosaic.services.xmpp.people.directory import Directory
+from mosaic.services.xmpp.people.keeping import Keeper, MessageIds
+from mosaic.services.xmpp.people.messages import Messages
+from mosaic.services.xmpp.people.offline import Offline
+from mosaic.services.xmpp.people.persons import Persons
+from mosaic.services.xmpp.people.presence import Presence
+from mosaic.services.xmpp.people.roster import FEATURES, Pushes, Roster
+from mosaic.services.xmpp.people.sight import Sight
+from mosaic.services.xmpp.people.subscriptions import Subscriptions
+from mosaic.store.people import People as PeopleStore
+from mosaic.wire.xmpp.subscription import Contact
+from mosaic.wire.xmpp.xml import Xml, element
+
+
+class People:
+    """The parts, and what happens to accounts from outside.
+
+    account_names: every account of the domain. wall: Unix seconds now.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        settings: Xmpp,
+        exchange: Exchange,
+        store: PeopleStore,
+        *,
+        account_names: Callable[[], Awaitable[Iterable[str]]],
+        wall: Callable[[], float],
+    ) -> None:
+        self._domain = exchange.domain
+        self._account_names = account_names
+        offline = settings.offline_messages > 0
+        self.persons = Persons(exchange, store)
+        self.directory = Directory()
+        if settings.everyone_is_contact:
+            self.directory.sources.append(self._colleagues)
+        pushes = Pushes(exchange, self.directory)
+        self.directory.listeners.append(pushes.directory_changed)
+        sight = Sight(exchange, self.persons, everyone=settings.everyone_is_contact)
+        subscriptions = Subscriptions(
+            exchange, self.persons, sight, pushes.changed, limit=settings.roster_items
+        )
+        self.presence = Presence(exchange, self.persons, sight, subscriptions)
+        ids = MessageIds(wall)
+        keeper = Keeper(clock, store, offline_limit=settings.offline_messages)
+        self.later = Offline(clock, exchange, store, keeper, ids, offline=offline)
+        self.messages = Messages(
+            exchange, self.persons, keeper, ids, self.later, offline=offline
+        )
+        self._answering = (
+            Roster(
+                self.persons,
+                self.directory,
+                pushes,
+                subscriptions,
+                limit=settings.roster_items,
+            ),
+            Carbons(),
+            Blocking(
+                exchange, self.persons, self.presence, limit=settings.blocked_addresses
+            ),
+        )
+        exchange.on_bind.append(self.persons.bound)
+        exchange.inbox = self.messages.arrived
+        if offline:
+            self.presence.on_able.append(self.later.present)
+        self.features: tuple[Xml, ...] = (*FEATURES, element("csi", ns=NS_CSI))
+
+    def register(self, answers: Answers) -> None:
+        """Answer what clients ask."""
+        for part in self._answering:
+            part.register(answers)
+
+    def account_removed(self, name: str) -> None:
+        """Forget what was read of it."""
+        self.persons.forget(name)
+        self.directory.changed()
+
+    def accounts_changed(self) -> None:
+        """There may be new ones, and others may be gone."""
+        self.directory.changed()
+
+    async def _colleagues(self) -> list[Contact]:
+        """Everybody with an account, subscribed both ways."""
+        return [
+            Contact(
+                jid=f"{name}@{self._domain}",
+                name=name,
+                listed=True,
+                to=True,
+                from_=True,
+            )
+            for name in await self._account_names()
+        ]
