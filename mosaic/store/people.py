@@ -140,7 +140,8 @@ class People(Nodes, Protocol):
         """The ids of the oldest and the newest message; None without any."""
 
     def prune_archives(self, *, before: int) -> Deferred[int]:
-        """Forget archived messages with smaller ids, of everybody; how many."""
+        """Forget some of the archived messages with smaller ids, of everybody;
+        how many: 0 when none is left."""
 
     def waiting(self, owner: str) -> Deferred[list[Waiting]]:
         """What waits for an account, oldest first, after every earlier change."""

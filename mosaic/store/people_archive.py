@@ -17,6 +17,7 @@ from mosaic.store.people import (
     Waiting,
 )
 from mosaic.store.people_schema import archive, waiting
+from mosaic.store.schema import accounts
 
 # Every message in the house runs the first: past SQLAlchemy, as the journal does.
 _KEEP = (
@@ -27,7 +28,7 @@ _WAIT = "INSERT OR IGNORE INTO xmpp_waiting (owner, id, raw) VALUES (?, ?, ?)"
 _HOW_MANY = "SELECT COUNT(*) FROM xmpp_waiting WHERE owner = ?"
 _IS_THERE = "SELECT 1 FROM accounts WHERE name = ?"
 PRUNED_AT_ONCE = 5000
-"""Rows that one statement of the chore deletes of an account."""
+"""Rows that one commit of the chore deletes: others write meanwhile."""
 
 
 def keep(
@@ -168,19 +169,21 @@ def ends(connection: Connection, owner: str) -> tuple[int, int] | None:
 
 
 def prune(connection: Connection, *, before: int) -> int:
-    """Forget older messages of everybody, some at a time; how many."""
+    """Forget some of the older messages, at most PRUNED_AT_ONCE; how many."""
     gone = 0
-    for owner in connection.execute(select(archive.c.owner).distinct()).scalars().all():
+    for owner in connection.execute(select(accounts.c.name)).scalars().all():
         old = (
             select(archive.c.id)
             .where(archive.c.owner == owner, archive.c.id < before)
             .order_by(archive.c.id)
-            .limit(PRUNED_AT_ONCE)
+            .limit(PRUNED_AT_ONCE - gone)
         )
         removed = connection.execute(
             delete(archive).where(archive.c.owner == owner, archive.c.id.in_(old))
         )
         gone += removed.rowcount
+        if gone >= PRUNED_AT_ONCE:
+            break
     return gone
 
 

@@ -26,7 +26,9 @@ from mosaic.services.xmpp.c2s import ClientStream
 from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Exchange
 from mosaic.services.xmpp.household import Household
+from mosaic.services.xmpp.people.messages import Messages
 from mosaic.services.xmpp.people.parts import People
+from mosaic.services.xmpp.session import Session
 from mosaic.store.interface import Store
 from mosaic.wire.xmpp.jid import is_prepared_local
 
@@ -91,6 +93,15 @@ class XmppService(Service):
         """What happened so far; streams and sessions are levels."""
         return self._house.counters
 
+    @property
+    def messages(self) -> Messages:
+        """The way of messages between people."""
+        return self._people.messages
+
+    def sessions_of(self, account: str) -> list[Session]:
+        """What an account has bound."""
+        return self._house.exchange.of_account(account)
+
     def stream_factory(self) -> IProtocolFactory:
         """Streams for a transport that is already as safe as it will be: the
         shared TLS port, direct TLS (XEP-0368), or a proxy that ends TLS."""
@@ -101,6 +112,10 @@ class XmppService(Service):
     ) -> IProtocolFactory:
         """Streams for a plain TCP port; each must be upgraded before login."""
         return _StreamFactory(self._house, tls)
+
+    async def prune(self) -> int:
+        """Forget messages that are older than xmpp.archive_days; how many."""
+        return await self._people.prune()
 
     def startService(self) -> None:
         """Connect the component and listen for accounts that go away."""

@@ -67,7 +67,7 @@ class Offline:
         self._ids = ids
         self._offline = offline
         self._flooding: set[str] = set()
-        self._afloat: dict[str, set[int]] = {}
+        self._afloat: dict[str, dict[int, Session]] = {}
         """Sent to somebody, and not known to be received."""
 
     # Those that wait.
@@ -87,8 +87,7 @@ class Offline:
             held = await self._store.waiting(name)
         finally:
             self._flooding.discard(name)
-        afloat = self._afloat.get(name, set())
-        held = [one for one in held if one.id not in afloat]
+        held = [one for one in held if not self._is_afloat(name, one.id)]
         able = self._able(name)
         if not held or not able:
             return
@@ -109,7 +108,7 @@ class Offline:
         self._run(self._flood(name))
 
     def _float(self, name: str, ids: Sequence[int], session: Session) -> None:
-        self._afloat.setdefault(name, set()).update(ids)
+        self._afloat.setdefault(name, {}).update(dict.fromkeys(ids, session))
         session.when_received(lambda: self._received(name, ids))
 
     def _received(self, name: str, ids: Sequence[int]) -> None:
@@ -122,11 +121,15 @@ class Offline:
         self._run(forget())
 
     def _sunk(self, name: str, ids: Sequence[int]) -> None:
-        afloat = self._afloat.get(name)
-        if afloat is not None:
-            afloat.difference_update(ids)
-            if not afloat:
-                del self._afloat[name]
+        afloat = self._afloat.get(name, {})
+        for id in ids:
+            afloat.pop(id, None)
+        if not afloat:
+            self._afloat.pop(name, None)
+
+    def _is_afloat(self, name: str, id: int) -> bool:
+        session = self._afloat.get(name, {}).get(id)
+        return session is not None and self._exchange.find(session.jid) is session
 
     def _able(self, name: str) -> list[Session]:
         return [s for s in self._exchange.available(name) if s.priority >= 0]

@@ -9,11 +9,16 @@ from twisted.internet.interfaces import IReactorTime
 from mosaic.config.settings import Xmpp
 from mosaic.services.xmpp.answers import Answers
 from mosaic.services.xmpp.exchange import Exchange
+from mosaic.services.xmpp.people.archive import Archive
 from mosaic.services.xmpp.people.blocking import Blocking
 from mosaic.services.xmpp.people.carbons import Carbons
 from mosaic.services.xmpp.people.csi import NS_CSI
 from mosaic.services.xmpp.people.directory import Directory
-from mosaic.services.xmpp.people.keeping import Keeper, MessageIds
+from mosaic.services.xmpp.people.keeping import (
+    Keeper,
+    MessageIds,
+    first_id_at,
+)
 from mosaic.services.xmpp.people.messages import Messages
 from mosaic.services.xmpp.people.offline import Offline
 from mosaic.services.xmpp.people.persons import Persons
@@ -24,6 +29,8 @@ from mosaic.services.xmpp.people.subscriptions import Subscriptions
 from mosaic.store.people import People as PeopleStore
 from mosaic.wire.xmpp.subscription import Contact
 from mosaic.wire.xmpp.xml import Xml, element
+
+DAY_S = 86400.0
 
 
 class People:
@@ -43,6 +50,9 @@ class People:
         wall: Callable[[], float],
     ) -> None:
         self._domain = exchange.domain
+        self._store = store
+        self._wall = wall
+        self._archive_s = settings.archive_days * DAY_S
         self._account_names = account_names
         offline = settings.offline_messages > 0
         self.persons = Persons(exchange, store)
@@ -71,6 +81,7 @@ class People:
                 limit=settings.roster_items,
             ),
             Carbons(),
+            Archive(self.persons, store),
             Blocking(
                 exchange, self.persons, self.presence, limit=settings.blocked_addresses
             ),
@@ -85,6 +96,15 @@ class People:
         """Answer what clients ask."""
         for part in self._answering:
             part.register(answers)
+
+    async def prune(self) -> int:
+        """Forget what is too old to keep (xmpp.archive_days); how many."""
+        if not self._archive_s:
+            return 0
+        before, gone = first_id_at(self._wall() - self._archive_s), 0
+        while some := await self._store.prune_archives(before=before):
+            gone += some
+        return gone
 
     def account_removed(self, name: str) -> None:
         """Forget what was read of it."""

@@ -14,7 +14,7 @@ from mosaic.services.xmpp.exchange import Exchange
 from mosaic.services.xmpp.session import Session
 from mosaic.store.errors import NotFound, StoreError
 from mosaic.store.people import People as PeopleStore
-from mosaic.store.people import PersonRecord, RosterChange
+from mosaic.store.people import PersonRecord, Preferences, RosterChange
 from mosaic.wire.xmpp.jid import Jid
 from mosaic.wire.xmpp.stanza import quoted
 from mosaic.wire.xmpp.subscription import Contact
@@ -187,6 +187,13 @@ class Persons:
             self.blockers.discard(person.name)
         await self._written(
             [person.name], lambda: self._store.set_blocked(person.name, blocked)
+        )
+
+    async def set_preferences(self, person: Person, wanted: Preferences) -> None:
+        """Archive like this from now on; after commit."""
+        person.preferences = wanted
+        await self._written(
+            [person.name], lambda: self._store.set_preferences(person.name, wanted)
         )
 
     async def _written(
