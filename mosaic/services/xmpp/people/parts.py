@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from twisted.internet.interfaces import IReactorTime
 
 from mosaic.config.settings import Xmpp
-from mosaic.services.xmpp.answers import Answers
+from mosaic.services.xmpp.answers import Answers, Question
 from mosaic.services.xmpp.exchange import Exchange
 from mosaic.services.xmpp.people.archive import Archive
 from mosaic.services.xmpp.people.blocking import Blocking
+from mosaic.services.xmpp.people.caps import Capabilities
 from mosaic.services.xmpp.people.carbons import Carbons
 from mosaic.services.xmpp.people.csi import NS_CSI
 from mosaic.services.xmpp.people.directory import Directory
@@ -21,11 +22,14 @@ from mosaic.services.xmpp.people.keeping import (
 )
 from mosaic.services.xmpp.people.messages import Messages
 from mosaic.services.xmpp.people.offline import Offline
+from mosaic.services.xmpp.people.pep import Pep
+from mosaic.services.xmpp.people.pepevents import Events
 from mosaic.services.xmpp.people.persons import Persons
 from mosaic.services.xmpp.people.presence import Presence
 from mosaic.services.xmpp.people.roster import FEATURES, Pushes, Roster
 from mosaic.services.xmpp.people.sight import Sight
 from mosaic.services.xmpp.people.subscriptions import Subscriptions
+from mosaic.store.errors import NotFound
 from mosaic.store.people import People as PeopleStore
 from mosaic.wire.xmpp.subscription import Contact
 from mosaic.wire.xmpp.xml import Xml, element
@@ -61,7 +65,8 @@ class People:
             self.directory.sources.append(self._colleagues)
         pushes = Pushes(exchange, self.directory)
         self.directory.listeners.append(pushes.directory_changed)
-        sight = Sight(exchange, self.persons, everyone=settings.everyone_is_contact)
+        everyone = settings.everyone_is_contact
+        sight = self._sight = Sight(exchange, self.persons, everyone=everyone)
         subscriptions = Subscriptions(
             exchange, self.persons, sight, pushes.changed, limit=settings.roster_items
         )
@@ -86,6 +91,12 @@ class People:
                 exchange, self.persons, self.presence, limit=settings.blocked_addresses
             ),
         )
+        self._caps = Capabilities(clock, exchange)
+        events = Events(exchange, self.persons, sight, store)
+        self._caps.on_known.append(events.known)
+        self.presence.on_available.append(self._caps.heard)
+        self.presence.on_gone += [self._caps.gone, events.gone]
+        self._pep = Pep(self.persons, store, events, ids, settings)
         exchange.on_bind.append(self.persons.bound)
         exchange.inbox = self.messages.arrived
         if offline:
@@ -94,8 +105,17 @@ class People:
 
     def register(self, answers: Answers) -> None:
         """Answer what clients ask."""
-        for part in self._answering:
+        for part in (*self._answering, self._caps, self._pep):
             part.register(answers)
+        answers.shows = self._shows
+
+    async def _shows(self, question: Question) -> bool:
+        """Whether an account lets another know of it."""
+        try:
+            person = await self.persons.load(question.account)
+        except NotFound:
+            return False
+        return self._sight.shows(person, question.session.bare)
 
     async def prune(self) -> int:
         """Forget what is too old to keep (xmpp.archive_days); how many."""
