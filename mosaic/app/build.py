@@ -260,6 +260,7 @@ class _Builder:
         chores.every(HOUR_S, "forgetting expired tokens", self.door.forget_expired)
         chores.every(DAY_S, "renewing certificates", self._renew_certificates)
         chores.every(DAY_S / 4, "collecting files", self.collection.run)
+        chores.every(HOUR_S, "pruning XMPP archives", self.xmpp.prune)
         return chores
 
     def _renew_certificates(self) -> None:

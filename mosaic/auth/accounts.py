@@ -121,12 +121,13 @@ class AccountDesk:
         return any(account.admin for account in await self._store.accounts())
 
     async def add(self, name: str, password: str, *, admin: bool) -> Account:
-        """A new account. Raises NameTaken, ValueError."""
+        """A new account, and tell. Raises NameTaken, ValueError."""
         kept = account_name(name)
         account = await self._store.add_account(
             kept, await self._derive(password), admin=admin
         )
         await self._keep_second(kept, password)
+        self._bus.publish("accounts", {"type": "added"})
         return account
 
     async def set_password(self, name: str, password: str) -> None:

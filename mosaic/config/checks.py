@@ -22,6 +22,8 @@ _MAY_BE_ZERO = {
     "turn.bytes_per_s_user",
     "turn.port_quarantine_s",
     "xmpp.resume_s",
+    "xmpp.archive_days",
+    "xmpp.offline_messages",
 }
 
 

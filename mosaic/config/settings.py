@@ -107,6 +107,14 @@ class Xmpp(Section, frozen=True):
     unacked_bytes: int = 2097152
     channel_binding: bool = True
     scram_sha_1: bool = False
+    everyone_is_contact: bool = True
+    archive_days: float = 0.0
+    offline_messages: int = 1000
+    roster_items: int = 1000
+    blocked_addresses: int = 1000
+    pep_nodes: int = 100
+    pep_items: int = 1000
+    pep_item_bytes: int = 65536
 
 
 class Http(Section, frozen=True):

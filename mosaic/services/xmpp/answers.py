@@ -67,6 +67,12 @@ Answer = Callable[[Question], Awaitable[str]]
 """The child of the result, "" for none. Raises Undeliverable."""
 
 
+Heard = Callable[[Stanza], None]
+"""Takes the result or error of a question of ours."""
+Items = Callable[[Question], Awaitable[list[dict[str, str]]]]
+"""Attributes of the items that somebody may see."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Entry:
     answer: Answer
@@ -80,10 +86,18 @@ class Answers:
         self._exchange = exchange
         self._entries: dict[tuple[str, str, str], _Entry] = {}
         self._features: dict[str, About] = {}
+        self._expected: dict[tuple[str, str], Heard] = {}
+        self.identities: list[tuple[About, dict[str, str]]] = []
+        """Who else answers, in service discovery."""
+        self.shows: Callable[[Question], Awaitable[bool]] | None = None
+        """Whether service discovery tells somebody of another's account."""
+        self.item_sources: list[Items] = []
+        """What else stands below the domain or an account."""
         self.add("get", NS_PING, "ping", self._nothing, About.SELF)
         self.add("set", NS_SESSION, "session", self._nothing, feature=None)
-        self.add("get", NS_DISCO_INFO, "query", self._info)
-        self.add("get", NS_DISCO_ITEMS, "query", self._items)
+        everything = About.DOMAIN | About.ACCOUNT
+        self.add("get", NS_DISCO_INFO, "query", self._info, everything)
+        self.add("get", NS_DISCO_ITEMS, "query", self._items, everything)
 
     def add(
         self,
@@ -115,6 +129,9 @@ class Answers:
         """Answer an IQ to the domain or to an account's bare address (None: the
         session's own). Raises Undeliverable (service-unavailable)."""
         if stanza.type in ("result", "error"):
+            heard = self._expected.pop((session.address, stanza.id or ""), None)
+            if heard is not None:
+                heard(stanza)
             return
         account = session.jid.local if to is None else to.local
         question = Question(session, stanza, account)
@@ -136,23 +153,52 @@ class Answers:
             ).encode()
         )
 
+    def expect(self, session: Session, id: str, heard: Heard) -> None:
+        """Hear what a session answers to an IQ of ours with that id."""
+        self._expected[session.address, id] = heard
+
+    def forget(self, session: Session, id: str) -> None:
+        """Expect that answer no more."""
+        self._expected.pop((session.address, id), None)
+
     async def _nothing(self, question: Question) -> str:
         return ""
 
     async def _info(self, question: Question) -> str:
         """XEP-0030: who answers here, and what it can do."""
+        await self._check_shown(question)
         about = question.about
         identity = {"category": "account", "type": "registered"}
         if about is About.DOMAIN:
             identity = {"category": "server", "type": "im", "name": "Mosaic"}
         features = (element("feature", {"var": name}) for name in self.features(about))
-        return element(
-            "query", None, element("identity", identity), *features, ns=NS_DISCO_INFO
+        others = (
+            element("identity", other)
+            for whom, other in self.identities
+            if about & whom
         )
+        return element(
+            "query",
+            None,
+            element("identity", identity),
+            *others,
+            *features,
+            ns=NS_DISCO_INFO,
+        )
+
+    async def _check_shown(self, question: Question) -> None:
+        """XEP-0030 section 8: strangers are told nothing. Raises Undeliverable."""
+        if question.about is not About.OTHER:
+            return
+        if self.shows is None or not await self.shows(question):
+            raise Undeliverable("service-unavailable")
 
     async def _items(self, question: Question) -> str:
         """The components beside the domain, or nothing below an account."""
+        await self._check_shown(question)
         of_domain = question.about is About.DOMAIN
         hosts = sorted(self._exchange.components) if of_domain else []
-        items = (element("item", {"jid": host}) for host in hosts)
+        items = [element("item", {"jid": host}) for host in hosts]
+        for source in self.item_sources:
+            items += [element("item", found) for found in await source(question)]
         return element("query", None, *items, ns=NS_DISCO_ITEMS)

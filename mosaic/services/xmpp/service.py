@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
@@ -25,13 +26,17 @@ from mosaic.services.xmpp.answers import Answers
 from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Exchange
 from mosaic.services.xmpp.household import Household
-from mosaic.services.xmpp.messages import Messages
-from mosaic.services.xmpp.presence import Presence
-from mosaic.services.xmpp.roster import Roster
+from mosaic.services.xmpp.people.carbons import carbons_at_bind
+from mosaic.services.xmpp.people.csi import NS_CSI, client_state
+from mosaic.services.xmpp.people.messages import Messages
+from mosaic.services.xmpp.people.parts import People
+from mosaic.services.xmpp.session import Session
 from mosaic.services.xmpp.streams.tcp import TcpStream
 from mosaic.services.xmpp.streams.upkeep import Upkeep
-from mosaic.store.interface import NotFound, Store
+from mosaic.store.interface import Store
 from mosaic.wire.xmpp.jid import is_prepared_local
+from mosaic.wire.xmpp.payloads import NS_CARBONS
+from mosaic.wire.xmpp.stanza import Stanza
 
 _log = Logger()
 
@@ -52,6 +57,7 @@ class XmppService(Service):
         door: Door,
         store: Store,
         bus: Bus,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         # Wokkel's component module chooses the reactor when it is imported.
         from mosaic.services.xmpp.components import internal_component, make_router
@@ -59,17 +65,26 @@ class XmppService(Service):
         self.setName("xmpp")
         self._store = store
         self._bus = bus
-        self._hearing: Subscription | None = None
+        self._hearing: list[Subscription] = []
         exchange = Exchange(domain)
         self._router = make_router(exchange)
         self._component = internal_component(exchange, self._router, f"mosaic.{domain}")
+        self._people = People(
+            reactor,
+            settings,
+            exchange,
+            store,
+            account_names=self._account_names,
+            wall=wall,
+        )
         self._house = Household(
             clock=reactor,
             settings=settings,
             door=door,
             exchange=exchange,
-            presence=Presence(exchange, self._is_account),
-            messages=Messages(exchange),
+            persons=self._people.persons,
+            presence=self._people.presence,
+            messages=self._people.messages,
             answers=Answers(exchange),
         )
         self._upkeep = Upkeep(self._house)
@@ -77,13 +92,25 @@ class XmppService(Service):
 
     def _furnish(self) -> None:
         """Register whatever answers a client's questions."""
-        answers, domain = self._house.answers, self._house.exchange.domain
-        Roster(domain, self._account_names).register(answers)
+        self._people.register(self._house.answers)
+        self._house.features.extend(self._people.features)
+        for name in ("active", "inactive"):
+            self._house.nonzas[NS_CSI, name] = _client_state
+        self._house.at_bind.add(NS_CARBONS, "enable", carbons_at_bind)
 
     @property
     def counters(self) -> Counters:
         """What happened so far; streams and sessions are levels."""
         return self._house.counters
+
+    @property
+    def messages(self) -> Messages:
+        """The way of messages between people."""
+        return self._people.messages
+
+    def sessions_of(self, account: str) -> list[Session]:
+        """What an account has bound."""
+        return self._house.exchange.of_account(account)
 
     def stream_factory(self) -> IProtocolFactory:
         """Streams for a transport that is already as safe as it will be: the
@@ -102,20 +129,28 @@ class XmppService(Service):
 
         return {"xmpp-websocket": websocket_resource(self._house)}
 
+    async def prune(self) -> int:
+        """Forget messages that are older than xmpp.archive_days; how many."""
+        return await self._people.prune()
+
     def startService(self) -> None:
         """Connect the component and listen for accounts that go away."""
         super().startService()
         self._component.startService()
         self._upkeep.start()
         self._house.draining = False
-        self._hearing = self._bus.subscribe("account.*", self._account_changed)
+        self._hearing = [
+            self._bus.subscribe("account.*", self._account_changed),
+            # New ones, and whatever the command line did.
+            self._bus.subscribe("accounts", self._accounts_changed),
+            self._bus.subscribe("store", self._accounts_changed),
+        ]
 
     def stopService(self) -> Deferred[None]:
         """Drain: every stream ends with `system-shutdown`."""
         super().stopService()
-        if self._hearing is not None:
-            self._hearing.cancel()
-            self._hearing = None
+        while self._hearing:
+            self._hearing.pop().cancel()
         self._upkeep.stop()
         self._house.draining = True
         streams = list(self._house.streams)
@@ -134,19 +169,18 @@ class XmppService(Service):
 
     def _account_changed(self, topic: str, payload: Payload) -> None:
         """Who lost the account or its password must log in again."""
-        for session in self._house.exchange.of_account(topic.partition(".")[2]):
+        name = topic.partition(".")[2]
+        for session in self._house.exchange.of_account(name):
             session.close("not-authorized")
+        if payload.get("type") == "removed":
+            self._people.account_removed(name)
+
+    def _accounts_changed(self, topic: str, payload: Payload) -> None:
+        self._people.accounts_changed()
 
     async def _account_names(self) -> Iterable[str]:
         names = [account.name for account in await self._store.accounts()]
         return [name for name in names if is_prepared_local(name)]
-
-    async def _is_account(self, name: str) -> bool:
-        try:
-            await self._store.account(name)
-        except NotFound:
-            return False
-        return True
 
 
 class _StreamFactory(Factory):
@@ -163,3 +197,7 @@ class _StreamFactory(Factory):
     def buildProtocol(self, addr: IAddress | None) -> TcpStream:
         """A stream for one connection."""
         return TcpStream(self._house, self._tls)
+
+
+def _client_state(session: Session, said: Stanza) -> None:
+    client_state(session, said.name)
