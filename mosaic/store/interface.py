@@ -12,6 +12,7 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
+from mosaic.store.belongings import Belongings
 from mosaic.store.history import History
 from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomContent
@@ -87,8 +88,9 @@ class JournalEntry:
     writer: Author | None = None
 
 
-class Store(History, Protocol):
-    """Accounts, rooms, members, tokens, chat, blobs, documents, and History."""
+class Store(Belongings, History, Protocol):
+    """Accounts, rooms, members, tokens, chat, blobs, documents, History and
+    Belongings."""
 
     def start(self) -> Deferred[None]:
         """Open, migrate, and start the writer."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from mosaic.store.belongings_memory import MemoryBelongings
 from mosaic.store.interface import (
     EMPTY_UPDATE,
     JournalEntry,
@@ -23,11 +24,12 @@ from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomContent
 
 
-class MemoryStore(MemoryHistory):
+class MemoryStore(MemoryBelongings, MemoryHistory):
     """The Store interface without a disk. wall: Unix seconds now."""
 
     def __init__(self, *, wall: Callable[[], float] = time.time) -> None:
-        super().__init__(wall)
+        MemoryHistory.__init__(self, wall)
+        MemoryBelongings.__init__(self)
         self._accounts: dict[str, Account] = {}
         self._verifiers: dict[str, ScramVerifier] = {}
         self._tokens: dict[bytes, StoredToken] = {}
@@ -84,6 +86,7 @@ class MemoryStore(MemoryHistory):
         """Remove an account; the rooms it owned stay, without an owner."""
         self._account(name)
         del self._accounts[name], self._verifiers[name]
+        self._forget_belongings(name)
         self._drop_tokens(lambda token: token.account == name)
         for record in self._rooms.values():
             record.members.pop(name, None)
