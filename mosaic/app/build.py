@@ -48,6 +48,7 @@ from mosaic.services.rest.origin import origin_allowed
 from mosaic.services.rest.root import build_rest
 from mosaic.services.turn.service import TurnService
 from mosaic.services.turn.tuning import RELOADABLE
+from mosaic.services.xmpp.extras.surroundings import Surroundings
 from mosaic.services.xmpp.service import XmppService
 from mosaic.store.sql import SqlStore
 from mosaic.tls.authority import ensure_certificates
@@ -152,6 +153,11 @@ class _Builder:
             door=self.door,
             store=self.store,
             bus=self.bus,
+            around=Surroundings(
+                public_host=settings.public_host,
+                web=lambda: self.addresses.https_url or self.addresses.base_url,
+                max_upload_bytes=settings.http.max_upload_bytes,
+            ),
         )
         self.rest = build_rest(
             settings=settings,

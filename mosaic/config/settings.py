@@ -97,6 +97,7 @@ class Xmpp(Section, frozen=True):
     """XMPP client-to-server."""
 
     domain: str = ""
+    contact_addresses: tuple[str, ...] = ()
     auth_timeout_s: float = 10.0
     max_stanza_bytes_before_login: int = 65536
     max_stanza_bytes: int = 262144

@@ -45,6 +45,10 @@ class FakeAccounts:
             raise NotFound(name)
         return succeed(Account(name=name, admin=False, created_at=0.0))
 
+    def note_seen(self, account: str, at: float) -> Any:
+        """Nobody asks for it."""
+        return succeed(None)
+
 
 class FakeBus:
     """Delivers at once, to prefixes too."""
@@ -180,17 +184,27 @@ class MemoryClient:
 class MemoryXmpp:
     """A running service for localhost with three accounts."""
 
-    def __init__(self, **settings: Any) -> None:
-        self.clock = Clock()
-        self.door = FakeDoor(ACCOUNTS)
-        self.bus = FakeBus()
+    def __init__(
+        self,
+        *,
+        store: Any = None,
+        door: Any = None,
+        around: Any = None,
+        bus: Any = None,
+        clock: Clock | None = None,
+        **settings: Any,
+    ) -> None:
+        self.clock = clock or Clock()
+        self.door = door or FakeDoor(ACCOUNTS)
+        self.bus = bus or FakeBus()
         self.service = XmppService(
             cast(Any, self.clock),
             Xmpp(**settings),
             domain="localhost",
             door=cast(Any, self.door),
-            store=cast(Any, FakeAccounts()),
+            store=cast(Any, store or FakeAccounts()),
             bus=self.bus,
+            around=around,
         )
         self.service.startService()
 

@@ -199,7 +199,7 @@ class LoginTests(SynchronousTestCase):
         """The four messages, the restart, and a resource."""
         self.assertEqual(self.client.auth("ann", "secret").name, "success")
         features = self.client.start()
-        self.assertEqual([n.name for n in features.children], ["bind", "session"])
+        self.assertEqual([n.name for n in features.children], ["bind", "session", "c"])
         answer = self.client.bind("desk")
         self.assertEqual(answer.children[0].children[0].text, "ann@localhost/desk")
 

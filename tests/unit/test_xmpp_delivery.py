@@ -350,7 +350,7 @@ class ComponentTests(Base):
         return answer
 
     def test_ping(self) -> None:
-        """Wokkel's own responder answers."""
+        """Through the router and back."""
         ping = iq("<ping xmlns='urn:xmpp:ping'/>", "mosaic.localhost")
         self.assertEqual(self.ask(self.ann, ping).attributes["type"], "result")
 
@@ -360,7 +360,8 @@ class ComponentTests(Base):
         [query_node] = self.ask(self.ann, query).children
         self.assertEqual(query_node.ns, INFO)
         found = {
-            n.attributes.get("name") or n.attributes["var"] for n in query_node.children
+            n.attributes.get("name") or n.attributes.get("var")
+            for n in query_node.children
         }
         self.assertLessEqual({"Mosaic", "urn:xmpp:ping", INFO}, found)
 

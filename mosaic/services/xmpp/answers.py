@@ -7,30 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from enum import Flag, auto
 from functools import cached_property
 
+from mosaic.services.xmpp.about import About as About
 from mosaic.services.xmpp.exchange import Exchange, Undeliverable
+from mosaic.services.xmpp.extras.asked import DiscoNodes, node_info, node_items
+from mosaic.services.xmpp.extras.disco import (
+    NS_DISCO_INFO,
+    NS_DISCO_ITEMS,
+    Facts,
+    Form,
+    Identity,
+    Item,
+    capabilities,
+    items_xml,
+)
 from mosaic.services.xmpp.session import Session
 from mosaic.wire.xmpp.jid import Jid
 from mosaic.wire.xmpp.stanza import Stanza
 from mosaic.wire.xmpp.xml import Node, Xml, element, read_node
 
-NS_DISCO_INFO = "http://jabber.org/protocol/disco#info"
-NS_DISCO_ITEMS = "http://jabber.org/protocol/disco#items"
 NS_PING = "urn:xmpp:ping"
 NS_SESSION = "urn:ietf:params:xml:ns:xmpp-session"
-
-
-class About(Flag):
-    """Whom a question may be about: the domain, the account that asks, or the
-    account of another."""
-
-    DOMAIN = auto()
-    OWN = auto()
-    OTHER = auto()
-    ACCOUNT = OWN | OTHER
-    SELF = DOMAIN | OWN
 
 
 @dataclass(frozen=True)
@@ -51,6 +49,11 @@ class Question:
             return About.DOMAIN
         own = self.account == self.session.jid.local
         return About.OWN if own else About.OTHER
+
+    @property
+    def asker(self) -> Jid:
+        """The full address of who asks."""
+        return self.session.jid
 
     @cached_property
     def payload(self) -> Node:
@@ -80,6 +83,10 @@ class Answers:
         self._exchange = exchange
         self._entries: dict[tuple[str, str, str], _Entry] = {}
         self._features: dict[str, About] = {}
+        self._forms: list[Form] = []
+        self._nodes: list[DiscoNodes] = []
+        self._names: dict[str, str] = {}
+        self._caps: Xml | None = None
         self.add("get", NS_PING, "ping", self._nothing, About.SELF)
         self.add("set", NS_SESSION, "session", self._nothing, feature=None)
         self.add("get", NS_DISCO_INFO, "query", self._info)
@@ -105,7 +112,21 @@ class Answers:
 
     def announce(self, feature: str, about: About) -> None:
         """Have service discovery tell of a feature."""
+        self._caps = None
         self._features[feature] = self._features.get(feature, About(0)) | about
+
+    def describe(self, form: Form) -> None:
+        """Have service discovery tell a form about the domain (XEP-0128)."""
+        self._caps = None
+        self._forms.append(form)
+
+    def add_nodes(self, nodes: DiscoNodes) -> None:
+        """Have service discovery of the domain ask for nodes here."""
+        self._nodes.append(nodes)
+
+    def name_host(self, host: str, name: str) -> None:
+        """Say for people what the component at a host is."""
+        self._names[host] = name
 
     def features(self, about: About) -> list[str]:
         """What is announced for whom, sorted."""
@@ -139,20 +160,38 @@ class Answers:
     async def _nothing(self, question: Question) -> str:
         return ""
 
+    def facts(self, about: About) -> Facts:
+        """What service discovery says of the domain or an account."""
+        if about is About.DOMAIN:
+            who = Identity("server", "im", "Mosaic")
+            return Facts((who,), tuple(self.features(about)), tuple(self._forms))
+        return Facts((Identity("account", "registered"),), tuple(self.features(about)))
+
+    def capabilities(self) -> Xml:
+        """The stream feature that tells the hash of all this (XEP-0115)."""
+        if self._caps is None:
+            ver = self.facts(About.DOMAIN).ver()
+            self._caps = capabilities(self._caps_node, ver)
+        return self._caps
+
+    @property
+    def _caps_node(self) -> str:
+        return f"https://{self._exchange.domain}"
+
     async def _info(self, question: Question) -> str:
         """XEP-0030: who answers here, and what it can do."""
-        about = question.about
-        identity = {"category": "account", "type": "registered"}
-        if about is About.DOMAIN:
-            identity = {"category": "server", "type": "im", "name": "Mosaic"}
-        features = (element("feature", {"var": name}) for name in self.features(about))
-        return element(
-            "query", None, element("identity", identity), *features, ns=NS_DISCO_INFO
-        )
+        facts = self.facts(question.about)
+        of_domain = question.about is About.DOMAIN
+        if of_domain and question.node != f"{self._caps_node}#{facts.ver()}":
+            facts = await node_info(question, self._nodes) or facts
+        return facts.xml(question.node)
 
     async def _items(self, question: Question) -> str:
         """The components beside the domain, or nothing below an account."""
-        of_domain = question.about is About.DOMAIN
-        hosts = sorted(self._exchange.components) if of_domain else []
-        items = (element("item", {"jid": host}) for host in hosts)
-        return element("query", None, *items, ns=NS_DISCO_ITEMS)
+        if question.about is not About.DOMAIN:
+            return items_xml([], question.node)
+        found = await node_items(question, self._nodes)
+        if found is None:
+            hosts = sorted(self._exchange.components)
+            found = [Item(host, self._names.get(host, "")) for host in hosts]
+        return items_xml(found, question.node)

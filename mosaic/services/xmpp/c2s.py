@@ -197,6 +197,7 @@ class ClientStream(Protocol):
             self._send_features(
                 element("bind", ns=NS_BIND),
                 element("session", {}, optional, ns=NS_SESSION),
+                self._house.answers.capabilities(),
             )
         elif self._tls is not None:
             self._phase = _Phase.STARTTLS

@@ -45,6 +45,7 @@ class Exchange:
     def __init__(self, domain: str) -> None:
         self.domain = domain
         self.components: dict[str, Component] = {}
+        self.on_unbind: list[Callable[[Session], None]] = []
         self._sessions: dict[str, dict[str, Session]] = {}
 
     # Sessions.
@@ -70,6 +71,8 @@ class Exchange:
             del mine[session.jid.resource]
             if not mine:
                 del self._sessions[session.jid.local]
+            for told in self.on_unbind:
+                told(session)
 
     def sessions(self) -> Iterator[Session]:
         """All of them, safe against changes meanwhile."""

@@ -24,6 +24,9 @@ from mosaic.services.xmpp.answers import Answers
 from mosaic.services.xmpp.c2s import ClientStream
 from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Exchange
+from mosaic.services.xmpp.extras.desk import Desk
+from mosaic.services.xmpp.extras.furnish import Extras
+from mosaic.services.xmpp.extras.surroundings import Surroundings
 from mosaic.services.xmpp.household import Household
 from mosaic.services.xmpp.messages import Messages
 from mosaic.services.xmpp.presence import Presence
@@ -50,9 +53,10 @@ class XmppService(Service):
         door: Door,
         store: Store,
         bus: Bus,
+        around: Surroundings | None = None,
     ) -> None:
         # Wokkel's component module chooses the reactor when it is imported.
-        from mosaic.services.xmpp.components import internal_component, make_router
+        from mosaic.services.xmpp.components import make_router
 
         self.setName("xmpp")
         self._store = store
@@ -60,7 +64,8 @@ class XmppService(Service):
         self._hearing: Subscription | None = None
         exchange = Exchange(domain)
         self._router = make_router(exchange)
-        self._component = internal_component(exchange, self._router, f"mosaic.{domain}")
+        self._components: list[Service] = []
+        self._around = around or Surroundings()
         self._house = Household(
             clock=reactor,
             settings=settings,
@@ -74,8 +79,28 @@ class XmppService(Service):
 
     def _furnish(self) -> None:
         """Register whatever answers a client's questions."""
-        answers, domain = self._house.answers, self._house.exchange.domain
+        house = self._house
+        answers, domain = house.answers, house.exchange.domain
         Roster(domain, self._account_names).register(answers)
+        self._extras = Extras(
+            exchange=house.exchange,
+            answers=answers,
+            store=self._store,
+            settings=house.settings,
+            around=self._around,
+            is_account=self._is_account,
+        )
+        self._host(self._extras.mosaic_desk(f"mosaic.{domain}"))
+
+    def _host(self, desk: Desk) -> None:
+        """Put a component of ours on the router."""
+        from mosaic.services.xmpp.components import internal_component
+
+        service, desk.outlet = internal_component(
+            self._house.exchange, self._router, desk.host, desk.receive
+        )
+        self._house.answers.name_host(desk.host, desk.identity.name)
+        self._components.append(service)
 
     @property
     def counters(self) -> Counters:
@@ -94,9 +119,10 @@ class XmppService(Service):
         return _StreamFactory(self._house, tls)
 
     def startService(self) -> None:
-        """Connect the component and listen for accounts that go away."""
+        """Connect the components and listen for accounts that go away."""
         super().startService()
-        self._component.startService()
+        for component in self._components:
+            component.startService()
         self._hearing = self._bus.subscribe("account.*", self._account_changed)
 
     def stopService(self) -> Deferred[None]:
@@ -110,11 +136,13 @@ class XmppService(Service):
         for stream in streams:
             stream.close("system-shutdown")
 
-        def stopped(_: object) -> None:
-            if self._component.running:
-                self._component.stopService()
+        def stopped(_: object) -> Deferred[object]:
+            for component in self._components:
+                if component.running:
+                    component.stopService()
+            return self._extras.seen.written()
 
-        return all_gone.addCallback(stopped)
+        return all_gone.addCallback(stopped).addCallback(lambda _: None)
 
     def _account_changed(self, topic: str, payload: Payload) -> None:
         """Who lost the account or its password must log in again."""

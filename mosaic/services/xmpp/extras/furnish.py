@@ -1,0 +1,71 @@
+"""Puts the extras together: what they answer, and at which addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from mosaic.config.settings import Xmpp
+from mosaic.services.xmpp.answers import Answers
+from mosaic.services.xmpp.exchange import Exchange
+from mosaic.services.xmpp.extras.asked import Registry
+from mosaic.services.xmpp.extras.desk import Desk
+from mosaic.services.xmpp.extras.disco import Identity
+from mosaic.services.xmpp.extras.facts import (
+    NAME,
+    ServerFacts,
+    contact_form,
+    software_form,
+)
+from mosaic.services.xmpp.extras.seen import LastSeen
+from mosaic.services.xmpp.extras.surroundings import Surroundings
+from mosaic.store.interface import Store
+
+
+@dataclass(slots=True, kw_only=True)
+class Extras:
+    """What the server offers beside talking.
+
+    is_account: whether a local part is an account of this domain. desks: the
+    components to be hosted, by the part of their address that comes before the
+    domain.
+    """
+
+    exchange: Exchange
+    answers: Answers
+    store: Store
+    settings: Xmpp
+    around: Surroundings
+    is_account: Callable[[str], Awaitable[bool]]
+    facts: ServerFacts = field(init=False)
+    seen: LastSeen = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.facts = ServerFacts(self.around.wall, started_at=self.around.wall())
+        self.seen = LastSeen(
+            self.exchange, self.store, facts=self.facts, may_see=self._may_see
+        )
+        self._for_the_domain()
+
+    def _for_the_domain(self) -> None:
+        self._for_everybody(self.answers)
+        self.seen.register(self.answers)
+        self.answers.describe(software_form())
+        contacts = contact_form(self.settings.contact_addresses)
+        if contacts is not None:
+            self.answers.describe(contacts)
+
+    def _for_everybody(self, registry: Registry) -> None:
+        """What the domain and Mosaic's own component answer alike."""
+        self.facts.register(registry)
+
+    def mosaic_desk(self, host: str) -> Desk:
+        """Mosaic itself as a component."""
+        desk = Desk(host, Identity("component", "generic", NAME))
+        self._for_everybody(desk)
+        desk.forms.append(software_form())
+        return desk
+
+    async def _may_see(self, asker: str, account: str) -> bool:
+        """In one organisation everybody with an account sees everybody."""
+        return await self.is_account(account)
