@@ -85,6 +85,7 @@ class XmppService(Service):
         self._extras = Extras(
             exchange=house.exchange,
             answers=answers,
+            door=house.door,
             store=self._store,
             settings=house.settings,
             around=self._around,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from mosaic.auth.interface import Door
 from mosaic.config.settings import Xmpp
 from mosaic.services.xmpp.answers import Answers
 from mosaic.services.xmpp.exchange import Exchange
-from mosaic.services.xmpp.extras.asked import Registry
+from mosaic.services.xmpp.extras.asked import Known, Registry
 from mosaic.services.xmpp.extras.desk import Desk
 from mosaic.services.xmpp.extras.disco import Identity
 from mosaic.services.xmpp.extras.facts import (
@@ -18,6 +19,7 @@ from mosaic.services.xmpp.extras.facts import (
     software_form,
 )
 from mosaic.services.xmpp.extras.seen import LastSeen
+from mosaic.services.xmpp.extras.services import ExternalServices
 from mosaic.services.xmpp.extras.surroundings import Surroundings
 from mosaic.store.interface import Store
 
@@ -33,17 +35,24 @@ class Extras:
 
     exchange: Exchange
     answers: Answers
+    door: Door
     store: Store
     settings: Xmpp
     around: Surroundings
     is_account: Callable[[str], Awaitable[bool]]
     facts: ServerFacts = field(init=False)
     seen: LastSeen = field(init=False)
+    known: Known = field(init=False)
+    services: ExternalServices = field(init=False)
 
     def __post_init__(self) -> None:
         self.facts = ServerFacts(self.around.wall, started_at=self.around.wall())
         self.seen = LastSeen(
             self.exchange, self.store, facts=self.facts, may_see=self._may_see
+        )
+        self.known = Known(frozenset({self.exchange.domain}))
+        self.services = ExternalServices(
+            self.door, self.known, host=self.around.public_host, wall=self.around.wall
         )
         self._for_the_domain()
 
@@ -58,6 +67,7 @@ class Extras:
     def _for_everybody(self, registry: Registry) -> None:
         """What the domain and Mosaic's own component answer alike."""
         self.facts.register(registry)
+        self.services.register(registry)
 
     def mosaic_desk(self, host: str) -> Desk:
         """Mosaic itself as a component."""
