@@ -181,6 +181,7 @@ class _Builder:
             store=self.store,
             files=self.rest.blobs,
             grace_s=self.settings.history.blob_grace_s,
+            keep_days=self.settings.xmpp.upload_keep_days,
         )
 
     def _build_ports(self) -> None:

@@ -22,6 +22,7 @@ _MAY_BE_ZERO = {
     "turn.bytes_per_s_allocation",
     "turn.bytes_per_s_user",
     "turn.port_quarantine_s",
+    "xmpp.upload_keep_days",
 }
 
 

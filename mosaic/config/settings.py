@@ -98,6 +98,9 @@ class Xmpp(Section, frozen=True):
 
     domain: str = ""
     contact_addresses: tuple[str, ...] = ()
+    upload_bytes_per_day: int = 1073741824
+    upload_keep_days: int = 0
+    upload_slot_s: float = 300.0
     auth_timeout_s: float = 10.0
     max_stanza_bytes_before_login: int = 65536
     max_stanza_bytes: int = 262144

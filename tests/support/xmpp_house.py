@@ -23,7 +23,7 @@ WALL = 1_700_000_000.0
 class XmppCase(SynchronousTestCase):
     """A house with the accounts ann (an administrator), bob and eve."""
 
-    settings: dict[str, Any] = {}
+    xmpp: dict[str, Any] = {}
 
     def setUp(self) -> None:
         """Build it, and let ann and bob in."""
@@ -60,7 +60,7 @@ class XmppCase(SynchronousTestCase):
                 public_host="meet.example.org",
                 web=lambda: "https://meet.example.org",
             ),
-            **self.settings,
+            **self.xmpp,
         )
         self.ann = self.client("ann", "a")
         self.bob = self.client("bob", "b")

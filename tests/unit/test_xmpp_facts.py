@@ -79,7 +79,7 @@ class HashTests(SynchronousTestCase):
 class FactsTests(XmppCase):
     """What the server says of itself."""
 
-    settings: dict[str, Any] = {
+    xmpp: dict[str, Any] = {
         "contact_addresses": (
             "admin mailto:ops@example.org",
             "admin xmpp:ann@localhost",

@@ -38,6 +38,7 @@ from mosaic.services.rest.rooms import JoinUrl, RoomOperations
 from mosaic.services.rest.sessions import Sessions
 from mosaic.services.rest.site import MosaicSite, answer_problem
 from mosaic.services.rest.states import DocumentStates, FindState
+from mosaic.services.rest.uploads import SharedFiles
 from mosaic.services.rest.users import UserAccounts
 from mosaic.services.rest.versions import VersionOperations
 from mosaic.services.rest.workers import Worker, WorkerProcesses
@@ -129,6 +130,13 @@ def build_rest(
     gate = Gate(door, limit)
     files = BlobFiles(state / "blobs", run_in_thread=run_in_thread)
     files.prepare()
+    shared = SharedFiles(
+        gate=gate,
+        store=store,
+        files=files,
+        max_upload_bytes=http.max_upload_bytes,
+        now=now,
+    )
     desk = ExportDesk(
         Mover(
             store,
@@ -161,6 +169,7 @@ def build_rest(
         *ExportOperations(desk=desk, files=files, view=rooms.own_view).operations(),
         *Relaying(door=door).operations(),
         *DocumentStates(find=find_state).operations(),
+        *shared.operations(),
     )
     description = json.dumps(describe(operations), indent=1).encode()
     dispatcher = Dispatcher(operations, gate=gate, description=description)
@@ -179,6 +188,7 @@ def build_rest(
         uploads=Uploads(
             gate=gate,
             files=files,
+            shared=shared,
             max_upload_bytes=http.max_upload_bytes,
             max_body_bytes=http.max_body_bytes,
             max_archive_bytes=settings.export.max_archive_bytes,

@@ -91,7 +91,8 @@ class XmppService(Service):
             around=self._around,
             is_account=self._is_account,
         )
-        self._host(self._extras.mosaic_desk(f"mosaic.{domain}"))
+        for desk in self._extras.desks(f"mosaic.{domain}", domain):
+            self._host(desk)
 
     def _host(self, desk: Desk) -> None:
         """Put a component of ours on the router."""

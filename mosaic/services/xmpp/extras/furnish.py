@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from mosaic.auth.interface import Door
+from mosaic.auth.uploads import UploadDesk
 from mosaic.config.settings import Xmpp
 from mosaic.services.xmpp.answers import Answers
 from mosaic.services.xmpp.exchange import Exchange
@@ -21,6 +22,7 @@ from mosaic.services.xmpp.extras.facts import (
 from mosaic.services.xmpp.extras.seen import LastSeen
 from mosaic.services.xmpp.extras.services import ExternalServices
 from mosaic.services.xmpp.extras.surroundings import Surroundings
+from mosaic.services.xmpp.extras.upload import UploadSlots
 from mosaic.store.interface import Store
 
 
@@ -44,6 +46,7 @@ class Extras:
     seen: LastSeen = field(init=False)
     known: Known = field(init=False)
     services: ExternalServices = field(init=False)
+    uploads: UploadSlots = field(init=False)
 
     def __post_init__(self) -> None:
         self.facts = ServerFacts(self.around.wall, started_at=self.around.wall())
@@ -54,6 +57,15 @@ class Extras:
         self.services = ExternalServices(
             self.door, self.known, host=self.around.public_host, wall=self.around.wall
         )
+        links = UploadDesk(
+            self.store,
+            wall=self.around.wall,
+            web=self.around.web,
+            max_bytes=self.around.max_upload_bytes,
+            bytes_per_day=self.settings.upload_bytes_per_day,
+            slot_s=self.settings.upload_slot_s,
+        )
+        self.uploads = UploadSlots(links, self.known)
         self._for_the_domain()
 
     def _for_the_domain(self) -> None:
@@ -69,7 +81,12 @@ class Extras:
         self.facts.register(registry)
         self.services.register(registry)
 
-    def mosaic_desk(self, host: str) -> Desk:
+    def desks(self, mosaic: str, base: str) -> list[Desk]:
+        """Our components. mosaic: the address of Mosaic itself; base: what the
+        others' addresses end in."""
+        return [self._mosaic_desk(mosaic), self.uploads.desk(f"upload.{base}")]
+
+    def _mosaic_desk(self, host: str) -> Desk:
         """Mosaic itself as a component."""
         desk = Desk(host, Identity("component", "generic", NAME))
         self._for_everybody(desk)
