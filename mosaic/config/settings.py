@@ -98,6 +98,7 @@ class Xmpp(Section, frozen=True):
 
     domain: str = ""
     contact_addresses: tuple[str, ...] = ()
+    avatar_max_bytes: int = 131072
     upload_bytes_per_day: int = 1073741824
     upload_keep_days: int = 0
     upload_slot_s: float = 300.0

@@ -37,8 +37,8 @@ class Avatar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What somebody tells of themselves. vcard: the `<vCard/>` element of
-    XEP-0054 without its picture, "" for none."""
+    """What somebody tells of themselves. vcard: the children of XEP-0054's
+    `<vCard/>` as XML in its namespace, without the picture."""
 
     vcard: str = ""
     avatar: Avatar | None = None

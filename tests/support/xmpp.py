@@ -45,6 +45,10 @@ class FakeAccounts:
             raise NotFound(name)
         return succeed(Account(name=name, admin=False, created_at=0.0))
 
+    def avatar_hashes(self) -> Any:
+        """Nobody has a picture."""
+        return succeed({})
+
     def note_seen(self, account: str, at: float) -> Any:
         """Nobody asks for it."""
         return succeed(None)

@@ -18,6 +18,7 @@ from mosaic.auth.interface import Door
 from mosaic.bus.interface import Bus
 from mosaic.config.settings import Settings
 from mosaic.export.moving import Mover, export_limits
+from mosaic.services.rest.avatars import Avatars
 from mosaic.services.rest.blobfiles import BlobFiles, RunInThread
 from mosaic.services.rest.blobs import BlobOperations, Uploads
 from mosaic.services.rest.channel import Deadlines
@@ -170,6 +171,7 @@ def build_rest(
         *Relaying(door=door).operations(),
         *DocumentStates(find=find_state).operations(),
         *shared.operations(),
+        *Avatars(store=store).operations(),
     )
     description = json.dumps(describe(operations), indent=1).encode()
     dispatcher = Dispatcher(operations, gate=gate, description=description)

@@ -17,6 +17,8 @@ from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Exchange
 from mosaic.services.xmpp.messages import Messages
 from mosaic.services.xmpp.presence import Presence
+from mosaic.services.xmpp.session import Session
+from mosaic.wire.xmpp.stanza import Stanza
 
 
 class Stream(Protocol):
@@ -27,6 +29,10 @@ class Stream(Protocol):
 
     def closed(self) -> Deferred[None]:
         """Fires when the connection is truly gone."""
+
+
+PresenceMark = Callable[[Session, Stanza], Stanza]
+"""Adds to a session's presence before anybody sees it."""
 
 
 def new_token() -> str:
@@ -45,6 +51,7 @@ class Household:
     presence: Presence
     messages: Messages
     answers: Answers
+    marks: list[PresenceMark] = field(default_factory=list)
     counters: Counters = field(default_factory=Counters)
     streams: set[Stream] = field(default_factory=set)
     new_token: Callable[[], str] = new_token

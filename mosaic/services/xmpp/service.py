@@ -26,6 +26,7 @@ from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Exchange
 from mosaic.services.xmpp.extras.desk import Desk
 from mosaic.services.xmpp.extras.furnish import Extras
+from mosaic.services.xmpp.extras.profiles import loaded
 from mosaic.services.xmpp.extras.surroundings import Surroundings
 from mosaic.services.xmpp.household import Household
 from mosaic.services.xmpp.messages import Messages
@@ -89,8 +90,10 @@ class XmppService(Service):
             store=self._store,
             settings=house.settings,
             around=self._around,
+            presence=house.presence,
             is_account=self._is_account,
         )
+        house.marks.append(self._extras.profiles.mark)
         for desk in self._extras.desks(f"mosaic.{domain}", domain):
             self._host(desk)
 
@@ -120,12 +123,14 @@ class XmppService(Service):
         """Streams for a plain TCP port; each must be upgraded before login."""
         return _StreamFactory(self._house, tls)
 
-    def startService(self) -> None:
-        """Connect the components and listen for accounts that go away."""
+    def startService(self) -> Deferred[None]:
+        """Connect the components and listen for accounts that go away; fires
+        when it may be used."""
         super().startService()
         for component in self._components:
             component.startService()
         self._hearing = self._bus.subscribe("account.*", self._account_changed)
+        return loaded(self._extras.profiles)
 
     def stopService(self) -> Deferred[None]:
         """Drain: every stream ends with `system-shutdown`."""
@@ -148,7 +153,10 @@ class XmppService(Service):
 
     def _account_changed(self, topic: str, payload: Payload) -> None:
         """Who lost the account or its password must log in again."""
-        for session in self._house.exchange.of_account(topic.partition(".")[2]):
+        account = topic.partition(".")[2]
+        if payload.get("type") == "removed":
+            self._extras.profiles.forget(account)
+        for session in self._house.exchange.of_account(account):
             session.close("not-authorized")
 
     async def _account_names(self) -> Iterable[str]:

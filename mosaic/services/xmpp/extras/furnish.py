@@ -19,10 +19,12 @@ from mosaic.services.xmpp.extras.facts import (
     contact_form,
     software_form,
 )
+from mosaic.services.xmpp.extras.profiles import Profiles
 from mosaic.services.xmpp.extras.seen import LastSeen
 from mosaic.services.xmpp.extras.services import ExternalServices
 from mosaic.services.xmpp.extras.surroundings import Surroundings
 from mosaic.services.xmpp.extras.upload import UploadSlots
+from mosaic.services.xmpp.presence import Presence
 from mosaic.store.interface import Store
 
 
@@ -41,12 +43,14 @@ class Extras:
     store: Store
     settings: Xmpp
     around: Surroundings
+    presence: Presence
     is_account: Callable[[str], Awaitable[bool]]
     facts: ServerFacts = field(init=False)
     seen: LastSeen = field(init=False)
     known: Known = field(init=False)
     services: ExternalServices = field(init=False)
     uploads: UploadSlots = field(init=False)
+    profiles: Profiles = field(init=False)
 
     def __post_init__(self) -> None:
         self.facts = ServerFacts(self.around.wall, started_at=self.around.wall())
@@ -66,11 +70,19 @@ class Extras:
             slot_s=self.settings.upload_slot_s,
         )
         self.uploads = UploadSlots(links, self.known)
+        self.profiles = Profiles(
+            self.store,
+            self.exchange,
+            self.presence,
+            web=self.around.web,
+            max_picture_bytes=self.settings.avatar_max_bytes,
+        )
         self._for_the_domain()
 
     def _for_the_domain(self) -> None:
         self._for_everybody(self.answers)
         self.seen.register(self.answers)
+        self.profiles.register(self.answers)
         self.answers.describe(software_form())
         contacts = contact_form(self.settings.contact_addresses)
         if contacts is not None:
