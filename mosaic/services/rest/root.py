@@ -158,7 +158,7 @@ def build_rest(
     rooms = RoomOperations(door=door, store=store, bus=bus, join_url=join_url, now=now)
     operations = (
         *Sessions(door=door, store=store).operations(),
-        *UserAccounts(door=door, store=store, bus=bus).operations(),
+        *UserAccounts(door=door, store=store).operations(),
         *rooms.operations(),
         *People(
             door=door, store=store, token_ttl_s=settings.auth.room_token_ttl_s

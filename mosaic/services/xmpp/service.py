@@ -92,6 +92,7 @@ class XmppService(Service):
             around=self._around,
             presence=house.presence,
             is_account=self._is_account,
+            new_id=house.new_token,
         )
         house.marks.append(self._extras.profiles.mark)
         for desk in self._extras.desks(f"mosaic.{domain}", domain):

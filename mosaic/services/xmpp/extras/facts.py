@@ -53,8 +53,12 @@ class ServerFacts:
 
     def uptime(self) -> str:
         """The answer about the server itself (XEP-0012 section 5)."""
-        seconds = max(0, int(self.wall() - self.started_at))
-        return element("query", {"seconds": str(seconds)}, ns=NS_LAST)
+        return element("query", {"seconds": str(self.uptime_s)}, ns=NS_LAST)
+
+    @property
+    def uptime_s(self) -> int:
+        """Whole seconds since the start."""
+        return max(0, int(self.wall() - self.started_at))
 
 
 def stamp(at: float) -> str:

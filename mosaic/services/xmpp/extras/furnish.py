@@ -10,7 +10,9 @@ from mosaic.auth.uploads import UploadDesk
 from mosaic.config.settings import Xmpp
 from mosaic.services.xmpp.answers import Answers
 from mosaic.services.xmpp.exchange import Exchange
+from mosaic.services.xmpp.extras.administration import Administration
 from mosaic.services.xmpp.extras.asked import Known, Registry
+from mosaic.services.xmpp.extras.commands import Commands
 from mosaic.services.xmpp.extras.desk import Desk
 from mosaic.services.xmpp.extras.disco import Identity
 from mosaic.services.xmpp.extras.facts import (
@@ -32,9 +34,8 @@ from mosaic.store.interface import Store
 class Extras:
     """What the server offers beside talking.
 
-    is_account: whether a local part is an account of this domain. desks: the
-    components to be hosted, by the part of their address that comes before the
-    domain.
+    is_account: whether a local part is an account of this domain. new_id:
+    unguessable text.
     """
 
     exchange: Exchange
@@ -45,12 +46,14 @@ class Extras:
     around: Surroundings
     presence: Presence
     is_account: Callable[[str], Awaitable[bool]]
+    new_id: Callable[[], str]
     facts: ServerFacts = field(init=False)
     seen: LastSeen = field(init=False)
     known: Known = field(init=False)
     services: ExternalServices = field(init=False)
     uploads: UploadSlots = field(init=False)
     profiles: Profiles = field(init=False)
+    commands: Commands = field(init=False)
 
     def __post_init__(self) -> None:
         self.facts = ServerFacts(self.around.wall, started_at=self.around.wall())
@@ -77,6 +80,17 @@ class Extras:
             web=self.around.web,
             max_picture_bytes=self.settings.avatar_max_bytes,
         )
+        self.commands = Commands(
+            self.store, self.known, wall=self.around.wall, new_id=self.new_id
+        )
+        Administration(
+            self.door,
+            self.store,
+            self.exchange,
+            self.known,
+            self.facts,
+            new_id=self.new_id,
+        ).offer(self.commands)
         self._for_the_domain()
 
     def _for_the_domain(self) -> None:
@@ -92,6 +106,7 @@ class Extras:
         """What the domain and Mosaic's own component answer alike."""
         self.facts.register(registry)
         self.services.register(registry)
+        self.commands.register(registry)
 
     def desks(self, mosaic: str, base: str) -> list[Desk]:
         """Our components. mosaic: the address of Mosaic itself; base: what the
