@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
@@ -157,6 +158,8 @@ class _Builder:
                 public_host=settings.public_host,
                 web=lambda: self.addresses.https_url or self.addresses.base_url,
                 max_upload_bytes=settings.http.max_upload_bytes,
+                listen=lambda text: self._endpoint(text),
+                connect=partial(clientFromString, self.reactor),
             ),
         )
         self.rest = build_rest(
@@ -191,14 +194,15 @@ class _Builder:
             certs
             or ensure_certificates(self.state, self.settings.public_host, time.time())
         )
+        self._endpoint = make_endpoints(
+            self.reactor,
+            default_context=self.context,
+            certificates=self.certificates,
+            transport=self.settings.tls.transport,
+        )
         self.listeners = Listeners(
             self.settings.endpoints,
-            make_endpoint=make_endpoints(
-                self.reactor,
-                default_context=self.context,
-                certificates=self.certificates,
-                transport=self.settings.tls.transport,
-            ),
+            make_endpoint=self._endpoint,
             make_factory=self._port_factory,
         )
 

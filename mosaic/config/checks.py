@@ -39,7 +39,7 @@ def check_values(settings: Settings) -> None:
         )
     _check_numbers(settings, "")
     _check_turn(settings)
-    check_xmpp(settings.xmpp)
+    check_xmpp(settings.xmpp, settings.public_host)
     _check_endpoints(settings.endpoints)
     if settings.store.commit_window_s > 0.02:
         raise ConfigError(

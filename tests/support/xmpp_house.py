@@ -25,6 +25,10 @@ class XmppCase(SynchronousTestCase):
 
     xmpp: dict[str, Any] = {}
 
+    def endpoints(self) -> dict[str, Any]:
+        """How endpoint strings become endpoints, where that matters."""
+        return {}
+
     def setUp(self) -> None:
         """Build it, and let ann and bob in."""
         self.wall = WALL
@@ -59,6 +63,7 @@ class XmppCase(SynchronousTestCase):
                 wall=lambda: self.wall,
                 public_host="meet.example.org",
                 web=lambda: "https://meet.example.org",
+                **self.endpoints(),
             ),
             **self.xmpp,
         )

@@ -37,6 +37,8 @@ class ComponentRouter(component.Router):  # type: ignore[misc]  # wokkel is unty
 
     def __init__(self) -> None:
         super().__init__()
+        self.default: Any = None
+        """Where stanzas for other hosts go."""
         self._observers: dict[Any, Callable[[domish.Element], None]] = {}
 
     def addRoute(self, destination: str, xs: Any) -> None:
@@ -65,6 +67,8 @@ class ComponentRouter(component.Router):  # type: ignore[misc]  # wokkel is unty
             _log.warn("a stanza without a good address was dropped")
         elif host in self.routes:
             self.routes[host].send(stanza)
+        elif self.default is not None:
+            self.default.send(stanza)
         elif stanza.getAttribute("type") not in ("result", "error"):
             self.route(StanzaError("remote-server-not-found").toResponse(stanza))
 
@@ -137,13 +141,19 @@ class StanzaHandler(XMPPHandler):
 class _PipeOutlet:
     """Bytes onto the router, through the component's own end of its pipe."""
 
-    def __init__(self, parent: component.InternalComponent) -> None:
+    def __init__(self, parent: component.InternalComponent, exchange: Exchange) -> None:
         self._parent = parent
+        self._exchange = exchange
 
-    def send(self, stanza: bytes, to: Jid) -> None:
+    def send(self, to: Jid, data: bytes) -> bool:
         """See Outlet."""
         if self._parent.xmlstream is not None:
-            self._parent.send(read_element(stanza))
+            self._parent.send(read_element(data))
+        return to.domain != self._exchange.domain or bool(self._exchange.find(to))
+
+    def deliver(self, stanza: Stanza, sender: Jid, to: Jid) -> None:
+        """See Outlet."""
+        self._exchange.deliver(stanza, sender, to)
 
 
 def internal_component(
@@ -158,11 +168,13 @@ def internal_component(
         router.route(to_element(stanza, str(sender)))
 
     exchange.components[host] = passed_on
-    return service, _PipeOutlet(service)
+    return service, _PipeOutlet(service, exchange)
 
 
 def make_router(exchange: Exchange) -> ComponentRouter:
     """A router that knows the way to the sessions of the domain."""
     router = ComponentRouter()
-    router.addRoute(exchange.domain, ClientsRoute(exchange, router))
+    clients = ClientsRoute(exchange, router)
+    router.addRoute(exchange.domain, clients)
+    router.default = clients
     return router

@@ -24,9 +24,8 @@ from mosaic.services.xmpp.answers import Answers
 from mosaic.services.xmpp.c2s import ClientStream
 from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Exchange
-from mosaic.services.xmpp.extras.desk import Desk
 from mosaic.services.xmpp.extras.furnish import Extras
-from mosaic.services.xmpp.extras.profiles import loaded
+from mosaic.services.xmpp.extras.parents import Parents
 from mosaic.services.xmpp.extras.surroundings import Surroundings
 from mosaic.services.xmpp.household import Household
 from mosaic.services.xmpp.messages import Messages
@@ -56,16 +55,11 @@ class XmppService(Service):
         bus: Bus,
         around: Surroundings | None = None,
     ) -> None:
-        # Wokkel's component module chooses the reactor when it is imported.
-        from mosaic.services.xmpp.components import make_router
-
         self.setName("xmpp")
         self._store = store
         self._bus = bus
         self._hearing: Subscription | None = None
         exchange = Exchange(domain)
-        self._router = make_router(exchange)
-        self._components: list[Service] = []
         self._around = around or Surroundings()
         self._house = Household(
             clock=reactor,
@@ -90,23 +84,14 @@ class XmppService(Service):
             store=self._store,
             settings=house.settings,
             around=self._around,
-            presence=house.presence,
-            is_account=self._is_account,
+            may_see=self._may_see,
+            say_presence=house.presence.said,
             new_id=house.new_token,
         )
         house.marks.append(self._extras.profiles.mark)
-        for desk in self._extras.desks(f"mosaic.{domain}", domain):
-            self._host(desk)
-
-    def _host(self, desk: Desk) -> None:
-        """Put a component of ours on the router."""
-        from mosaic.services.xmpp.components import internal_component
-
-        service, desk.outlet = internal_component(
-            self._house.exchange, self._router, desk.host, desk.receive
+        self.parents = Parents(
+            house.clock, house.exchange, self._extras, house.settings
         )
-        self._house.answers.name_host(desk.host, desk.identity.name)
-        self._components.append(service)
 
     @property
     def counters(self) -> Counters:
@@ -128,10 +113,12 @@ class XmppService(Service):
         """Connect the components and listen for accounts that go away; fires
         when it may be used."""
         super().startService()
-        for component in self._components:
-            component.startService()
         self._hearing = self._bus.subscribe("account.*", self._account_changed)
-        return loaded(self._extras.profiles)
+        return Deferred.fromCoroutine(self._start())
+
+    async def _start(self) -> None:
+        await self._extras.profiles.load()
+        await self.parents.start()
 
     def stopService(self) -> Deferred[None]:
         """Drain: every stream ends with `system-shutdown`."""
@@ -144,13 +131,9 @@ class XmppService(Service):
         for stream in streams:
             stream.close("system-shutdown")
 
-        def stopped(_: object) -> Deferred[object]:
-            for component in self._components:
-                if component.running:
-                    component.stopService()
-            return self._extras.seen.written()
-
-        return all_gone.addCallback(stopped).addCallback(lambda _: None)
+        all_gone.addCallback(lambda _: self.parents.stop())
+        all_gone.addCallback(lambda _: self._extras.seen.written())
+        return all_gone.addCallback(lambda _: None)
 
     def _account_changed(self, topic: str, payload: Payload) -> None:
         """Who lost the account or its password must log in again."""
@@ -163,6 +146,10 @@ class XmppService(Service):
     async def _account_names(self) -> Iterable[str]:
         names = [account.name for account in await self._store.accounts()]
         return [name for name in names if is_prepared_local(name)]
+
+    async def _may_see(self, asker: str, account: str) -> bool:
+        """In one organisation everybody with an account sees everybody."""
+        return await self._is_account(account)
 
     async def _is_account(self, name: str) -> bool:
         try:

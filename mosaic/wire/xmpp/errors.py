@@ -14,6 +14,7 @@ STANZA_ERROR_TYPES = {
     "not-allowed": "cancel",
     "recipient-unavailable": "wait",
     "remote-server-not-found": "cancel",
+    "remote-server-timeout": "wait",
     "resource-constraint": "wait",
     "service-unavailable": "cancel",
 }

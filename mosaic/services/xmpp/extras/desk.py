@@ -130,7 +130,7 @@ class Desk:
 
     def _send(self, reply: Xml, to: Jid) -> None:
         if self.outlet is not None:
-            self.outlet.send(reply.encode(), to)
+            self.outlet.send(to, reply.encode())
 
     def facts(self) -> Facts:
         """What it is and can do."""

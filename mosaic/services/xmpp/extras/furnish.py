@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mosaic.auth.interface import Door
@@ -21,12 +21,12 @@ from mosaic.services.xmpp.extras.facts import (
     contact_form,
     software_form,
 )
-from mosaic.services.xmpp.extras.profiles import Profiles
-from mosaic.services.xmpp.extras.seen import LastSeen
+from mosaic.services.xmpp.extras.outlet import Parent
+from mosaic.services.xmpp.extras.profiles import Profiles, Say
+from mosaic.services.xmpp.extras.seen import LastSeen, MaySee
 from mosaic.services.xmpp.extras.services import ExternalServices
 from mosaic.services.xmpp.extras.surroundings import Surroundings
 from mosaic.services.xmpp.extras.upload import UploadSlots
-from mosaic.services.xmpp.presence import Presence
 from mosaic.store.interface import Store
 
 
@@ -34,8 +34,8 @@ from mosaic.store.interface import Store
 class Extras:
     """What the server offers beside talking.
 
-    is_account: whether a local part is an account of this domain. new_id:
-    unguessable text.
+    may_see: whether an account sees another's presence. say_presence: says it
+    again for a session. new_id: unguessable text.
     """
 
     exchange: Exchange
@@ -44,26 +44,66 @@ class Extras:
     store: Store
     settings: Xmpp
     around: Surroundings
-    presence: Presence
-    is_account: Callable[[str], Awaitable[bool]]
+    may_see: MaySee
+    say_presence: Say
     new_id: Callable[[], str]
     facts: ServerFacts = field(init=False)
     seen: LastSeen = field(init=False)
-    known: Known = field(init=False)
-    services: ExternalServices = field(init=False)
-    uploads: UploadSlots = field(init=False)
     profiles: Profiles = field(init=False)
-    commands: Commands = field(init=False)
 
     def __post_init__(self) -> None:
         self.facts = ServerFacts(self.around.wall, started_at=self.around.wall())
         self.seen = LastSeen(
-            self.exchange, self.store, facts=self.facts, may_see=self._may_see
+            self.exchange, self.store, facts=self.facts, may_see=self.may_see
         )
-        self.known = Known(frozenset({self.exchange.domain}))
-        self.services = ExternalServices(
-            self.door, self.known, host=self.around.public_host, wall=self.around.wall
+        self.profiles = Profiles(
+            self.store,
+            self.exchange,
+            self.say_presence,
+            web=self.around.web,
+            max_picture_bytes=self.settings.avatar_max_bytes,
         )
+        self._answer_for_the_domain()
+
+    def _answer_for_the_domain(self) -> None:
+        self._answer(self.answers, Known(frozenset({self.exchange.domain})))
+        self.seen.register(self.answers)
+        self.profiles.register(self.answers)
+        self.answers.describe(software_form())
+        contacts = contact_form(self.settings.contact_addresses)
+        if contacts is not None:
+            self.answers.describe(contacts)
+
+    def _answer(self, registry: Registry, known: Known) -> None:
+        """What the domain and Mosaic's own component answer alike."""
+        around = self.around
+        self.facts.register(registry)
+        ExternalServices(
+            self.door, known, host=around.public_host, wall=around.wall
+        ).register(registry)
+        commands = Commands(self.store, known, wall=around.wall, new_id=self.new_id)
+        Administration(
+            self.door,
+            self.store,
+            self.exchange,
+            known,
+            self.facts,
+            new_id=self.new_id,
+        ).offer(commands)
+        commands.register(registry)
+
+    def hang_under(
+        self, parent: Parent, *, accounts: str, mosaic: str, base: str
+    ) -> list[Desk]:
+        """Host our components at a parent.
+
+        accounts: the domain whose users the parent vouches for, "" for none.
+        mosaic: the address of Mosaic itself. base: what others' end in.
+        """
+        known = Known(frozenset({accounts} if accounts else ()))
+        desk = Desk(mosaic, Identity("component", "generic", NAME))
+        self._answer(desk, known)
+        desk.forms.append(software_form())
         links = UploadDesk(
             self.store,
             wall=self.around.wall,
@@ -72,54 +112,14 @@ class Extras:
             bytes_per_day=self.settings.upload_bytes_per_day,
             slot_s=self.settings.upload_slot_s,
         )
-        self.uploads = UploadSlots(links, self.known)
-        self.profiles = Profiles(
-            self.store,
-            self.exchange,
-            self.presence,
-            web=self.around.web,
-            max_picture_bytes=self.settings.avatar_max_bytes,
-        )
-        self.commands = Commands(
-            self.store, self.known, wall=self.around.wall, new_id=self.new_id
-        )
-        Administration(
-            self.door,
-            self.store,
-            self.exchange,
-            self.known,
-            self.facts,
-            new_id=self.new_id,
-        ).offer(self.commands)
-        self._for_the_domain()
+        uploads = UploadSlots(links, known).desk(f"upload.{base}")
+        desks = [desk, uploads]
+        for one in desks:
+            one.outlet = parent.host(one.host, one.receive)
+        return desks
 
-    def _for_the_domain(self) -> None:
-        self._for_everybody(self.answers)
-        self.seen.register(self.answers)
-        self.profiles.register(self.answers)
-        self.answers.describe(software_form())
-        contacts = contact_form(self.settings.contact_addresses)
-        if contacts is not None:
-            self.answers.describe(contacts)
-
-    def _for_everybody(self, registry: Registry) -> None:
-        """What the domain and Mosaic's own component answer alike."""
-        self.facts.register(registry)
-        self.services.register(registry)
-        self.commands.register(registry)
-
-    def desks(self, mosaic: str, base: str) -> list[Desk]:
-        """Our components. mosaic: the address of Mosaic itself; base: what the
-        others' addresses end in."""
-        return [self._mosaic_desk(mosaic), self.uploads.desk(f"upload.{base}")]
-
-    def _mosaic_desk(self, host: str) -> Desk:
-        """Mosaic itself as a component."""
-        desk = Desk(host, Identity("component", "generic", NAME))
-        self._for_everybody(desk)
-        desk.forms.append(software_form())
+    def desk_for_strangers(self) -> Desk:
+        """What others' components may ask of the domain itself."""
+        desk = Desk(self.exchange.domain, Identity("server", "im", NAME))
+        self.facts.register(desk)
         return desk
-
-    async def _may_see(self, asker: str, account: str) -> bool:
-        """In one organisation everybody with an account sees everybody."""
-        return await self.is_account(account)

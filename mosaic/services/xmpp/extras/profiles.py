@@ -7,10 +7,8 @@ whoever does not have it: nobody needs a vCard for it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-
-from twisted.internet.defer import Deferred
 
 from mosaic.services.xmpp.about import About
 from mosaic.services.xmpp.answers import Answers, Question
@@ -22,10 +20,10 @@ from mosaic.services.xmpp.extras.vcards import (
     read_vcard,
     vcard_temp,
 )
-from mosaic.services.xmpp.presence import Presence
 from mosaic.services.xmpp.session import Session
 from mosaic.store.belongings import Avatar, Belongings, Profile
 from mosaic.store.interface import NotFound
+from mosaic.wire.xmpp.jid import Jid
 from mosaic.wire.xmpp.stanza import Stanza
 from mosaic.wire.xmpp.stream import NS_STREAM, StreamParser
 from mosaic.wire.xmpp.xml import Xml, element
@@ -41,26 +39,30 @@ _OURS = re.compile(
 )
 
 
+Say = Callable[[Session, Stanza, Jid | None], Awaitable[None]]
+"""The way of a session's presence."""
+
+
 class Profiles:
     """What people tell of themselves.
 
-    web: where the web side is. on_picture: told of each change of a picture, for
-    whatever publishes it elsewhere (PEP); pictures that come from there go to
-    picture_published().
+    say_presence: says it again for a session. web: where the web side is.
+    on_picture: told of each change of a picture, for whatever publishes it
+    elsewhere (PEP); pictures that come from there go to picture_published().
     """
 
     def __init__(
         self,
         store: Belongings,
         exchange: Exchange,
-        presence: Presence,
+        say_presence: Say,
         *,
         web: Callable[[], str],
         max_picture_bytes: int,
     ) -> None:
         self._store = store
         self._exchange = exchange
-        self._presence = presence
+        self._say_presence = say_presence
         self._web = web
         self._max = max_picture_bytes
         self._hashes: dict[str, str] = {}
@@ -166,12 +168,7 @@ class Profiles:
         before = _OURS.sub(b"", session.presence)
         if NS_UPDATE.encode() in before:
             return  # the client does it itself
-        await self._presence.said(session, _cut(_with(before, _update(sha1))), None)
-
-
-def loaded(profiles: Profiles) -> Deferred[None]:
-    """load(), as something to wait for at the start."""
-    return Deferred.fromCoroutine(profiles.load())
+        await self._say_presence(session, _cut(_with(before, _update(sha1))), None)
 
 
 def _update(sha1: str | None) -> bytes:
