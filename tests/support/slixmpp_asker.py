@@ -31,6 +31,8 @@ class Asker(ClientXMPP):  # type: ignore[misc]  # slixmpp is untyped here
         self.enable_direct_tls = bool(ca_file)
         self.enable_starttls = False
         self.enable_plaintext = not ca_file
+        if not ca_file:
+            self.plugin["feature_mechanisms"].unencrypted_scram = True
         self.started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.add_event_handler("session_start", self._start)
         self.add_event_handler("failed_all_auth", self._refused)
