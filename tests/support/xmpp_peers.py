@@ -51,7 +51,6 @@ listen:
   - port: {component}
     ip: "127.0.0.1"
     module: ejabberd_service
-    global_routes: false
     hosts:
 """
 EJABBERD_COMPONENT = '      {host}: {{password: "{secret}"}}\n'

@@ -69,9 +69,10 @@ class OutsideTests(SynchronousTestCase):
         endpoint = clientFromString(self.reactor, "tcp:127.0.0.1:5347")
         self.parent = OutsideParent(self.reactor, endpoint, secret="open sesame")
         self.got: list[tuple[Stanza, Jid, Jid]] = []
+        self.others: list[Jid] = []
         self.outlets = [
-            self.parent.host(domain, lambda *all_: self.got.append(all_))
-            for domain in PARTS
+            self.parent.host(PARTS[0], lambda *all_: self.got.append(all_)),
+            self.parent.host(PARTS[1], lambda _, __, to: self.others.append(to)),
         ]
         self.patch(outside, "retry_after", lambda tries: 2.0**tries)
         self.parent.start()
@@ -114,7 +115,6 @@ class OutsideTests(SynchronousTestCase):
         server = self.connect()
         for sender, to in (
             ("ann@x", "else.example.org"),
-            ("ann@x", PARTS[1]),
             (f"x@{PARTS[1]}", PARTS[0]),
             ("a@b@c", PARTS[0]),
             ("ann@x", "a@b@c"),
@@ -123,6 +123,12 @@ class OutsideTests(SynchronousTestCase):
         server.send(f"<message from='ann@x'/><message to='{PARTS[0]}'/>")
         server.send(f"<other from='ann@x' to='{PARTS[0]}'/>")
         self.assertEqual(self.got, [])
+
+    def test_whichever_stream_a_stanza_comes_by(self) -> None:
+        """ejabberd with `global_routes` gives one stream those of all."""
+        self.connect().send(f"<message from='ann@x' to='a@{PARTS[1]}'/>")
+        self.assertEqual(self.got, [])
+        self.assertEqual([str(to) for to in self.others], [f"a@{PARTS[1]}"])
 
     def test_bytes_go_out_as_they_are(self) -> None:
         """But for the namespace in a start tag."""

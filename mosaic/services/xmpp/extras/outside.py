@@ -58,18 +58,24 @@ class OutsideParent:
         self._endpoint = endpoint
         self._secret = secret
         self._links: dict[str, Link] = {}
+        self._receivers: dict[str, Receive] = {}
 
     def host(self, domain: str, receive: Receive) -> Outlet:
-        """See Parent. What claims to come from an address of ours is dropped."""
-
-        def accepts(sender: Jid, to: Jid) -> bool:
-            return to.domain == domain and sender.domain not in self._links
-
-        handler = StanzaHandler(receive, accepts)
+        """See Parent."""
+        self._receivers[domain] = receive
+        handler = StanzaHandler(self._receive, self._accepts)
         link = Link(self._clock, self._endpoint, domain, self._secret)
         handler.setHandlerParent(link)
         self._links[domain] = link
         return LinkOutlet(link)
+
+    def _accepts(self, sender: Jid, to: Jid) -> bool:
+        """For an address of ours, whichever stream it comes by (ejabberd may give
+        one the stanzas of all), and not in our own name."""
+        return to.domain in self._links and sender.domain not in self._links
+
+    def _receive(self, stanza: Stanza, sender: Jid, to: Jid) -> None:
+        self._receivers[to.domain](stanza, sender, to)
 
     @property
     def connected(self) -> frozenset[str]:
