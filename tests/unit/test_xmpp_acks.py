@@ -493,10 +493,11 @@ class UndeliveredTests(ManagedCase):
 
     def test_too_much_ends_the_session(self) -> None:
         """Bounded in stanzas and in bytes, connected or not."""
-        for limits in (
+        either: tuple[dict[str, Any], ...] = (
             {"unacked_stanzas": 10, "unacked_bytes": 1 << 20},
             {"unacked_stanzas": 1000, "unacked_bytes": 4000},
-        ):
+        )
+        for limits in either:
             self.house = MemoryXmpp(**limits)
             self.bob = self.house.client("bob")
             self.ann, _ = self.managed_client()

@@ -205,7 +205,7 @@ class LoginTests(SynchronousTestCase):
         features = self.client.start()
         self.assertEqual(
             [n.name for n in features.children],
-            ["bind", "session", "sm", "ver", "sub", "csi"],
+            ["bind", "session", "sm", "ver", "sub", "csi", "c"],
         )
         answer = self.client.bind("desk")
         self.assertEqual(answer.children[0].children[0].text, "ann@localhost/desk")
