@@ -102,6 +102,24 @@ class SlicingTests(SynchronousTestCase):
         self.assertTrue(stanza.is_stanza)
         self.assertFalse(only_stanza(b"<iq xmlns='other'/>").is_stanza)
 
+    def test_a_resting_stream_goes_on(self) -> None:
+        """As if it had never been put to rest, wherever that was."""
+        stanza = b"<message to='a@b'><body>x</body></message>"
+        for at in range(len(stanza) + 1):
+            parser = StreamParser(max_stanza_bytes=65536)
+            parser.feed(HEADER)
+            events: list[Event] = []
+            for part in (stanza[:at], stanza[at:], b" ", stanza, b"</stream:stream>"):
+                events += parser.feed(part)
+                parser.rest()
+                parser.rest()
+            self.assertEqual(
+                [type(event) for event in events], [Stanza, Stanza, StreamEnd], at
+            )
+            self.assertEqual(
+                [e.raw for e in events if isinstance(e, Stanza)][1], stanza
+            )
+
     def test_end_of_stream(self) -> None:
         """After the end nothing counts any more."""
         events = parse(HEADER + b"<presence/></stream:stream><message/>")

@@ -328,7 +328,7 @@ class ClientStream(StreamBase):
         if handled is None:
             return False
         try:
-            managed.queue.acknowledge(handled)
+            managed.acknowledged(handled)
         except AckError as error:
             self.close("undefined-condition", str(error))
             return False

@@ -16,6 +16,7 @@ from mosaic.services.xmpp.answers import Answers
 from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Exchange
 from mosaic.services.xmpp.messages import Messages
+from mosaic.services.xmpp.outbox import Turn
 from mosaic.services.xmpp.presence import Presence
 from mosaic.services.xmpp.session import Session
 from mosaic.services.xmpp.streams.inline import AtBind
@@ -53,8 +54,7 @@ class Household:
     at_bind: what may be turned on while binding (XEP-0386). nonzas: who takes
     elements that are no stanzas, by namespace and name.
     resumable: managed sessions by what a client names to come back. ended: those
-    that are over. errands: what a stop has to wait for. draining: nobody new is
-    let in.
+    that are over. draining: nobody new is let in.
     """
 
     clock: IReactorTime
@@ -70,7 +70,10 @@ class Household:
     nonzas: dict[tuple[str, str], Nonza] = field(default_factory=dict)
     resumable: dict[str, Managed] = field(default_factory=dict)
     ended: EndedSessions = field(default_factory=EndedSessions)
-    errands: set[Deferred[None]] = field(default_factory=set)
     draining: bool = False
+    turn: Turn = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.turn = Turn(self.clock)
 
     new_token: Callable[[], str] = new_token

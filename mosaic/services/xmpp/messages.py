@@ -22,21 +22,22 @@ class Messages:
         """
         self._exchange.deliver(stanza, session.jid, to or session.jid.bare_jid)
 
-    async def undelivered(self, stanza: Stanza, session: Session) -> None:
+    def undelivered(self, stanza: bytes, session: Session) -> None:
         """A `<message/>` that a session got and never acknowledged, and now
         cannot any more (XEP-0198 section 4). stanza: as the session got it.
 
         As for a resource that is not there (RFC 6121 section 8.5.3.2): it goes
         to the account's other resources, or its sender hears that it did not.
         """
+        message = read_stanza(stanza)
         try:
-            sender = parse_jid(stanza.attributes["from"])
+            sender = parse_jid(message.attributes["from"])
         except (KeyError, JidError):
             return
         try:
-            self._exchange.deliver(stanza, sender, session.jid.bare_jid)
+            self._exchange.deliver(message, sender, session.jid.bare_jid)
         except Undeliverable as error:
-            reply = error_reply(stanza, error, sender=session.address, to=str(sender))
+            reply = error_reply(message, error, sender=session.address, to=str(sender))
             if reply is not None:
                 self._bounce(read_stanza(reply.encode()), session.jid, sender)
 

@@ -15,6 +15,10 @@ MAX_DIRECTED = 1000
 """Addressees of directed presence that one session may have at a time."""
 
 
+def _at_once(received: Callable[[], None]) -> None:
+    received()
+
+
 class Debts(Protocol):
     """Where it is kept what an acknowledgement has to wait for."""
 
@@ -31,7 +35,10 @@ class Session:
     when the session moves to another connection: do not keep them. presence:
     the last presence that it broadcast, None while it is not available.
     priority: -128 to 127. directed: whom else it told that it is there (RFC
-    6121 section 4.6). acks: there if it acknowledges (XEP-0198).
+    6121 section 4.6). acks: there if it acknowledges (XEP-0198). when_received:
+    calls back once the client has all that was sent so far: with XEP-0198 when
+    it has acknowledged that, without it at once; never, if the session ends
+    before.
     """
 
     jid: Jid
@@ -42,6 +49,7 @@ class Session:
     priority: int = 0
     directed: set[Jid] = field(default_factory=set)
     acks: Debts | None = None
+    when_received: Callable[[Callable[[], None]], None] = _at_once
 
     def __post_init__(self) -> None:
         self.address = str(self.jid)

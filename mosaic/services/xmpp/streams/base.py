@@ -122,7 +122,7 @@ class StreamBase:
         self._house.counters.streams += 1
         self._outbox = Outbox(
             self.transport,
-            self._house.clock,
+            self._house.turn,
             limit_bytes=OUTBOX_BYTES,
             overflow=self._too_slow,
         )
@@ -372,6 +372,8 @@ class StreamBase:
         if session is None:
             return
         self._quiet += 1
+        if self._quiet == 1:
+            self._parser.rest()
         settings = self._house.settings
         if self._quiet > _ASKED:
             if self._quiet >= _ASKED + Upkeep.LOOKS:
