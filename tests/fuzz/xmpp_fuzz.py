@@ -286,7 +286,7 @@ class Fuzz:
 
 def without_pbkdf2() -> None:
     """Every login here has the same password; to derive it once is enough."""
-    hashlib.pbkdf2_hmac = lru_cache(hashlib.pbkdf2_hmac)
+    vars(hashlib)["pbkdf2_hmac"] = lru_cache(hashlib.pbkdf2_hmac)
 
 
 def rss_mb() -> float:

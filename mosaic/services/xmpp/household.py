@@ -21,6 +21,7 @@ from mosaic.services.xmpp.presence import Presence
 from mosaic.services.xmpp.session import Session
 from mosaic.services.xmpp.streams.inline import AtBind
 from mosaic.services.xmpp.streams.managed import EndedSessions, Managed
+from mosaic.services.xmpp.streams.spare import SpareParsers
 from mosaic.wire.xmpp.stanza import Stanza
 
 
@@ -54,7 +55,8 @@ class Household:
     at_bind: what may be turned on while binding (XEP-0386). nonzas: who takes
     elements that are no stanzas, by namespace and name.
     resumable: managed sessions by what a client names to come back. ended: those
-    that are over. draining: nobody new is let in.
+    that are over. draining: nobody new is let in. parsers:
+    those that no stream needs at the moment.
     """
 
     clock: IReactorTime
@@ -71,6 +73,7 @@ class Household:
     resumable: dict[str, Managed] = field(default_factory=dict)
     ended: EndedSessions = field(default_factory=EndedSessions)
     draining: bool = False
+    parsers: SpareParsers = field(default_factory=SpareParsers)
     turn: Turn = field(init=False)
 
     def __post_init__(self) -> None:

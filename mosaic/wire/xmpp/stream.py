@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
 
@@ -76,6 +76,15 @@ class StreamFault:
 Event = StreamStart | Stanza | StreamEnd | StreamFault
 
 
+class Header(NamedTuple):
+    """What a parser has to know of a stream's header to go on behind it. raw: its
+    start tag. inherited: as of Stanza. root_end: how its end tag begins."""
+
+    raw: bytes
+    inherited: tuple[tuple[bytes, bytes], ...]
+    root_end: bytes
+
+
 class StreamParser:
     """Bytes of one stream in, events out; make a new one at each restart.
 
@@ -108,7 +117,6 @@ class StreamParser:
         self._begin = 0
         self._base = 0
         self._fed = 0
-        self._resting = False
         self._expat = self._new_expat()
 
     def feed(self, data: bytes) -> list[Event]:
@@ -142,7 +150,7 @@ class StreamParser:
         if self._depth == 0 and not _PROLOG.match(complete):
             # A lone quote would make expat wait for its twin.
             raise StreamError("not-well-formed", "text before the stream")
-        if self._resting or (self._fed > RENEW_BYTES and self._depth == 1):
+        if self._fed > RENEW_BYTES and self._depth == 1:
             self._renew()
         self._pending += complete
         self._fed += len(complete)
@@ -300,17 +308,24 @@ class StreamParser:
             inherited=self._inherited,
         )
 
-    def rest(self) -> None:
-        """Forget expat while nothing is half read: a silent stream then costs
-        some hundred bytes. The next ones bring it back."""
-        half_read = self._pending or self._gate.held
-        if self._depth == 1 and not (self._dead or half_read or self._resting):
-            self._resting = True
-            del self._expat
+    @property
+    def idle(self) -> bool:
+        """Whether a stream is open and nothing of it is half read: then another
+        parser that begins at() the same header would do as well."""
+        return self._depth == 1 and not (self._dead or self._pending or self._gate.held)
+
+    @property
+    def header(self) -> Header:
+        """Where the stream stands in."""
+        return Header(self._header, self._inherited, self._root_end)
+
+    def at(self, header: Header) -> None:
+        """Stand in a stream that began with this header."""
+        self._header, self._inherited, self._root_end = header
+        self._renew()
 
     def _renew(self) -> None:
         """Go on with a new expat that has seen only the stream header."""
-        self._resting = False
         self._expat = self._new_expat()
         self._priming, self._depth = True, 0
         self._expat.Parse(self._header, False)
