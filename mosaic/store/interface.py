@@ -13,6 +13,7 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 
 from mosaic.store.history import History
+from mosaic.store.room_history import RoomHistory
 from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomContent
 from mosaic.workspace.versions import Author
@@ -87,8 +88,9 @@ class JournalEntry:
     writer: Author | None = None
 
 
-class Store(History, Protocol):
-    """Accounts, rooms, members, tokens, chat, blobs, documents, and History."""
+class Store(History, RoomHistory, Protocol):
+    """Accounts, rooms, members, tokens, chat, blobs, documents, and what the
+    other protocols say."""
 
     def start(self) -> Deferred[None]:
         """Open, migrate, and start the writer."""

@@ -19,15 +19,17 @@ from mosaic.store.interface import (
     StoredToken,
 )
 from mosaic.store.memory_history import DocumentRecord, MemoryHistory, RoomRecord, fired
+from mosaic.store.memory_rooms import MemoryRoomHistory
 from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomContent
 
 
-class MemoryStore(MemoryHistory):
+class MemoryStore(MemoryHistory, MemoryRoomHistory):
     """The Store interface without a disk. wall: Unix seconds now."""
 
     def __init__(self, *, wall: Callable[[], float] = time.time) -> None:
-        super().__init__(wall)
+        MemoryHistory.__init__(self, wall)
+        MemoryRoomHistory.__init__(self)
         self._accounts: dict[str, Account] = {}
         self._verifiers: dict[str, ScramVerifier] = {}
         self._tokens: dict[bytes, StoredToken] = {}
@@ -246,7 +248,7 @@ class MemoryStore(MemoryHistory):
                 return message
         message = Message(
             hub_id=hub_id,
-            seq=len(messages) + 1,
+            seq=self._last_seq(hub_id) + 1,
             message_id=message_id,
             author_id=author_id,
             author=author,

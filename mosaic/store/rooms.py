@@ -123,4 +123,5 @@ def _values(room: Room) -> dict[str, object]:
         "locked": room.locked,
         "lobby": room.lobby,
         "closed_at": room.closed_at,
+        "moderated": room.moderated,
     }

@@ -32,6 +32,7 @@ from mosaic.store.database import (
 from mosaic.store.history import SetAside, Unreferenced
 from mosaic.store.interface import JournalEntry, StoredDocument, StoredToken
 from mosaic.store.schema import heartbeat
+from mosaic.store.sql_rooms import SqlRoomHistory
 from mosaic.store.threads import Reader, Writer
 from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomContent
@@ -43,7 +44,7 @@ T = TypeVar("T")
 PROBE_EVERY_S = 1.0
 
 
-class SqlStore:
+class SqlStore(SqlRoomHistory):
     """The Store interface over one SQLite file.
 
     url_or_path: "sqlite:///…" or a path. reactor: also IReactorTime, for the
