@@ -160,6 +160,10 @@ class HouseDoor:
             hub_id, role=role, name=name, ttl_s=ttl_s, account=account
         )
 
+    async def prolong(self, token: str) -> float:
+        """Let a room token live longer; until when. Raises NotFound."""
+        return await self._tokens.prolong(token)
+
     async def role_in(self, principal: Principal, hub_id: str) -> Role | None:
         """The role somebody has in a room, None while in its lobby."""
         return await self._rooms.role_in(principal, hub_id)

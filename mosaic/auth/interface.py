@@ -113,7 +113,13 @@ class Door(Protocol):
         """A room token for a guest (PIN) or a member (session).
 
         The principal is waiting=True when the room has a lobby.
-        Raises WrongCredentials, TryLater, RoomUnavailable.
+        Raises WrongCredentials, TryLater, RoomUnavailable, Forbidden.
+        """
+
+    async def prolong(self, token: str) -> float:
+        """Let a room token live as long again as a new one does; until when.
+
+        For those who hold no token themselves and stay. Raises NotFound.
         """
 
     async def room_token(

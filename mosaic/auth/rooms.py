@@ -7,7 +7,12 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mosaic.auth.interface import Issued, RoomUnavailable, WrongCredentials
+from mosaic.auth.interface import (
+    Forbidden,
+    Issued,
+    RoomUnavailable,
+    WrongCredentials,
+)
 from mosaic.auth.issue import TokenDesk
 from mosaic.auth.tries import ROOM, Tries
 from mosaic.bus.interface import Bus, Payload
@@ -83,7 +88,8 @@ class RoomDesk:
     ) -> Issued:
         """A room token for a member (by session) or anybody else (by PIN).
 
-        Raises WrongCredentials, TryLater, RoomUnavailable, ValueError (name).
+        Raises WrongCredentials, TryLater, RoomUnavailable, Forbidden (banned),
+        ValueError (name).
         """
         account = session.account if session is not None else None
         shown = display_name(name or account or "")
@@ -91,6 +97,8 @@ class RoomDesk:
         if entry is None:
             entry = await self._pin_entry(hub_id, pin, address)
         _check_open(entry)
+        if not entry.known and account is not None:
+            await self._check_ban(entry.room.hub_id, account)
         waiting = entry.room.lobby and not entry.known
         issued = await self._tokens.room(
             entry.room.hub_id,
@@ -185,7 +193,13 @@ class RoomDesk:
                     self._tries.note_failure(account=account, address=address)
                 raise WrongCredentials("wrong Hub ID or PIN")
             self._tries.note_success(account=account, address=address)
-        return _Entry(room, Role.EDITOR, known=False)
+        role = Role.VIEWER if room.moderated else Role.EDITOR
+        return _Entry(room, role, known=False)
+
+    async def _check_ban(self, hub_id: str, account: str) -> None:
+        """Raises Forbidden; told to those alone who know the PIN."""
+        if account in await self._store.banned(hub_id):
+            raise Forbidden("a host of this room has shut you out")
 
     async def _find(self, hub_id: str) -> Room | None:
         try:
