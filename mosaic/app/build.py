@@ -384,6 +384,11 @@ class _Builder:
             lambda: self.xmpp.counters,
             gauges=("streams", "sessions"),
         )
+        metrics.watch(
+            "mosaic_xmpp_rooms",
+            lambda: self.xmpp.rooms.counters,
+            gauges=("rooms", "occupants", "waiting"),
+        )
         metrics.watch("mosaic_relay", lambda: self.turn.counters.plane)
 
 

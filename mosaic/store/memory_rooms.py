@@ -162,6 +162,9 @@ class MemoryRoomHistory:
         if banned:
             kept.banned.add(account)
             self._rooms[hub_id].members.pop(account, None)
+            for digest, token in list(self._tokens.items()):
+                if (token.hub_id, token.account) == (hub_id, account):
+                    del self._tokens[digest]
         else:
             kept.banned.discard(account)
 

@@ -54,7 +54,7 @@ class RoomHistory(Protocol):
     def set_banned(self, hub_id: str, account: str, banned: bool) -> Deferred[None]:
         """Ban an account, or let it come again. Raises NotFound for either.
 
-        Whoever is banned has no standing role any more.
+        Whoever is banned has no standing role any more, and no token.
         """
 
     def prolong_token(self, digest: bytes, expires_at: float) -> Deferred[None]:

@@ -224,11 +224,9 @@ def set_banned(
     elif is_banned and not already:
         row = {"hub_id": hub_id, "account": account}
         connection.execute(insert(room_bans).values(row))
-        connection.execute(
-            delete(members).where(
-                members.c.hub_id == hub_id, members.c.account == account
-            )
-        )
+        for table in (members, tokens):
+            of_account = (table.c.hub_id == hub_id) & (table.c.account == account)
+            connection.execute(delete(table).where(of_account))
 
 
 def prolong(connection: Connection, digest: bytes, expires_at: float) -> None:

@@ -191,8 +191,11 @@ class RoomExtraContract(StoreContract):
         """A ban takes the standing role; an account that goes takes its ban."""
         self.result(self.store.add_account("eve", VERIFIER, admin=False))
         self.result(self.store.set_member(HUB, "eve", Role.EDITOR))
+        mine = token(b"mine", account="eve")
+        self.result(self.store.add_token(mine))
         self.result(self.store.set_banned(HUB, "eve", True))
         self.result(self.store.set_banned(HUB, "eve", True))
+        self.assertIsNone(self.result(self.store.token(mine.digest)))
         self.assertEqual(self.result(self.store.banned(HUB)), ["eve"])
         self.assertNotIn("eve", self.result(self.store.members(HUB)))
         self.result(self.store.set_banned(HUB, "eve", False))

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
@@ -27,6 +28,8 @@ from mosaic.services.xmpp.exchange import Exchange
 from mosaic.services.xmpp.household import Household
 from mosaic.services.xmpp.messages import Messages
 from mosaic.services.xmpp.presence import Presence
+from mosaic.services.xmpp.rooms.outlet import LocalOutlet
+from mosaic.services.xmpp.rooms.service import RoomsService
 from mosaic.services.xmpp.roster import Roster
 from mosaic.store.interface import NotFound, Store
 from mosaic.wire.xmpp.jid import is_prepared_local
@@ -50,6 +53,7 @@ class XmppService(Service):
         door: Door,
         store: Store,
         bus: Bus,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         # Wokkel's component module chooses the reactor when it is imported.
         from mosaic.services.xmpp.components import internal_component, make_router
@@ -70,12 +74,25 @@ class XmppService(Service):
             messages=Messages(exchange),
             answers=Answers(exchange),
         )
+        self.rooms = RoomsService(
+            reactor,
+            settings,
+            host=f"rooms.{domain}",
+            domain=domain,
+            door=door,
+            store=store,
+            bus=bus,
+            outlet=LocalOutlet(exchange),
+            wall=wall,
+        )
         self._furnish()
 
     def _furnish(self) -> None:
         """Register whatever answers a client's questions."""
         answers, domain = self._house.answers, self._house.exchange.domain
         Roster(domain, self._account_names).register(answers)
+        components = self._house.exchange.components
+        components[self.rooms.front.host] = self.rooms.receive
 
     @property
     def counters(self) -> Counters:
@@ -97,6 +114,7 @@ class XmppService(Service):
         """Connect the component and listen for accounts that go away."""
         super().startService()
         self._component.startService()
+        self.rooms.start()
         self._hearing = self._bus.subscribe("account.*", self._account_changed)
 
     def stopService(self) -> Deferred[None]:
@@ -105,6 +123,7 @@ class XmppService(Service):
         if self._hearing is not None:
             self._hearing.cancel()
             self._hearing = None
+        self.rooms.stop()
         streams = list(self._house.streams)
         all_gone = DeferredList([stream.closed() for stream in streams])
         for stream in streams:
