@@ -234,6 +234,7 @@ class Browser:
         self.people: dict[str, dict[str, Any]] = {}
         self.lines: dict[str, dict[str, Any]] = {}
         self.errors: list[Any] = []
+        self.written = 0
         self.wire = FakeWire()
         self.connection = NativeConnection(meeting.drcp, self.wire)
         meeting.drcp.connected(self.connection)
@@ -278,12 +279,13 @@ class Browser:
 
     def write(self, text: str, message_id: str | None = None) -> None:
         """A line of chat."""
-        ident = message_id or f"{self.id}-{len(self.lines)}"
+        self.written += 1
+        ident = message_id or f"{self.id}-{self.written}"
         self.send("chat", {"text": text, "message_id": ident})
 
     def hear(self) -> list[dict[str, Any]]:
         """The events since the last time; the page follows them."""
-        found = []
+        found: list[dict[str, Any]] = []
         for payload in self.wire.messages():
             for message in client.read_frame(payload):
                 self._take(message, found)
