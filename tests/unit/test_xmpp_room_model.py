@@ -221,9 +221,10 @@ class DoorsMachine(RuleBasedStateMachine):
         here = {}
         if muc is not None:
             here = {o.nick: o.role.value for o in muc.people.by_nick.values()}
+        for seen in self.clients.values():
+            seen.hear()
         inside = [seen for seen in self.clients.values() if seen.inside]
         for seen in inside:
-            seen.hear()
             assert seen.people == here, (seen.client.nick, seen.people, here)
             assert seen.lines == history, (seen.lines, history)
         seats = 0 if muc is None else len(muc.people.seats)
