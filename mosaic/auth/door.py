@@ -133,10 +133,17 @@ class HouseDoor:
 
     # Rooms ----------------------------------------------------------------
     async def create_room(
-        self, name: str, *, owner: str | None, alias: str | None = None
+        self,
+        name: str,
+        *,
+        owner: str | None,
+        alias: str | None = None,
+        open_to_accounts: bool = False,
     ) -> Room:
         """A new room with a random Hub ID and PIN. Raises NameTaken, ValueError."""
-        return await self._rooms.create(name, owner=owner, alias=alias)
+        return await self._rooms.create(
+            name, owner=owner, alias=alias, open_to_accounts=open_to_accounts
+        )
 
     async def join(
         self,

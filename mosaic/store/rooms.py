@@ -124,4 +124,5 @@ def _values(room: Room) -> dict[str, object]:
         "lobby": room.lobby,
         "closed_at": room.closed_at,
         "moderated": room.moderated,
+        "open_to_accounts": room.open_to_accounts,
     }

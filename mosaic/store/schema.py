@@ -64,6 +64,7 @@ rooms = Table(
     Column("lobby", Boolean, nullable=False),
     Column("closed_at", Float, nullable=True),
     Column("moderated", Boolean, nullable=False, server_default="0"),
+    Column("open_to_accounts", Boolean, nullable=False, server_default="0"),
 )
 
 members = Table(

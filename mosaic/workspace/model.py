@@ -37,7 +37,8 @@ class Room:
     seconds. closed_at: None while the room is open. owner: the account that
     made it, None for the room of the first run. alias: the local part of an
     XMPP room address, or None. moderated: who comes by the PIN comes as a viewer,
-    and viewers write no chat.
+    and viewers write no chat. open_to_accounts: everybody with an account comes
+    in without the PIN, as if they had it.
     """
 
     hub_id: str
@@ -50,6 +51,7 @@ class Room:
     lobby: bool = False
     closed_at: float | None = None
     moderated: bool = False
+    open_to_accounts: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,6 +93,18 @@ class JoinTests(RoomCase):
             self.join(session=session, pin=self.other)
         self.assertEqual(self.join().principal.role, Role.EDITOR)
 
+    def test_a_room_that_is_open_to_accounts(self) -> None:
+        """They come as guests would with the PIN; guests still need it."""
+        self.change(open_to_accounts=True, lobby=True)
+        issued = self.join(name="", pin=None, session=self.session("cyd"))
+        self.assertEqual(issued.principal.role, Role.EDITOR)
+        self.assertTrue(issued.principal.waiting)
+        with self.assertRaises(WrongCredentials):
+            self.join(pin=None)
+        self.successResultOf(self.house.store.set_banned(self.hub_id, "cyd", True))
+        with self.assertRaises(Forbidden):
+            self.join(name="", pin=None, session=self.session("cyd"))
+
     def test_a_token_is_prolonged(self) -> None:
         """For as long as a new one lives."""
         issued = self.join()

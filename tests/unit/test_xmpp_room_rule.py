@@ -311,6 +311,7 @@ class ConfigurationTests(RuleCase):
                 self.ann,
                 roomname="Red",
                 roomsecret="123456",
+                passwordprotectedroom="0",
                 membersonly="1",
                 moderatedroom="true",
             ),
@@ -319,6 +320,7 @@ class ConfigurationTests(RuleCase):
         room = self.room()
         self.assertEqual((room.name, room.pin), ("Red", "123456"))
         self.assertTrue(room.locked and room.moderated and not room.lobby)
+        self.assertTrue(room.open_to_accounts)
         told = [node for node in self.bob.hear() if "104" in codes(node)]
         self.assertEqual(len(told), 1)
         rooms = [e["data"] for e in self.page.hear() if e["type"] == "room"]
@@ -331,7 +333,6 @@ class ConfigurationTests(RuleCase):
             {"roomsecret": "secret"},
             {"roomname": ""},
             {"publicroom": "1"},
-            {"passwordprotectedroom": "0"},
             {"maxusers": "7"},
             {"whois": "moderators"},
         ):

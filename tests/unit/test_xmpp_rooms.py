@@ -152,6 +152,10 @@ class JoinTests(SynchronousTestCase):
         self.assertEqual(item(own)["affiliation"], "owner")
         room = self.meeting.value(self.meeting.store.room_by_alias("plans"))
         self.assertEqual((room.owner, room.name), ("bob", "plans"))
+        # As people expect of a named room, their colleagues need no PIN.
+        cyd = self.meeting.client("cyd")
+        cyd.join(local="plans", pin=None)
+        self.assertEqual(item(cyd.hear()[1])["role"], "participant")
 
     def test_rooms_are_made_only_if_allowed(self) -> None:
         """`xmpp.create_rooms`; and names that no alias can have never are."""

@@ -22,8 +22,8 @@ LOCKED = "muc#roomconfig_membersonly"
 MODERATED = "muc#roomconfig_moderatedroom"
 LOBBY = "mosaic#roomconfig_lobby"
 MAX_USERS = "muc#roomconfig_maxusers"
+PROTECTED = "muc#roomconfig_passwordprotectedroom"
 _ALWAYS = {
-    "muc#roomconfig_passwordprotectedroom": True,
     "muc#roomconfig_persistentroom": True,
     "muc#roomconfig_publicroom": False,
     "muc#roomconfig_enablelogging": True,
@@ -54,6 +54,11 @@ class Configuration:
                 NS_MUC_CONFIG,
                 field(NAME, room.name, label="Name"),
                 field(PIN, room.pin, kind="text-private", label="PIN (6 digits)"),
+                field(
+                    PROTECTED,
+                    not room.open_to_accounts,
+                    label="Accounts need the PIN too",
+                ),
                 field(LOCKED, room.locked, label="Locked: only hosts come in"),
                 field(LOBBY, room.lobby, label="Lobby: hosts let guests in"),
                 field(
@@ -109,6 +114,8 @@ class Configuration:
                 room = replace(room, pin=parse_pin("".join(values[PIN])))
         except ValueError as error:
             raise Undeliverable("not-acceptable", text=str(error)) from None
+        if PROTECTED in values:
+            room = replace(room, open_to_accounts=not truth(values[PROTECTED]))
         if LOCKED in values:
             room = replace(room, locked=truth(values[LOCKED]))
         if LOBBY in values:

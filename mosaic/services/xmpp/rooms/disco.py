@@ -41,7 +41,6 @@ _OF_ROOM = (
     NS_STABLE_ID,
     "muc_hidden",
     "muc_nonanonymous",
-    "muc_passwordprotected",
     "muc_persistent",
 )
 
@@ -83,6 +82,7 @@ class Disco:
             raise Undeliverable("gone", text="the room was closed")
         features = [
             *_OF_ROOM,
+            "muc_unsecured" if room.open_to_accounts else "muc_passwordprotected",
             "muc_membersonly" if room.locked else "muc_open",
             "muc_moderated" if room.moderated else "muc_unmoderated",
         ]
@@ -111,13 +111,15 @@ class Disco:
     async def _is_known(self, muc: Muc, asker: Jid) -> bool:
         if asker in muc.people.seats:
             return True
+        if muc.room.open_to_accounts and await self._front.principal(asker):
+            return True
         return await self._front.role_of(asker, muc.hub_id) is not None
 
 
 def strangers_info(*, locked: bool = False) -> Xml:
     """What is said of any Hub ID to those who are not known in the room."""
     lock = "muc_membersonly" if locked else "muc_open"
-    return _info("", [*_OF_ROOM, lock])
+    return _info("", [*_OF_ROOM, "muc_passwordprotected", lock])
 
 
 def _info(name: str, features: Iterable[str], *more: Xml) -> Xml:

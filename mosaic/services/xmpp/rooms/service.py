@@ -322,8 +322,9 @@ class RoomsService:
         if owner is None or not self.front.settings.create_rooms:
             raise Undeliverable("not-allowed", text="rooms are not made by entering")
         try:
+            # As XMPP expects of a room with a name: others find it open.
             room = await self.front.door.create_room(
-                alias, owner=owner.account, alias=alias
+                alias, owner=owner.account, alias=alias, open_to_accounts=True
             )
         except NameTaken:
             return await store.room_by_alias(alias), False

@@ -68,9 +68,10 @@ def upgrade() -> None:
         messages.add_column(sa.Column("edited_at", sa.Float(), nullable=True))
         messages.add_column(sa.Column("retracted_at", sa.Float(), nullable=True))
     with op.batch_alter_table("rooms", recreate="never") as rooms:
-        rooms.add_column(
-            sa.Column("moderated", sa.Boolean(), nullable=False, server_default="0")
-        )
+        for name in ("moderated", "open_to_accounts"):
+            rooms.add_column(
+                sa.Column(name, sa.Boolean(), nullable=False, server_default="0")
+            )
 
 
 def _of_room(table: str) -> sa.ForeignKeyConstraint:
