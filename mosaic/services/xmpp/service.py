@@ -32,7 +32,8 @@ from mosaic.services.xmpp.rooms.outlet import LocalOutlet
 from mosaic.services.xmpp.rooms.service import RoomsService
 from mosaic.services.xmpp.roster import Roster
 from mosaic.store.interface import NotFound, Store
-from mosaic.wire.xmpp.jid import is_prepared_local
+from mosaic.wire.xmpp.jid import Jid, is_prepared_local
+from mosaic.wire.xmpp.stanza import Stanza
 
 _log = Logger()
 
@@ -91,8 +92,7 @@ class XmppService(Service):
         """Register whatever answers a client's questions."""
         answers, domain = self._house.answers, self._house.exchange.domain
         Roster(domain, self._account_names).register(answers)
-        components = self._house.exchange.components
-        components[self.rooms.front.host] = self.rooms.receive
+        self._house.exchange.components[self.rooms.front.host] = self._to_rooms
 
     @property
     def counters(self) -> Counters:
@@ -134,6 +134,9 @@ class XmppService(Service):
                 self._component.stopService()
 
         return all_gone.addCallback(stopped)
+
+    def _to_rooms(self, stanza: Stanza, sender: Jid, to: Jid) -> None:
+        self.rooms.receive(stanza, sender, to)
 
     def _account_changed(self, topic: str, payload: Payload) -> None:
         """Who lost the account or its password must log in again."""

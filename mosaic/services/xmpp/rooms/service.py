@@ -6,6 +6,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
@@ -124,8 +125,12 @@ class RoomsService:
             muc.shut_down()
 
     # Stanzas -----------------------------------------------------------------------
-    def receive(self, stanza: Stanza, sender: Jid, to: Jid) -> None:
-        """A stanza for this domain. Raises Undeliverable."""
+    def receive(self, stanza: Stanza, sender: Jid, to: Jid) -> Deferred[None] | None:
+        """A stanza for this domain. Raises Undeliverable.
+
+        Fires when what was said is safe or refused, with nothing; None if that
+        is so already.
+        """
         behind = self._entering.get((to.local, sender))
         if behind is not None:
             if len(behind) >= MAX_BEHIND:
@@ -136,9 +141,10 @@ class RoomsService:
         elif stanza.name == "presence":
             self._presence(stanza, sender, to)
         elif stanza.name == "message":
-            self._message(stanza, sender, to)
+            return self._message(stanza, sender, to)
         else:
-            self.front.attempt(stanza, sender, self._iq(stanza, sender, to))
+            return self.front.attempt(stanza, sender, self._iq(stanza, sender, to))
+        return None
 
     def _to_service(self, stanza: Stanza, sender: Jid) -> None:
         if stanza.name == "iq":
@@ -221,7 +227,7 @@ class RoomsService:
             muc.sweep()
 
     # Messages
-    def _message(self, stanza: Stanza, sender: Jid, to: Jid) -> None:
+    def _message(self, stanza: Stanza, sender: Jid, to: Jid) -> Deferred[None] | None:
         muc = self._by_local.get(to.local)
         seat = None if muc is None else muc.people.seats.get(sender)
         if stanza.type == "error":
@@ -229,22 +235,22 @@ class RoomsService:
                 if to.resource in muc.people.by_nick:
                     self._private.forward(muc, seat, stanza, to.resource)
                 self._bounced(muc, seat, stanza)
-            return
+            return None
         if muc is None or seat is None:
             work = self._from_outside(stanza, sender, to)
-            self.front.attempt(stanza, sender, work)
-            return
+            return self.front.attempt(stanza, sender, work)
         if not seat.pace.take(self.front.clock.seconds()):
             raise Undeliverable("resource-constraint", text="not so fast")
         if to.resource:
             if stanza.type == "groupchat":
                 raise Undeliverable("bad-request")
             self._private.forward(muc, seat, stanza, to.resource)
-        elif stanza.type == "groupchat":
-            self.front.attempt(stanza, sender, self._speech.say(muc, seat, stanza))
+            return None
+        if stanza.type == "groupchat":
+            work = self._speech.say(muc, seat, stanza)
         else:
             work = self._private.to_room(muc, seat, stanza)
-            self.front.attempt(stanza, sender, work)
+        return self.front.attempt(stanza, sender, work)
 
     async def _from_outside(self, stanza: Stanza, sender: Jid, to: Jid) -> None:
         async with self._visit(to.local, sender) as (muc, _):
