@@ -8,6 +8,7 @@ by the deadline is closed.
 from __future__ import annotations
 
 import base64
+from functools import cache
 from typing import Any
 
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
@@ -358,6 +359,7 @@ class ClientStream(StreamBase):
         self._parser = self.new_parser(max_stanza_bytes)
 
 
+@cache
 def _bind_features() -> list[Xml]:
     optional = element("optional")
     return [
