@@ -69,7 +69,9 @@ class ClientStream(StreamBase):
             self.close("policy-violation", "the stream is open")
             return
         self._send_header()
-        if not _is_version_1(start.attributes.get("version", "")):
+        if self._house.draining:
+            self.close("system-shutdown")
+        elif not _is_version_1(start.attributes.get("version", "")):
             self.close("unsupported-version")
         elif not self._is_our_domain(start.attributes.get("to")):
             self.close("host-unknown")
