@@ -117,9 +117,13 @@ class HouseDoor:
         """Change it and revoke the account's tokens. Raises NotFound, ValueError."""
         await self._accounts.set_password(name, password)
 
-    async def remove_account(self, name: str) -> None:
-        """Remove it and its tokens, and tell. Raises NotFound, ValueError."""
-        await self._accounts.remove(name)
+    async def remove_account(self, name: str, *, last_admin: bool = False) -> None:
+        """Remove it and its tokens, and tell.
+
+        last_admin: whether even the last administrator may go. Raises NotFound,
+        LastAdministrator, ValueError.
+        """
+        await self._accounts.remove(name, last_admin=last_admin)
 
     async def scram_verifier(self, name: str) -> ScramVerifier:
         """The account's verifier; for unknown names a fake one."""
@@ -144,10 +148,17 @@ class HouseDoor:
 
     # Rooms ----------------------------------------------------------------
     async def create_room(
-        self, name: str, *, owner: str | None, alias: str | None = None
+        self,
+        name: str,
+        *,
+        owner: str | None,
+        alias: str | None = None,
+        open_to_accounts: bool = False,
     ) -> Room:
         """A new room with a random Hub ID and PIN. Raises NameTaken, ValueError."""
-        return await self._rooms.create(name, owner=owner, alias=alias)
+        return await self._rooms.create(
+            name, owner=owner, alias=alias, open_to_accounts=open_to_accounts
+        )
 
     async def join(
         self,
@@ -170,6 +181,10 @@ class HouseDoor:
         return await self._rooms.token(
             hub_id, role=role, name=name, ttl_s=ttl_s, account=account
         )
+
+    async def prolong(self, token: str) -> float:
+        """Let a room token live longer; until when. Raises NotFound."""
+        return await self._tokens.prolong(token)
 
     async def role_in(self, principal: Principal, hub_id: str) -> Role | None:
         """The role somebody has in a room, None while in its lobby."""

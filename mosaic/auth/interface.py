@@ -34,6 +34,13 @@ class RoomUnavailable(AuthError):
         self.reason = reason
 
 
+class LastAdministrator(AuthError):
+    """Nobody could administer the house after that."""
+
+    def __init__(self) -> None:
+        super().__init__("this is the last administrator")
+
+
 class TryLater(AuthError):
     """Too many failures from this address or for this account."""
 
@@ -81,8 +88,12 @@ class Door(Protocol):
     async def set_password(self, name: str, password: str) -> None:
         """Change it and revoke the account's tokens."""
 
-    async def remove_account(self, name: str) -> None:
-        """Remove it with its tokens and tell the bus. Raises NotFound."""
+    async def remove_account(self, name: str, *, last_admin: bool = False) -> None:
+        """Remove it with its tokens and tell the bus.
+
+        last_admin: whether even the last administrator may go, as the operator
+        may want. Raises NotFound, LastAdministrator.
+        """
 
     async def scram_verifier(self, name: str) -> ScramVerifier:
         """The account's verifier; for unknown names a fake one that looks and
@@ -106,7 +117,12 @@ class Door(Protocol):
         """Forget the account's failures from this address."""
 
     async def create_room(
-        self, name: str, *, owner: str | None, alias: str | None = None
+        self,
+        name: str,
+        *,
+        owner: str | None,
+        alias: str | None = None,
+        open_to_accounts: bool = False,
     ) -> Room:
         """A new room with a random Hub ID and PIN."""
 
@@ -122,7 +138,13 @@ class Door(Protocol):
         """A room token for a guest (PIN) or a member (session).
 
         The principal is waiting=True when the room has a lobby.
-        Raises WrongCredentials, TryLater, RoomUnavailable.
+        Raises WrongCredentials, TryLater, RoomUnavailable, Forbidden.
+        """
+
+    async def prolong(self, token: str) -> float:
+        """Let a room token live as long again as a new one does; until when.
+
+        For those who hold no token themselves and stay. Raises NotFound.
         """
 
     async def room_token(

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,7 +40,14 @@ from mosaic.wire.xmpp.stream import StreamParser
 from mosaic.wire.xmpp.xml import Node, read_node
 from tests.support.certificate import self_signed_pem
 from tests.support.door import FakeDoor
-from tests.support.xmpp import ACCOUNTS, HEADER, FakeAccounts, FakeBus, condition, sasl
+from tests.support.xmpp import (
+    ACCOUNTS,
+    HEADER,
+    FakeBus,
+    condition,
+    furnished_store,
+    sasl,
+)
 
 ROOT = Path(mosaic.__file__).parent.parent
 reactor: Any = _reactor
@@ -105,7 +113,7 @@ class ClientTests(TestCase):
             Xmpp(),
             domain="localhost",
             door=cast(Any, self.door),
-            store=cast(Any, FakeAccounts()),
+            store=furnished_store(time.time),
             bus=FakeBus(),
         )
         self.service.startService()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import socket
+import time
 from typing import Any, cast
 
 from twisted.internet import reactor as installed
@@ -19,7 +20,7 @@ from mosaic.services.xmpp.service import XmppService
 from mosaic.wire.sasl.client import ScramClient
 from tests.support.door import FakeDoor
 from tests.support.websocket import TEXT, frame
-from tests.support.xmpp import ACCOUNTS, FakeAccounts, FakeBus
+from tests.support.xmpp import ACCOUNTS, FakeBus, furnished_store
 from tests.support.xmpp_websocket import END, OPEN
 
 reactor: Any = installed
@@ -96,7 +97,7 @@ class WebSocketTests(TestCase):
             Xmpp(),
             domain="localhost",
             door=cast(Any, FakeDoor(ACCOUNTS)),
-            store=cast(Any, FakeAccounts()),
+            store=furnished_store(time.time),
             bus=FakeBus(),
         )
         self.service.startService()

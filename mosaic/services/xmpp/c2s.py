@@ -77,7 +77,7 @@ class ClientStream(StreamBase):
             self.close("host-unknown")
         elif self._account:
             self._phase = Phase.BIND
-            self._send_features(*_bind_features())
+            self._send_features(*_bind_features(), *self._house_features())
         elif self._tls is not None:
             self._phase = Phase.STARTTLS
             self._send_features(
@@ -208,9 +208,9 @@ class ClientStream(StreamBase):
         if self._session is None:
             self._phase = Phase.BIND
             self._login = None
-            self._send_features(*_bind_features())
+            self._send_features(*_bind_features(), *self._house_features())
             return
-        self._send_features()
+        self._send_features(*self._house_features())
         if self._managed is not None:
             self._managed.resend()
 
@@ -349,6 +349,10 @@ class ClientStream(StreamBase):
         return True
 
     # Sending.
+
+    def _house_features(self) -> list[Xml]:
+        """What is there for whoever has logged in."""
+        return [*self._house.features, self._house.answers.capabilities()]
 
     def _send_features(self, *features: Xml) -> None:
         self.say(element("stream:features", None, *features))

@@ -15,14 +15,16 @@ from mosaic.config.settings import Xmpp
 from mosaic.services.xmpp.answers import Answers
 from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Exchange
-from mosaic.services.xmpp.messages import Messages
 from mosaic.services.xmpp.outbox import Turn
-from mosaic.services.xmpp.presence import Presence
+from mosaic.services.xmpp.people.messages import Messages
+from mosaic.services.xmpp.people.persons import Persons
+from mosaic.services.xmpp.people.presence import Presence
 from mosaic.services.xmpp.session import Session
 from mosaic.services.xmpp.streams.inline import AtBind
 from mosaic.services.xmpp.streams.managed import EndedSessions, Managed
 from mosaic.services.xmpp.streams.spare import SpareParsers
 from mosaic.wire.xmpp.stanza import Stanza
+from mosaic.wire.xmpp.xml import Xml
 
 
 class Stream(Protocol):
@@ -41,6 +43,10 @@ class Stream(Protocol):
 
 Nonza = Callable[[Session, Stanza], None]
 """Takes an element of a bound stream that is no stanza, such as `<active/>`."""
+
+
+PresenceMark = Callable[[Session, Stanza], Stanza]
+"""Adds to a session's presence before anybody sees it."""
 
 
 def new_token() -> str:
@@ -63,9 +69,13 @@ class Household:
     settings: Xmpp
     door: Door
     exchange: Exchange
+    persons: Persons
     presence: Presence
     messages: Messages
     answers: Answers
+    features: list[Xml] = field(default_factory=list)
+    """What a stream offers once its client has logged in."""
+    marks: list[PresenceMark] = field(default_factory=list)
     counters: Counters = field(default_factory=Counters)
     streams: set[Stream] = field(default_factory=set)
     at_bind: AtBind = field(default_factory=AtBind)

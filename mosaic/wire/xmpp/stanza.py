@@ -69,12 +69,12 @@ class Stanza:
             bare_start = b"<" + self.name.encode()
             if self.raw.startswith(bare_start):
                 rest = self.raw[len(bare_start) :]
-                return b"%b from=%b%b" % (bare_start, _quoted(sender), rest)
+                return b"%b from=%b%b" % (bare_start, quoted(sender), rest)
         start = _START.match(self.raw)
         assert start is not None  # the parser checked it
-        ours = {b"from": _quoted(sender)}
+        ours = {b"from": quoted(sender)}
         if to is not None:
-            ours[b"to"] = _quoted(to)
+            ours[b"to"] = quoted(to)
         kept = [
             (name, value)
             for name, value in _ATTRIBUTE.findall(start[2])
@@ -83,7 +83,7 @@ class Stanza:
         said = {name for name, _ in kept}
         declared = [(name, value) for name, value in self.inherited if name not in said]
         if alone and b"xmlns" not in said and b"xmlns" not in dict(declared):
-            declared.append((b"xmlns", _quoted(NS_CLIENT)))
+            declared.append((b"xmlns", quoted(NS_CLIENT)))
         attributes = b"".join(
             b" %b=%b" % pair for pair in (*ours.items(), *kept, *declared)
         )
@@ -124,5 +124,6 @@ def start_tag_end(buffer: bytes | bytearray, start: int) -> tuple[int, bool]:
 
 
 @lru_cache(maxsize=4096)
-def _quoted(value: str) -> bytes:
+def quoted(value: str) -> bytes:
+    """An attribute's value with its quotes."""
     return quoteattr(value).encode()
