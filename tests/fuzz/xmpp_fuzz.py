@@ -20,6 +20,7 @@ import json
 import resource
 import sys
 import time
+import traceback
 from collections import Counter
 from functools import lru_cache
 from random import Random
@@ -256,8 +257,8 @@ class Fuzz:
                 self.tcp()
             else:
                 self.websocket()
-        except Exception as error:
-            self.note("raised", repr(error))
+        except Exception:
+            self.note("raised", traceback.format_exc()[-1500:])
         self.listen()
         if not self.bob.open:
             self.counts["bob closed"] += 1
