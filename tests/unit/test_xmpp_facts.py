@@ -63,6 +63,34 @@ class HashTests(SynchronousTestCase):
         )
         self.assertEqual(facts.ver(), "QgayPKawpkPSDYmwT/WM94uAlu0=")
 
+    def test_the_example_with_a_form(self) -> None:
+        """Section 5.3: two languages, a form with many values."""
+        facts = Facts(
+            (
+                Identity("client", "pc", "Psi 0.11", "en"),
+                Identity("client", "pc", "\u03a8 0.11", "el"),
+            ),
+            (
+                "http://jabber.org/protocol/caps",
+                INFO,
+                ITEMS,
+                "http://jabber.org/protocol/muc",
+            ),
+            (
+                Form(
+                    "urn:xmpp:dataforms:softwareinfo",
+                    (
+                        ("ip_version", ("ipv6", "ipv4")),
+                        ("os", ("Mac",)),
+                        ("os_version", ("10.5.1",)),
+                        ("software", ("Psi",)),
+                        ("software_version", ("0.11",)),
+                    ),
+                ),
+            ),
+        )
+        self.assertEqual(facts.ver(), "q07IKJEyjvHSyhy//CH0CxmKi8w=")
+
     @given(st.permutations(["a", "b", "Z", "ä", "\U0001f40e", "zz"]))
     def test_order_does_not_matter(self, names: list[str]) -> None:
         """What is told in another order is the same."""

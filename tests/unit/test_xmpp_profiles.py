@@ -15,8 +15,11 @@ from mosaic.services.xmpp.extras.vcards import (
     MAX_VCARD_BYTES,
     NS_TEMP,
     NS_VCARD4,
+    VcardError,
+    read_vcard,
     to_vcard4,
     to_vcard_temp,
+    vcard_temp,
     write_node,
 )
 from mosaic.store.belongings import Avatar, Profile
@@ -103,6 +106,42 @@ class ConversionTests(SynchronousTestCase):
         )
 
 
+NODES = st.recursive(
+    st.builds(
+        Node,
+        st.sampled_from([NS_TEMP, "u"]),
+        st.sampled_from(["PHOTO", "BINVAL", "EXTVAL", "FN", "N"]),
+        st.dictionaries(st.sampled_from(["a", "b"]), st.text(max_size=4)),
+        st.just([]),
+        st.text(max_size=12),
+    ),
+    lambda inner: st.builds(
+        Node,
+        st.sampled_from([NS_TEMP, "u"]),
+        st.sampled_from(["PHOTO", "N", "vCard"]),
+        st.just({}),
+        st.lists(inner, max_size=4),
+    ),
+    max_leaves=12,
+)
+
+
+class ReadingTests(SynchronousTestCase):
+    """Whatever a client calls a vCard."""
+
+    @given(st.lists(NODES, max_size=5))
+    def test_it_is_kept_or_refused(self, children: list[Node]) -> None:
+        """And what is kept is XML that says the same again."""
+        try:
+            profile = read_vcard(
+                Node(NS_TEMP, "vCard", {}, children), max_picture_bytes=100
+            )
+        except VcardError:
+            return
+        again = read_vcard(tree(vcard_temp(profile)), max_picture_bytes=100)
+        self.assertEqual(again, profile)
+
+
 class VcardTests(XmppCase):
     """XEP-0054."""
 
@@ -154,6 +193,7 @@ class VcardTests(XmppCase):
             photo(PNG + bytes(131072)),
             "<PHOTO><BINVAL>%%%</BINVAL></PHOTO>",
             "<PHOTO><EXTVAL>https://tracker.example/x</EXTVAL></PHOTO>",
+            "<LOGO><EXTVAL>https://tracker.example/x</EXTVAL></LOGO>",
             f"<DESC>{'x' * MAX_VCARD_BYTES}</DESC>",
         ):
             self.set(part, refused="not-acceptable")

@@ -73,6 +73,8 @@ def write_node(node: Node, outer_ns: str = "") -> Xml:
 
 def read_vcard(vcard: Node, *, max_picture_bytes: int) -> Profile:
     """What to keep of a `<vCard/>` that somebody sets. Raises VcardError."""
+    if any(_lies_elsewhere(child) for child in vcard.children):
+        raise VcardError("a picture that lies elsewhere would tell who looks at it")
     photo = vcard.child(NS_TEMP, "PHOTO")
     rest = "".join(
         write_node(child, NS_TEMP)
@@ -130,9 +132,12 @@ def to_vcard_temp(vcard: Node) -> Node:
     return made
 
 
+def _lies_elsewhere(node: Node) -> bool:
+    """PHOTO, LOGO and SOUND may hold a link."""
+    return node.child(NS_TEMP, "EXTVAL") is not None
+
+
 def _picture(photo: Node, max_bytes: int) -> Avatar | None:
-    if photo.child(NS_TEMP, "EXTVAL") is not None:
-        raise VcardError("a picture that lies elsewhere would tell who looks at it")
     binval = photo.child(NS_TEMP, "BINVAL")
     text = "" if binval is None else "".join(binval.text.split())
     if not text:
