@@ -65,7 +65,9 @@ class VcardError(ValueError):
 
 def write_node(node: Node, outer_ns: str = "") -> Xml:
     """A tree as XML, where outer_ns is the default namespace."""
-    inner: list[str | Xml] = [node.text] if node.text.strip() else []
+    # XML 1.0 section 2.11: a reader would make this of it anyway.
+    text = node.text.replace("\r\n", "\n").replace("\r", "\n")
+    inner: list[str | Xml] = [text] if text.strip() else []
     inner += [write_node(child, node.ns) for child in node.children]
     ns = node.ns if node.ns != outer_ns else None
     return element(node.name, node.attributes, *inner, ns=ns)
