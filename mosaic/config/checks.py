@@ -22,6 +22,9 @@ _MAY_BE_ZERO = {
     "turn.bytes_per_s_allocation",
     "turn.bytes_per_s_user",
     "turn.port_quarantine_s",
+    "xmpp.resume_s",
+    "xmpp.archive_days",
+    "xmpp.offline_messages",
     "xmpp.upload_keep_days",
 }
 

@@ -20,18 +20,22 @@ from mosaic.store.interface import (
     StoredToken,
 )
 from mosaic.store.memory_history import DocumentRecord, MemoryHistory, RoomRecord, fired
+from mosaic.store.memory_logins import MemoryLogins
+from mosaic.store.memory_people import MemoryPeople
 from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomContent
 
 
-class MemoryStore(MemoryBelongings, MemoryHistory):
+class MemoryStore(MemoryBelongings, MemoryHistory, MemoryLogins, MemoryPeople):
     """The Store interface without a disk. wall: Unix seconds now."""
 
     def __init__(self, *, wall: Callable[[], float] = time.time) -> None:
         MemoryHistory.__init__(self, wall)
         MemoryBelongings.__init__(self)
         self._accounts: dict[str, Account] = {}
+        MemoryPeople.__init__(self, self._accounts)
         self._verifiers: dict[str, ScramVerifier] = {}
+        MemoryLogins.__init__(self, self._verifiers)
         self._tokens: dict[bytes, StoredToken] = {}
 
     @fired
@@ -86,6 +90,8 @@ class MemoryStore(MemoryBelongings, MemoryHistory):
         """Remove an account; the rooms it owned stay, without an owner."""
         self._account(name)
         del self._accounts[name], self._verifiers[name]
+        self.forget_logins(name)
+        self.forget_person(name)
         self._forget_belongings(name)
         self._drop_tokens(lambda token: token.account == name)
         for record in self._rooms.values():

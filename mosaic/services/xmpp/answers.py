@@ -70,6 +70,12 @@ Answer = Callable[[Question], Awaitable[str]]
 """The child of the result, "" for none. Raises Undeliverable."""
 
 
+Heard = Callable[[Stanza], None]
+"""Takes the result or error of a question of ours."""
+Items = Callable[[Question], Awaitable[list[Item]]]
+"""The items that somebody may see."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Entry:
     answer: Answer
@@ -83,14 +89,22 @@ class Answers:
         self._exchange = exchange
         self._entries: dict[tuple[str, str, str], _Entry] = {}
         self._features: dict[str, About] = {}
+        self._expected: dict[tuple[str, str], Heard] = {}
+        self.identities: list[tuple[About, Identity]] = []
+        """Who else answers, in service discovery."""
+        self.shows: Callable[[Question], Awaitable[bool]] | None = None
+        """Whether service discovery tells somebody of another's account."""
+        self.item_sources: list[Items] = []
+        """What else stands below the domain or an account."""
         self._forms: list[Form] = []
         self._nodes: list[DiscoNodes] = []
         self._names: dict[str, str] = {}
         self._caps: Xml | None = None
         self.add("get", NS_PING, "ping", self._nothing, About.SELF)
         self.add("set", NS_SESSION, "session", self._nothing, feature=None)
-        self.add("get", NS_DISCO_INFO, "query", self._info)
-        self.add("get", NS_DISCO_ITEMS, "query", self._items)
+        everything = About.DOMAIN | About.ACCOUNT
+        self.add("get", NS_DISCO_INFO, "query", self._info, everything)
+        self.add("get", NS_DISCO_ITEMS, "query", self._items, everything)
 
     def add(
         self,
@@ -136,6 +150,9 @@ class Answers:
         """Answer an IQ to the domain or to an account's bare address (None: the
         session's own). Raises Undeliverable (service-unavailable)."""
         if stanza.type in ("result", "error"):
+            heard = self._expected.pop((session.address, stanza.id or ""), None)
+            if heard is not None:
+                heard(stanza)
             return
         account = session.jid.local if to is None else to.local
         question = Question(session, stanza, account)
@@ -157,15 +174,26 @@ class Answers:
             ).encode()
         )
 
+    def expect(self, session: Session, id: str, heard: Heard) -> None:
+        """Hear what a session answers to an IQ of ours with that id."""
+        self._expected[session.address, id] = heard
+
+    def forget(self, session: Session, id: str) -> None:
+        """Expect that answer no more."""
+        self._expected.pop((session.address, id), None)
+
     async def _nothing(self, question: Question) -> str:
         return ""
 
     def facts(self, about: About) -> Facts:
         """What service discovery says of the domain or an account."""
-        if about is About.DOMAIN:
+        of_domain = about is About.DOMAIN
+        who = Identity("account", "registered")
+        if of_domain:
             who = Identity("server", "im", "Mosaic")
-            return Facts((who,), tuple(self.features(about)), tuple(self._forms))
-        return Facts((Identity("account", "registered"),), tuple(self.features(about)))
+        forms = tuple(self._forms) if of_domain else ()
+        others = (other for whom, other in self.identities if about & whom)
+        return Facts((who, *others), tuple(self.features(about)), forms)
 
     def capabilities(self) -> Xml:
         """The stream feature that tells the hash of all this (XEP-0115)."""
@@ -180,18 +208,30 @@ class Answers:
 
     async def _info(self, question: Question) -> str:
         """XEP-0030: who answers here, and what it can do."""
+        await self._check_shown(question)
         facts = self.facts(question.about)
         of_domain = question.about is About.DOMAIN
         if of_domain and question.node != f"{self._caps_node}#{facts.ver()}":
             facts = await node_info(question, self._nodes) or facts
         return facts.xml(question.node)
 
+    async def _check_shown(self, question: Question) -> None:
+        """XEP-0030 section 8: strangers are told nothing. Raises Undeliverable."""
+        if question.about is not About.OTHER:
+            return
+        if self.shows is None or not await self.shows(question):
+            raise Undeliverable("service-unavailable")
+
     async def _items(self, question: Question) -> str:
-        """The components beside the domain, or nothing below an account."""
-        if question.about is not About.DOMAIN:
-            return items_xml([], question.node)
-        found = await node_items(question, self._nodes)
-        if found is None:
-            hosts = sorted(self._exchange.components)
-            found = [Item(host, self._names.get(host, "")) for host in hosts]
+        """The components beside the domain, or what an account shows."""
+        await self._check_shown(question)
+        found = None
+        if question.about is About.DOMAIN:
+            found = await node_items(question, self._nodes)
+            if found is None:
+                hosts = sorted(self._exchange.components)
+                found = [Item(host, self._names.get(host, "")) for host in hosts]
+        found = list(found or ())
+        for source in self.item_sources:
+            found += await source(question)
         return items_xml(found, question.node)

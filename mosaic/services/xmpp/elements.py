@@ -34,6 +34,18 @@ def _parsed(*pieces: bytes) -> domish.Element:
     return found[0]
 
 
+def inner_xml(stanza: Stanza, *path: tuple[str, str]) -> str:
+    """The first element below a path of children of a stanza's first child, as
+    XML that needs no context. The path must be there."""
+    here = next(to_element(stanza, "").elements())
+    for ns, name in path:
+        here = next(
+            child for child in here.elements() if (child.uri, child.name) == (ns, name)
+        )
+    inner: str = next(here.elements()).toXml()
+    return inner
+
+
 def from_element(element: domish.Element) -> Stanza:
     """A component's stanza as bytes that fit into any client's stream."""
     _into_client_namespace(element)

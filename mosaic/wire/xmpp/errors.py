@@ -12,6 +12,7 @@ STANZA_ERROR_TYPES = {
     "jid-malformed": "modify",
     "not-acceptable": "modify",
     "not-allowed": "cancel",
+    "not-authorized": "auth",
     "recipient-unavailable": "wait",
     "remote-server-not-found": "cancel",
     "remote-server-timeout": "wait",
