@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 import mosaic
@@ -228,6 +229,17 @@ class LastTests(XmppCase):
         self.assertEqual(condition(never), "item-not-found")
         unknown = self.ask(self.ann, LAST, "nobody@localhost")
         self.assertEqual(condition(unknown), "forbidden")
+
+    def test_while_it_is_being_written(self) -> None:
+        """Whoever asks at once is told all the same; afterwards the store is."""
+        committed: Deferred[None] = Deferred()
+        self.patch(self.store, "note_seen", lambda account, at: committed)
+        self.bob.drop()
+        self.wall += 3
+        self.assertEqual(self.seconds("bob@localhost"), "3")
+        committed.callback(None)
+        answer = self.ask(self.ann, LAST, "bob@localhost")
+        self.assertEqual(condition(answer), "item-not-found")
 
     def test_it_is_written_before_the_service_has_stopped(self) -> None:
         """What was noted while everybody was sent away is kept."""
