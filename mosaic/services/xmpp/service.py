@@ -181,9 +181,8 @@ class XmppService(Service):
             stream.close("system-shutdown")
         for managed in list(self._house.resumable.values()):
             managed.close("system-shutdown")
-        errands = DeferredList(list(self._house.errands))
 
-        all_gone.addCallback(lambda _: errands)
+        all_gone.addCallback(lambda _: self._people.flush())
         all_gone.addCallback(lambda _: self.parents.stop())
         all_gone.addCallback(lambda _: self._extras.seen.written())
         return all_gone.addCallback(lambda _: None)

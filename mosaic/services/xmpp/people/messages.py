@@ -317,11 +317,10 @@ class Messages:
 
     # What was not received.
 
-    def undelivered(self, raw: bytes, session: Session) -> Deferred[None] | None:
+    def undelivered(self, raw: bytes, session: Session) -> None:
         """A stanza that was sent to a session which ended without having
-        acknowledged it (XEP-0198): to the account's others, or for later. Fires
-        when that is safe."""
-        return self._later.undelivered(raw, session)
+        acknowledged it (XEP-0198): to the account's others, or for later."""
+        self._later.undelivered(raw, session)
 
 
 def _refused(reason: Failure, session: Session, stanza: Stanza, to: Jid) -> None:
