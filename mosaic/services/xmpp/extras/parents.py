@@ -19,6 +19,7 @@ from mosaic.services.xmpp.extras.listener import (
     ComponentHosts,
     HostsOutlet,
 )
+from mosaic.services.xmpp.extras.outlet import Outlet, Receive
 
 
 class Parents:
@@ -42,6 +43,7 @@ class Parents:
         self._settings = settings
         self._listen = extras.around.listen
         self._port: Any = None
+        self._below: list[Item] = []
         domain = exchange.domain
         self.inside = InsideParent(exchange)
         for desk in extras.hang_under(
@@ -62,8 +64,8 @@ class Parents:
             desks = extras.hang_under(
                 self.outside, accounts=accounts, mosaic=base, base=base
             )
-            below = [Item(one.host, one.identity.name) for one in desks[1:]]
-            desks[0].list_below(lambda: below)
+            self._below = [Item(one.host, one.identity.name) for one in desks[1:]]
+            desks[0].list_below(lambda: self._below)
         self.hosts = self._make_hosts(clock, exchange, extras)
 
     def _make_hosts(
@@ -88,6 +90,19 @@ class Parents:
         )
         about_us.outlet = HostsOutlet(hosts)
         return hosts
+
+    def host_outside(self, part: str, name: str, receive: Receive) -> Outlet | None:
+        """One more component of ours at the other server, before the start: at
+        PART.<xmpp.component_domain>. None if there is no other server.
+
+        name: for people. The other server vouches for the users of
+        xmpp.component_accounts alone; everybody else is a stranger.
+        """
+        if self.outside is None:
+            return None
+        domain = f"{part}.{self._settings.component_domain}"
+        self._below.append(Item(domain, name))
+        return self.outside.host(domain, receive)
 
     async def start(self) -> None:
         """Connect and listen. Raises ConfigError."""
