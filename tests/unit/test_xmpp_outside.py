@@ -266,11 +266,8 @@ class HouseOutsideTests(XmppCase):
             said = self.ask_from_outside(sender, command, "set")
             self.assertIn(expected, said, sender)
 
-    def test_what_else_hangs_there(self) -> None:
-        """It is listed, and gets its stanzas by a stream of its own."""
-        parents = self.house.service.parents
-        outlet = parents.host_outside("rooms", "Rooms", lambda *_: None)
-        self.assertIsNotNone(outlet)
+    def test_rooms_hang_there_too(self) -> None:
+        """They are listed beside the uploads."""
         self.server = Server(self.reactor, 0)
         self.server.let_in()
         items = "<query xmlns='http://jabber.org/protocol/disco#items'/>"

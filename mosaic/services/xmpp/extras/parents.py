@@ -68,6 +68,13 @@ class Parents:
             desks[0].list_below(lambda: self._below)
         self.hosts = self._make_hosts(clock, exchange, extras)
 
+    def hang_outside(self, host: str, name: str, receive: Receive) -> Outlet:
+        """Host one more component under the other server, which there must be;
+        before start(). name: what service discovery calls it."""
+        assert self.outside is not None
+        self._below.append(Item(host, name))
+        return self.outside.host(host, receive)
+
     def _make_hosts(
         self, clock: IReactorTime, exchange: Exchange, extras: Extras
     ) -> ComponentHosts | None:
@@ -90,19 +97,6 @@ class Parents:
         )
         about_us.outlet = HostsOutlet(hosts)
         return hosts
-
-    def host_outside(self, part: str, name: str, receive: Receive) -> Outlet | None:
-        """One more component of ours at the other server, before the start: at
-        PART.<xmpp.component_domain>. None if there is no other server.
-
-        name: for people. The other server vouches for the users of
-        xmpp.component_accounts alone; everybody else is a stranger.
-        """
-        if self.outside is None:
-            return None
-        domain = f"{part}.{self._settings.component_domain}"
-        self._below.append(Item(domain, name))
-        return self.outside.host(domain, receive)
 
     async def start(self) -> None:
         """Connect and listen. Raises ConfigError."""

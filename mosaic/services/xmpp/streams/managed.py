@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
@@ -164,7 +164,7 @@ class Managed:
         if self._settled:
             self._settle()
 
-    def owe(self, done: Deferred[object]) -> None:
+    def owe(self, done: Deferred[Any]) -> None:
         """See Session.owe."""
         self._owed[done] = self.handled + 1
 
