@@ -98,7 +98,7 @@ class People:
         self._caps.on_known.append(events.known)
         self.presence.on_available.append(self._caps.heard)
         self.presence.on_gone += [self._caps.gone, events.gone]
-        self._pep = Pep(self.persons, store, events, ids, settings)
+        self.pep = Pep(self.persons, store, events, ids, settings)
         exchange.on_bind.append(self.persons.bound)
         exchange.inbox = self.messages.arrived
         if offline:
@@ -107,7 +107,7 @@ class People:
 
     def register(self, answers: Answers) -> None:
         """Answer what clients ask."""
-        for part in (*self._answering, self._caps, self._pep):
+        for part in (*self._answering, self._caps, self.pep):
             part.register(answers)
         answers.shows = self._shows
 
