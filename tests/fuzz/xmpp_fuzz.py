@@ -103,7 +103,13 @@ class Fuzz:
         self.slowest_ms = 0.0
         self.said: list[bytes] = []
         self.new_house()
-        globalLogPublisher.addObserver(cast(Any, self.logged))
+        self._observer = cast(Any, self.logged)
+        globalLogPublisher.addObserver(self._observer)
+
+    def stop(self) -> None:
+        """Listen to the log no more, and let the house go."""
+        globalLogPublisher.removeObserver(self._observer)
+        self.house.service.stopService()
 
     def new_house(self) -> None:
         """Fresh, with Bob in it."""
