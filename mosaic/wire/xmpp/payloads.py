@@ -79,7 +79,7 @@ _TAG = re.compile(rb"""<[^"'>]*+(?:(?:"[^"]*+"|'[^']*+')[^"'>]*+)*+>""")
 _SLASH = b"/"[0]
 _NAME = re.compile(rb"<[^\s/>]+")
 _DEFAULT = re.compile(
-    rb"""<[^\s/>]+(?:\s+[^\s=]+\s*=\s*(?:"[^"]*+"|'[^']*+'))*?\s+xmlns\s*="""
+    rb"""<[^\s/>]+(?:\s+[^\s=/<>"']+\s*=\s*(?:"[^"]*+"|'[^']*+'))*?\s+xmlns\s*="""
 )
 """A start tag that declares a default namespace."""
 _REQUESTS = {("urn:xmpp:receipts", "request"), ("urn:xmpp:chat-markers:0", "markable")}

@@ -11,9 +11,9 @@ NS_CLIENT = "jabber:client"
 STANZA_NAMES = frozenset({"message", "presence", "iq"})
 
 _START = re.compile(
-    rb"""<([^\s/>]+)((?:\s+[^\s=]+\s*=\s*(?:"[^"]*"|'[^']*'))*)\s*(/?)>"""
+    rb"""<([^\s/>]+)((?:\s+[^\s=/<>"']+\s*=\s*(?:"[^"]*"|'[^']*'))*)\s*(/?)>"""
 )
-_ATTRIBUTE = re.compile(rb"""\s+([^\s=]+)\s*=\s*("[^"]*"|'[^']*')""")
+_ATTRIBUTE = re.compile(rb"""\s+([^\s=/<>"']+)\s*=\s*("[^"]*"|'[^']*')""")
 
 
 @dataclass(slots=True, kw_only=True)
