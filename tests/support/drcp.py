@@ -15,6 +15,7 @@ from mosaic.config.settings import Drcp
 from mosaic.services.drcp.compat import HocuspocusConnection, YConnection
 from mosaic.services.drcp.connection import Connection
 from mosaic.services.drcp.native import NativeConnection
+from mosaic.services.drcp.rounds import Rounds
 from mosaic.services.drcp.service import DrcpService
 from mosaic.store.memory import MemoryStore
 from mosaic.wire.drcp import client
@@ -97,6 +98,9 @@ class FakeWire:
     def limit_messages(self, size_bytes: int) -> None:
         """Remember it."""
         self.limit = size_bytes
+
+    def read_with(self, room: Rounds) -> None:
+        """There is no socket."""
 
     def messages(self) -> list[bytes]:
         """The payloads written since the last call."""

@@ -13,7 +13,14 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from mosaic.services.drcp.rounds import BUSY_ROUNDS, ROUND_S, Rounds, rounds_for
+from mosaic.services.drcp.rounds import (
+    LITTLE,
+    MUCH,
+    ROUND_S,
+    WINDOW_S,
+    Rounds,
+    rounds_for,
+)
 
 
 @implementer(IReactorFDSet)
@@ -116,18 +123,20 @@ class RoundsTests(SynchronousTestCase):
         self.reactor.look()
 
     def rush(self) -> None:
-        """Messages so quick that rounds begin."""
+        """So many messages that rounds begin."""
         self.reactor.advance(1)
-        for _ in range(BUSY_ROUNDS + 1):
+        self.say(self.ends[0])
+        for _ in range(MUCH + 1):
             self.assertEqual(self.reactor.readers, {self.rounds})
+            self.reactor.advance(WINDOW_S / (MUCH + 1) * 1.001)
             self.say(self.ends[0])
 
     def test_little_is_read_at_once(self) -> None:
         """As without us, and without a timer."""
-        for _ in range(3 * BUSY_ROUNDS):
-            self.reactor.advance(ROUND_S * 2)
+        for _ in range(3 * MUCH):
+            self.reactor.advance(WINDOW_S / (MUCH - 1))
             self.say(self.ends[1])
-        self.assertEqual(self.ends[1].heard, [b"x"] * 3 * BUSY_ROUNDS)
+        self.assertEqual(self.ends[1].heard, [b"x"] * 3 * MUCH)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_much_is_read_in_rounds(self) -> None:
@@ -142,15 +151,68 @@ class RoundsTests(SynchronousTestCase):
         self.reactor.advance(ROUND_S)
         self.assertEqual([e.heard for e in self.ends], [[b"x"], [b"x"], [b"x"]])
 
+    def test_a_flush_takes_what_has_come(self) -> None:
+        """It goes with the batch, not with the next one; and what was read now
+        need not be looked for so soon."""
+        self.rush()
+        (a, *_) = self.ends
+        a.heard.clear()
+        self.reactor.advance(ROUND_S / 2)
+        self.say(a)
+        self.rounds.gather()
+        self.assertEqual(a.heard, [b"x"])
+        self.say(a)
+        self.reactor.advance(ROUND_S * 0.75)
+        self.assertEqual(a.heard, [b"x"])
+        self.reactor.advance(ROUND_S * 0.25)
+        self.assertEqual(a.heard, [b"x", b"x"])
+
+    def test_a_flush_while_little_comes(self) -> None:
+        """The reactor tells of everything then."""
+        self.ends[0].far.send(b"x")
+        self.rounds.gather()
+        self.assertEqual(self.ends[0].heard, [])
+
+    def windows(self, messages: int) -> None:
+        """Four windows, in each of which so many messages come."""
+        for n in range(4 * messages):
+            self.ends[n % 3].far.send(b"x")
+            for _ in range(4):
+                self.reactor.advance(WINDOW_S / messages / 4)
+
+    def test_rounds_go_on(self) -> None:
+        """While they find enough."""
+        self.rush()
+        self.windows(LITTLE + 2)
+        self.assertEqual(self.reactor.readers, set())
+
     def test_rounds_end(self) -> None:
         """When they find next to nothing, the reactor looks again."""
         self.rush()
-        self.say(self.ends[0])
-        self.reactor.advance(ROUND_S)
+        self.windows(LITTLE - 1)
         self.assertEqual(self.reactor.readers, {self.rounds})
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.reactor.look()
+        self.ends[2].heard.clear()
         self.say(self.ends[2])
         self.assertEqual(self.ends[2].heard, [b"x"])
+
+    def test_flushes_do_not_keep_rounds_alive(self) -> None:
+        """Those of edits that came from elsewhere."""
+        self.rush()
+        for _ in range(round(4 * WINDOW_S / ROUND_S)):
+            self.reactor.advance(ROUND_S / 2)
+            self.rounds.gather()
+        self.assertEqual(self.reactor.readers, {self.rounds})
+
+    def test_nobody_is_left_in_the_rounds(self) -> None:
+        """No timer stays."""
+        self.rush()
+        for end in self.ends:
+            self.rounds.removeReader(end)
+        self.reactor.advance(ROUND_S)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.assertEqual(self.reactor.readers, set())
 
     def test_whoever_pauses_is_not_read(self) -> None:
         """removeReader, and addReader during a round."""
@@ -209,6 +271,42 @@ class RoundsTests(SynchronousTestCase):
         self.reactor.advance(0)
         assert a.lost is not None
         self.assertIsInstance(a.lost.value, ConnectionLost)
+
+    def test_rounds_in_rounds(self) -> None:
+        """A room has a pace of its own, and is read at once while it is quiet."""
+        (a, *_) = self.ends
+        room = self.rounds.within(lambda: 0.05)
+        in_room = [End(room) for _ in range(2)]
+        for end in in_room:
+            self.addCleanup(end.close)
+        self.addCleanup(room.stop)
+        self.say(in_room[0], a)
+        self.assertEqual([in_room[0].heard, a.heard], [[b"x"], [b"x"]])
+        for _ in range(MUCH + 1):
+            self.reactor.advance(WINDOW_S / (MUCH + 1) * 1.001)
+            self.say(*in_room)
+        for end in (a, *in_room):
+            end.heard.clear()
+        self.say(*in_room)
+        self.assertEqual(in_room[0].heard, [])
+        self.reactor.advance(0.05)
+        self.assertEqual([end.heard for end in in_room], [[b"x"], [b"x"]])
+
+    def test_a_room_that_ends(self) -> None:
+        """Who is still in it is watched as if there had been no room."""
+        room = self.rounds.within(lambda: 0.05)
+        stays, pauses = End(room), End(room)
+        for end in (stays, pauses):
+            self.addCleanup(end.close)
+        room.removeReader(pauses)
+        room.stop()
+        room.stop()
+        room.addReader(pauses)
+        self.say(stays, pauses)
+        self.assertEqual([stays.heard, pauses.heard], [[b"x"], [b"x"]])
+        room.removeReader(stays)
+        self.say(stays)
+        self.assertEqual(stays.heard, [b"x"])
 
     def test_nobody_is_left(self) -> None:
         """Then the reactor need not look."""

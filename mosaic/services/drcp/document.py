@@ -38,7 +38,8 @@ class LiveDocument:
     Updates and awareness wait in a batch. The first after a quiet tick is
     flushed on the same reactor turn, so that a lone typist waits for nobody.
     A flush merges, applies once, frames once for each kind of framing and
-    writes the same bytes to every member.
+    writes the same bytes to every member. gather: reads what has come; called
+    before a flush that was waited for.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class LiveDocument:
         counters: Counters,
         history: History,
         wall_clock: Callable[[], float],
+        gather: Callable[[], None],
     ) -> None:
         self.hub_id = hub_id
         self.name = name
@@ -77,6 +79,7 @@ class LiveDocument:
         self._settings = settings
         self._reactor = reactor
         self._pace = pace
+        self._gather = gather
         self._counters = counters
         self._replica = Replica()
         self._journal = self._new_journal(0)
@@ -276,25 +279,33 @@ class LiveDocument:
         return self._replica.size_bytes + self._pending_bytes + size <= limit
 
     # The batch ------------------------------------------------------------
+    @property
+    def tick_s(self) -> float:
+        """The time between two flushes."""
+        return self._pace.tick_s(self._cost_s) if self._cost_s else MIN_TICK_S
+
     def _schedule(self) -> None:
         if self._flush_call is not None:
             return
         since = self._reactor.seconds() - self._last_flush
-        tick = self._pace.tick_s(self._cost_s) if self._cost_s else MIN_TICK_S
+        wait = max(0.0, self.tick_s - since)
         self._pace.due += 1
-        self._flush_call = self._reactor.callLater(max(0.0, tick - since), self._due)
+        self._flush_call = self._reactor.callLater(wait, self._due)
 
     def _due(self) -> None:
-        self._flush_call = None
-        self._pace.due -= 1
+        self._gather()
         self.flush()
+
+    def _disarm(self) -> None:
+        call, self._flush_call = self._flush_call, None
+        if call is not None:
+            self._pace.due -= 1
+            if call.active():
+                call.cancel()
 
     def flush(self) -> None:
         """Apply the batch, send it to everybody, and append it to the journal."""
-        if self._flush_call is not None:
-            self._flush_call.cancel()
-            self._flush_call = None
-            self._pace.due -= 1
+        self._disarm()
         if not self._ready.done or not (self._pending or self.awareness.pending):
             return
         started = self._reactor.seconds()
@@ -400,11 +411,7 @@ class LiveDocument:
         """No more timers."""
         self._journal.stop()
         self.snapshots.stop()
-        if self._flush_call is not None:
-            if self._flush_call.active():
-                self._flush_call.cancel()
-            self._pace.due -= 1
-        self._flush_call = None
+        self._disarm()
 
 
 def _stamp(attachment: Attachment, state: object) -> object:

@@ -15,7 +15,7 @@ from mosaic.config.settings import Drcp, History
 from mosaic.services.drcp.counters import Counters
 from mosaic.services.drcp.document import LiveDocument
 from mosaic.services.drcp.member import Member
-from mosaic.services.drcp.pace import Pace
+from mosaic.services.drcp.pace import MIN_TICK_S, Pace
 from mosaic.services.drcp.people import (
     MAX_CHAT,
     MAX_EMOJI,
@@ -24,6 +24,7 @@ from mosaic.services.drcp.people import (
     Person,
     chat_json,
 )
+from mosaic.services.drcp.rounds import Rounds
 from mosaic.services.drcp.shared import spawn
 from mosaic.services.drcp.states import RunInThread, Shelf
 from mosaic.store.interface import NotFound, Store, StoreError
@@ -44,8 +45,9 @@ _REMEMBERED_MESSAGES = 1024
 class LiveRoom:
     """A room while somebody is in it.
 
-    people: those with a native connection, by participant id. idle: called
-    when the last member has left.
+    people: those with a native connection, by participant id. rounds: read its
+    members' sockets, None where that cannot be. idle: called when the last
+    member has left.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class LiveRoom:
         wall_clock: Callable[[], float],
         pace: Pace,
         counters: Counters,
+        rounds: Rounds | None,
         idle: Callable[[], None],
         run_in_thread: RunInThread,
     ) -> None:
@@ -75,6 +78,7 @@ class LiveRoom:
             seconds=reactor.seconds,
             renew_bytes=settings.snapshot_ref_bytes // 4,
         )
+        self.rounds = None if rounds is None else rounds.within(self._tick_s)
         self._natives: dict[str, Member] = {}
         self._chat: deque[Message] = deque(history, maxlen=WELCOME_CHAT)
         self._known_messages = deque(
@@ -238,6 +242,7 @@ class LiveRoom:
                 counters=self._counters,
                 history=self._history_settings,
                 wall_clock=self._wall_clock,
+                gather=self._gather,
             )
             self.documents[name] = document
             self._counters.documents += 1
@@ -252,6 +257,15 @@ class LiveRoom:
                 self._counters.documents -= 1
             raise ProtocolError("the document cannot be read", code=4500) from None
         return document
+
+    def _tick_s(self) -> float:
+        """The time between two rounds: no document flushes more seldom."""
+        ticks = [document.tick_s for document in self.documents.values()]
+        return max(ticks, default=MIN_TICK_S)
+
+    def _gather(self) -> None:
+        if self.rounds is not None:
+            self.rounds.gather()
 
     async def _check_number(self, name: str) -> None:
         names = await self._store.document_names(self.room.hub_id)
@@ -456,3 +470,5 @@ class LiveRoom:
         for document in self.documents.values():
             document.stop()
         self._counters.documents -= len(self.documents)
+        if self.rounds is not None:
+            self.rounds.stop()

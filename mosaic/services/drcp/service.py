@@ -227,6 +227,7 @@ class DrcpService(Service):
             wall_clock=self.wall_clock,
             pace=self._pace,
             counters=self.counters,
+            rounds=self.rounds,
             idle=lambda: self._unload_later(hub_id),
             run_in_thread=self._run_in_thread,
         )

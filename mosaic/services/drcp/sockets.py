@@ -25,6 +25,7 @@ from mosaic.services.drcp.compat import HocuspocusConnection, YConnection, check
 from mosaic.services.drcp.connection import Connection
 from mosaic.services.drcp.direct import eager_write
 from mosaic.services.drcp.native import NativeConnection
+from mosaic.services.drcp.rounds import Rounds
 from mosaic.tls.websocket import WebSocketOverTls
 from mosaic.wire.drcp.frames import begins_small_frame, small_frames
 from mosaic.wire.drcp.lib0 import ProtocolError
@@ -181,6 +182,10 @@ class Socket(WebSocketOverTls):
     def limit_messages(self, size_bytes: int) -> None:
         """Larger messages close the connection (1009)."""
         self.maxFramePayloadSize = self.maxMessagePayloadSize = size_bytes
+
+    def read_with(self, room: Rounds) -> None:
+        """Read when the room is read."""
+        room.adopt(self._stream())
 
     def pause_reading(self, why: str) -> None:
         """Stop reading until every reason has gone."""
