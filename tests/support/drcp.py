@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 from mosaic.auth.interface import Door, InvalidToken
 from mosaic.bus.memory import MemoryBus
 from mosaic.config.settings import Drcp
+from mosaic.services.drcp.apart import Apart, here
 from mosaic.services.drcp.compat import HocuspocusConnection, YConnection
 from mosaic.services.drcp.connection import Connection
 from mosaic.services.drcp.native import NativeConnection
@@ -120,7 +121,7 @@ class FakeWire:
 class Hub:
     """The service, its clock and its fakes."""
 
-    def __init__(self, **limits: Any) -> None:
+    def __init__(self, *, apart: Apart = here, **limits: Any) -> None:
         self.clock = Clock()
         self.clock.advance(1000)
         self.door = TokenDoor()
@@ -135,6 +136,7 @@ class Hub:
             bus=self.bus,
             origin_allowed=lambda origin, host: True,
             wall_clock=self.clock.seconds,
+            apart=apart,
         )
         self.service.startService()
 

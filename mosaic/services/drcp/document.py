@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from mosaic.config.settings import Drcp, History
+from mosaic.services.drcp.apart import Apart
 from mosaic.services.drcp.audience import Audience
 from mosaic.services.drcp.awareness import AwarenessTable
 from mosaic.services.drcp.batch import PendingEdit, apply_batch
@@ -27,6 +28,7 @@ from mosaic.wire.drcp.lib0 import ProtocolError
 from mosaic.wire.drcp.yprotocols import Step, decode_awareness
 from mosaic.workspace.documents import MalformedUpdate, check_update
 from mosaic.workspace.plain import summarise
+from mosaic.workspace.tasks import Outcome
 from mosaic.workspace.versions import Author, NotRestored
 
 _log = Logger()
@@ -55,6 +57,7 @@ class LiveDocument:
         history: History,
         wall_clock: Callable[[], float],
         gather: Callable[[], None],
+        apart: Apart,
     ) -> None:
         self.hub_id = hub_id
         self.name = name
@@ -65,7 +68,7 @@ class LiveDocument:
             _stamp, lambda a, b: a.member.participant_id == b.member.participant_id
         )
         self.versions = Versions(
-            self, store=store, settings=history, wall_clock=wall_clock
+            self, store=store, settings=history, wall_clock=wall_clock, apart=apart
         )
         self.snapshots = Snapshots(
             self,
@@ -234,12 +237,12 @@ class LiveDocument:
         self._schedule()
         return None
 
-    def edit(self, update: bytes, author: Author) -> Deferred[None]:
+    def edit(self, outcome: Outcome, author: Author) -> Deferred[None]:
         """An edit that the server makes in somebody's name.
 
         Fires when it is committed; see Receipt. Raises NotRestored.
         """
-        summary = check_update(update)
+        update, summary = outcome.update, outcome.summary
         if not self._has_room(len(update)):
             raise NotRestored("the document is full")
         receipt = Receipt()

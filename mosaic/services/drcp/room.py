@@ -12,6 +12,7 @@ from twisted.logger import Logger
 
 from mosaic.bus.interface import Bus, Payload
 from mosaic.config.settings import Drcp, History
+from mosaic.services.drcp.apart import Apart
 from mosaic.services.drcp.counters import Counters
 from mosaic.services.drcp.document import LiveDocument
 from mosaic.services.drcp.member import Member
@@ -66,6 +67,7 @@ class LiveRoom:
         rounds: Rounds | None,
         idle: Callable[[], None],
         run_in_thread: RunInThread,
+        apart: Apart,
     ) -> None:
         self.room = room
         self.members: set[Member] = set()
@@ -92,6 +94,7 @@ class LiveRoom:
         self._reactor = reactor
         self._wall_clock = wall_clock
         self._pace = pace
+        self._apart = apart
         self._counters = counters
         self._idle = idle
         topic = f"room.{room.hub_id}"
@@ -243,6 +246,7 @@ class LiveRoom:
                 history=self._history_settings,
                 wall_clock=self._wall_clock,
                 gather=self._gather,
+                apart=self._apart,
             )
             self.documents[name] = document
             self._counters.documents += 1
@@ -451,7 +455,10 @@ class LiveRoom:
     @property
     def is_saved(self) -> bool:
         """Nothing would be lost if the room were unloaded."""
-        return all(document.is_saved for document in self.documents.values())
+        return all(
+            document.is_saved and not document.versions.is_busy
+            for document in self.documents.values()
+        )
 
     async def prune(self) -> None:
         """Forget old tombstones, as long as nobody is here."""

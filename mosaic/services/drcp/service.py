@@ -17,6 +17,7 @@ from twisted.web.resource import IResource
 from mosaic.auth.interface import AuthError, Door
 from mosaic.bus.interface import Bus, Payload, Subscription
 from mosaic.config.settings import Drcp, History
+from mosaic.services.drcp.apart import Apart, here
 from mosaic.services.drcp.connection import Connection
 from mosaic.services.drcp.counters import Counters
 from mosaic.services.drcp.heartbeat import Heartbeat
@@ -61,6 +62,7 @@ class DrcpService(Service):
         wall_clock: Callable[[], float],
         history: History | None = None,
         run_in_thread: RunInThread = at_once,
+        apart: Apart = here,
     ) -> None:
         self.reactor = reactor
         self.settings = settings
@@ -78,6 +80,7 @@ class DrcpService(Service):
         self.rounds: Rounds | None = None
         self._pace = Pace()
         self._run_in_thread = run_in_thread
+        self._apart = apart
         self._loading: dict[str, Shared[LiveRoom]] = {}
         self._unloads: dict[str, IDelayedCall] = {}
         self._accounts: Subscription | None = None
@@ -230,6 +233,7 @@ class DrcpService(Service):
             rounds=self.rounds,
             idle=lambda: self._unload_later(hub_id),
             run_in_thread=self._run_in_thread,
+            apart=self._apart,
         )
         self.rooms[hub_id] = room
         self.counters.rooms += 1
