@@ -126,6 +126,22 @@ class CheckTests(ServedCase):
         self.assertEqual(skipped, ["kick"])
         self.assertEqual(set(results), set(CHECKS))
 
+    async def test_any_number_of_runs_in_one_room(self) -> None:
+        """Each finds empty the documents that the one before it has made."""
+        for _ in range(3):
+            results = await self.results()
+            failed = [r.name for r in results.values() if r.outcome == "fail"]
+            self.assertEqual(failed, ["snapshot-ref"], results)
+            self.assertLessEqual(len(await self.store.document_names(HUB)), len(CHECKS))
+
+    async def test_a_full_room_is_named(self) -> None:
+        """With the code, and at once."""
+        for number in range(256):
+            await self.store.append_updates(HUB, f"notes/n{number}", [])
+        result = (await self.results("channel-range"))["channel-range"]
+        self.assertEqual(result.outcome, "fail")
+        self.assertIn("error 4413 (the room has too many documents)", result.detail)
+
     async def found_out(self, check: str) -> None:
         """The check says no, without being patient about it."""
         self.patch(peer, "PATIENCE_S", 1.0)
