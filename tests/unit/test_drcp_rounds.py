@@ -180,6 +180,23 @@ class RoundsTests(SynchronousTestCase):
             for _ in range(4):
                 self.reactor.advance(WINDOW_S / messages / 4)
 
+    def test_who_is_read_again_during_a_round(self) -> None:
+        """It joins the rounds; the reactor does not look, and there is one timer."""
+        self.rush()
+        a, b, _ = self.ends
+        self.rounds.removeReader(b)
+        true = a.doRead
+
+        def and_b() -> Exception | None:
+            self.rounds.addReader(b)
+            return true()
+
+        a.doRead = and_b  # type: ignore[method-assign]  # b waited for something of a
+        self.say(a)
+        self.reactor.advance(ROUND_S)
+        self.assertEqual(self.reactor.readers, set())
+        self.assertEqual(len(self.reactor.getDelayedCalls()), 1)
+
     def test_rounds_go_on(self) -> None:
         """While they find enough."""
         self.rush()

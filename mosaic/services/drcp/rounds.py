@@ -75,6 +75,7 @@ class Rounds:
         self._epoll = select.epoll()
         self._readers: dict[int, Any] = {}
         self._watched = False
+        self._away = False
         self._found = 0
         self._since = 0.0
         self._call: IDelayedCall | None = None
@@ -129,7 +130,7 @@ class Rounds:
         if fd not in self._readers:
             self._epoll.register(fd, select.EPOLLIN)
             self._readers[fd] = reader
-            if self._call is None:
+            if not self._away:
                 self._watch(True)
 
     def removeReader(self, reader: Any) -> None:
@@ -167,6 +168,7 @@ class Rounds:
         self._found += self._round()
         pace = self._pace()
         if pace is not None and pace >= MUCH and self._readers:
+            self._away = True
             self._watch(False)
             self._call = self._reactor.callLater(self._period_s(), self._next)
 
@@ -185,6 +187,7 @@ class Rounds:
         if self._readers and (pace is None or pace > LITTLE):
             self._call = self._reactor.callLater(self._period_s(), self._next)
         else:
+            self._away = False
             self._watch(bool(self._readers))
 
     def _pace(self) -> float | None:
