@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import socket
-from typing import Any
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IReactorFDSet
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 
 from mosaic.services.drcp.rounds import (
     LITTLE,
@@ -21,44 +18,11 @@ from mosaic.services.drcp.rounds import (
     Rounds,
     rounds_for,
 )
+from tests.support.watching import WatchingClock
 
 
-@implementer(IReactorFDSet)
-class Reactor(Clock):
-    """What is watched; look() does what epoll would make a reactor do."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.readers: set[Any] = set()
-        self.writers: set[Any] = set()
-
-    def addReader(self, reader: Any) -> None:
-        """Watched."""
-        self.readers.add(reader)
-
-    def removeReader(self, reader: Any) -> None:
-        """No more."""
-        self.readers.discard(reader)
-
-    def addWriter(self, writer: Any) -> None:
-        """Watched."""
-        self.writers.add(writer)
-
-    def removeWriter(self, writer: Any) -> None:
-        """No more."""
-        self.writers.discard(writer)
-
-    def removeAll(self) -> list[Any]:
-        """Not here."""
-        return []
-
-    def getReaders(self) -> list[Any]:
-        """All."""
-        return list(self.readers)
-
-    def getWriters(self) -> list[Any]:
-        """All."""
-        return list(self.writers)
+class Reactor(WatchingClock):
+    """look() does what epoll would make a reactor do."""
 
     def look(self) -> None:
         """One turn, and what was put off until after it."""

@@ -80,9 +80,13 @@ class WorkPlaceTests(PlaceCase):
 
     def test_it_goes_with_the_work(self) -> None:
         """Also after an error."""
-        with self.assertRaises(ValueError), work_place(self.state) as folder:
-            (folder / "file").write_bytes(b"x")
-            raise ValueError
+
+        def fail() -> None:
+            with work_place(self.state) as folder:
+                (folder / "file").write_bytes(b"x")
+                raise ValueError
+
+        self.assertRaises(ValueError, fail)
         self.assertEqual(self.left(), [])
 
     def test_what_was_killed_is_cleared_and_what_runs_is_not(self) -> None:
