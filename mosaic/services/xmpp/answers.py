@@ -1,57 +1,166 @@
-"""IQs that the server answers itself: for its domain and for an account."""
+"""IQs that the server answers itself: for its domain and for accounts.
+
+Whatever answers one registers here (`add`); service discovery tells of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cached_property
 
+from mosaic.services.xmpp.about import About as About
 from mosaic.services.xmpp.exchange import Exchange, Undeliverable
+from mosaic.services.xmpp.extras.asked import DiscoNodes, node_info, node_items
+from mosaic.services.xmpp.extras.disco import (
+    NS_DISCO_INFO,
+    NS_DISCO_ITEMS,
+    Facts,
+    Form,
+    Identity,
+    Item,
+    capabilities,
+    items_xml,
+)
 from mosaic.services.xmpp.session import Session
 from mosaic.wire.xmpp.jid import Jid
 from mosaic.wire.xmpp.stanza import Stanza
-from mosaic.wire.xmpp.xml import Xml, element
+from mosaic.wire.xmpp.xml import Node, Xml, element, read_node
 
-NS_DISCO_INFO = "http://jabber.org/protocol/disco#info"
-NS_DISCO_ITEMS = "http://jabber.org/protocol/disco#items"
 NS_PING = "urn:xmpp:ping"
-NS_ROSTER = "jabber:iq:roster"
 NS_SESSION = "urn:ietf:params:xml:ns:xmpp-session"
 
-_FEATURES = (NS_DISCO_INFO, NS_DISCO_ITEMS, NS_PING)
-_Answer = Callable[[Session, bool], Awaitable["Xml | str"]]
+
+@dataclass(frozen=True)
+class Question:
+    """An IQ get or set for the server.
+
+    account: the local part that it is about, "" for the domain.
+    """
+
+    session: Session
+    stanza: Stanza
+    account: str
+
+    @property
+    def about(self) -> About:
+        """Whom it is about, from the point of view of who asks."""
+        if not self.account:
+            return About.DOMAIN
+        own = self.account == self.session.jid.local
+        return About.OWN if own else About.OTHER
+
+    @property
+    def asker(self) -> Jid:
+        """The full address of who asks."""
+        return self.session.jid
+
+    @cached_property
+    def payload(self) -> Node:
+        """The first child of the IQ, as a tree."""
+        return read_node(self.stanza).children[0]
+
+    @property
+    def node(self) -> str:
+        """Its `node` attribute (XEP-0030, XEP-0050), or ""."""
+        return self.payload.attributes.get("node", "")
+
+
+Answer = Callable[[Question], Awaitable[str]]
+"""The child of the result, "" for none. Raises Undeliverable."""
+
+
+Heard = Callable[[Stanza], None]
+"""Takes the result or error of a question of ours."""
+Items = Callable[[Question], Awaitable[list[Item]]]
+"""The items that somebody may see."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    answer: Answer
+    about: About
 
 
 class Answers:
-    """Ping, service discovery and the generated roster.
+    """What the server answers, and what service discovery says of it."""
 
-    account_names: every account of the domain, for the roster.
-    """
-
-    def __init__(
-        self,
-        exchange: Exchange,
-        account_names: Callable[[], Awaitable[Iterable[str]]],
-    ) -> None:
+    def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self._account_names = account_names
-        self._answers: dict[tuple[str, str, str], _Answer] = {
-            ("get", NS_PING, "ping"): self._nothing,
-            ("set", NS_SESSION, "session"): self._nothing,
-            ("get", NS_DISCO_INFO, "query"): self._info,
-            ("get", NS_DISCO_ITEMS, "query"): self._items,
-            ("get", NS_ROSTER, "query"): self._roster,
-        }
+        self._entries: dict[tuple[str, str, str], _Entry] = {}
+        self._features: dict[str, About] = {}
+        self._expected: dict[tuple[str, str], Heard] = {}
+        self.identities: list[tuple[About, Identity]] = []
+        """Who else answers, in service discovery."""
+        self.shows: Callable[[Question], Awaitable[bool]] | None = None
+        """Whether service discovery tells somebody of another's account."""
+        self.item_sources: list[Items] = []
+        """What else stands below the domain or an account."""
+        self._forms: list[Form] = []
+        self._nodes: list[DiscoNodes] = []
+        self._names: dict[str, str] = {}
+        self._caps: Xml | None = None
+        self.add("get", NS_PING, "ping", self._nothing, About.SELF)
+        self.add("set", NS_SESSION, "session", self._nothing, feature=None)
+        everything = About.DOMAIN | About.ACCOUNT
+        self.add("get", NS_DISCO_INFO, "query", self._info, everything)
+        self.add("get", NS_DISCO_ITEMS, "query", self._items, everything)
+
+    def add(
+        self,
+        kind: str,
+        ns: str,
+        name: str,
+        answer: Answer,
+        about: About = About.SELF,
+        *,
+        feature: str | None = "",
+    ) -> None:
+        """Answer IQs of a kind ("get", "set") with that payload.
+
+        feature: what service discovery announces; "" is ns, None nothing.
+        """
+        self._entries[kind, ns, name] = _Entry(answer, about)
+        if feature is not None:
+            self.announce(feature or ns, about)
+
+    def announce(self, feature: str, about: About) -> None:
+        """Have service discovery tell of a feature."""
+        self._caps = None
+        self._features[feature] = self._features.get(feature, About(0)) | about
+
+    def describe(self, form: Form) -> None:
+        """Have service discovery tell a form about the domain (XEP-0128)."""
+        self._caps = None
+        self._forms.append(form)
+
+    def add_nodes(self, nodes: DiscoNodes) -> None:
+        """Have service discovery of the domain ask for nodes here."""
+        self._nodes.append(nodes)
+
+    def name_host(self, host: str, name: str) -> None:
+        """Say for people what the component at a host is."""
+        self._names[host] = name
+
+    def features(self, about: About) -> list[str]:
+        """What is announced for whom, sorted."""
+        return sorted(name for name, whom in self._features.items() if about & whom)
 
     async def asked(self, session: Session, stanza: Stanza, to: Jid | None) -> None:
-        """Answer an IQ to the domain (to), or to the account itself (None or its
-        bare address). Raises Undeliverable (service-unavailable)."""
+        """Answer an IQ to the domain or to an account's bare address (None: the
+        session's own). Raises Undeliverable (service-unavailable)."""
         if stanza.type in ("result", "error"):
+            heard = self._expected.pop((session.address, stanza.id or ""), None)
+            if heard is not None:
+                heard(stanza)
             return
+        account = session.jid.local if to is None else to.local
+        question = Question(session, stanza, account)
         ns, name = stanza.payload or ("", "")
-        answer = self._answers.get((stanza.type, ns, name))
-        if answer is None:
+        entry = self._entries.get((stanza.type, ns, name))
+        if entry is None or not entry.about & question.about:
             raise Undeliverable("service-unavailable")
-        of_domain = to is not None and not to.local
-        inner = await answer(session, of_domain)
+        inner = await entry.answer(question)
         session.send(
             element(
                 "iq",
@@ -61,43 +170,68 @@ class Answers:
                     "from": session.jid.bare if to is None else str(to),
                     "to": session.address,
                 },
-                inner,
+                Xml(inner),
             ).encode()
         )
 
-    async def _nothing(self, session: Session, of_domain: bool) -> str:
+    def expect(self, session: Session, id: str, heard: Heard) -> None:
+        """Hear what a session answers to an IQ of ours with that id."""
+        self._expected[session.address, id] = heard
+
+    def forget(self, session: Session, id: str) -> None:
+        """Expect that answer no more."""
+        self._expected.pop((session.address, id), None)
+
+    async def _nothing(self, question: Question) -> str:
         return ""
 
-    async def _info(self, session: Session, of_domain: bool) -> Xml:
+    def facts(self, about: About) -> Facts:
+        """What service discovery says of the domain or an account."""
+        of_domain = about is About.DOMAIN
+        who = Identity("account", "registered")
+        if of_domain:
+            who = Identity("server", "im", "Mosaic")
+        forms = tuple(self._forms) if of_domain else ()
+        others = (other for whom, other in self.identities if about & whom)
+        return Facts((who, *others), tuple(self.features(about)), forms)
+
+    def capabilities(self) -> Xml:
+        """The stream feature that tells the hash of all this (XEP-0115)."""
+        if self._caps is None:
+            ver = self.facts(About.DOMAIN).ver()
+            self._caps = capabilities(self._caps_node, ver)
+        return self._caps
+
+    @property
+    def _caps_node(self) -> str:
+        return f"https://{self._exchange.domain}"
+
+    async def _info(self, question: Question) -> str:
         """XEP-0030: who answers here, and what it can do."""
-        identity = {"category": "account", "type": "registered"}
-        if of_domain:
-            identity = {"category": "server", "type": "im", "name": "Mosaic"}
-        features = (element("feature", {"var": feature}) for feature in _FEATURES)
-        return element(
-            "query", None, element("identity", identity), *features, ns=NS_DISCO_INFO
-        )
+        await self._check_shown(question)
+        facts = self.facts(question.about)
+        of_domain = question.about is About.DOMAIN
+        if of_domain and question.node != f"{self._caps_node}#{facts.ver()}":
+            facts = await node_info(question, self._nodes) or facts
+        return facts.xml(question.node)
 
-    async def _items(self, session: Session, of_domain: bool) -> Xml:
-        """The components beside the domain, or nothing below an account."""
-        hosts = sorted(self._exchange.components) if of_domain else []
-        items = (element("item", {"jid": host}) for host in hosts)
-        return element("query", None, *items, ns=NS_DISCO_ITEMS)
-
-    async def _roster(self, session: Session, of_domain: bool) -> Xml:
-        """RFC 6121 section 2.1.3: the organisation, without oneself."""
-        if of_domain:
+    async def _check_shown(self, question: Question) -> None:
+        """XEP-0030 section 8: strangers are told nothing. Raises Undeliverable."""
+        if question.about is not About.OTHER:
+            return
+        if self.shows is None or not await self.shows(question):
             raise Undeliverable("service-unavailable")
-        items = (
-            element(
-                "item",
-                {
-                    "jid": f"{name}@{self._exchange.domain}",
-                    "name": name,
-                    "subscription": "both",
-                },
-            )
-            for name in sorted(await self._account_names())
-            if name != session.jid.local
-        )
-        return element("query", None, *items, ns=NS_ROSTER)
+
+    async def _items(self, question: Question) -> str:
+        """The components beside the domain, or what an account shows."""
+        await self._check_shown(question)
+        found = None
+        if question.about is About.DOMAIN:
+            found = await node_items(question, self._nodes)
+            if found is None:
+                hosts = sorted(self._exchange.components)
+                found = [Item(host, self._names.get(host, "")) for host in hosts]
+        found = list(found or ())
+        for source in self.item_sources:
+            found += await source(question)
+        return items_xml(found, question.node)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from twisted.logger import Logger
+
 from mosaic.services.xmpp.exchange import Undeliverable, error_reply
 from mosaic.services.xmpp.household import Household
 from mosaic.services.xmpp.session import Session
+from mosaic.store.errors import StoreError
 from mosaic.wire.xmpp.jid import Jid, JidError, parse_jid
 from mosaic.wire.xmpp.stanza import Stanza
 
+_log = Logger()
 _IQ_TYPES = frozenset({"get", "set", "result", "error"})
 
 
@@ -16,6 +20,10 @@ async def route_stanza(house: Household, session: Session, stanza: Stanza) -> No
     if not stanza.is_stanza:
         session.close("unsupported-stanza-type")
         return
+    if session.person is None:
+        await house.persons.attach(session)
+        if session.person is None:
+            return  # the account is gone, and so is the session
     try:
         if not _may_claim(stanza.attributes.get("from"), session):
             session.close("invalid-from")
@@ -24,10 +32,14 @@ async def route_stanza(house: Household, session: Session, stanza: Stanza) -> No
         await _route(house, session, stanza, to)
     except JidError:
         house.counters.stanzas_refused += 1
-        _refuse(session, stanza, "jid-malformed", house.exchange.domain)
+        _refuse(session, stanza, Undeliverable("jid-malformed"), house.exchange.domain)
     except Undeliverable as error:
         house.counters.stanzas_refused += 1
-        _refuse(session, stanza, error.condition, stanza.to or session.jid.bare)
+        _refuse(session, stanza, error, stanza.to or session.jid.bare)
+    except StoreError:
+        _log.failure("a stanza could not be answered")
+        fault = Undeliverable("internal-server-error")
+        _refuse(session, stanza, fault, stanza.to or session.jid.bare)
 
 
 def _may_claim(claimed: str | None, session: Session) -> bool:
@@ -42,12 +54,13 @@ async def _route(
     house: Household, session: Session, stanza: Stanza, to: Jid | None
 ) -> None:
     if stanza.name == "presence":
+        for mark in house.marks:
+            stanza = mark(session, stanza)
         await house.presence.said(session, stanza, to)
     elif stanza.name == "iq":
         await _iq(house, session, stanza, to)
     else:
-        # RFC 6121 section 8.1.1.1: no `to` means one's own account.
-        house.exchange.deliver(stanza, session.jid, to or session.jid.bare_jid)
+        await house.messages.said(session, stanza, to)
 
 
 async def _iq(
@@ -57,15 +70,18 @@ async def _iq(
         raise Undeliverable("bad-request")
     if stanza.type in ("get", "set") and stanza.payload is None:
         raise Undeliverable("bad-request")
-    domain = Jid("", house.exchange.domain, "")
-    if to is None or to in (session.jid.bare_jid, domain):
+    if to is None or (to.domain == house.exchange.domain and not to.resource):
+        if to is not None and not house.exchange.may_pass(stanza, session.jid, to):
+            return
         await house.answers.asked(session, stanza, to)
     else:
         house.exchange.deliver(stanza, session.jid, to)
 
 
-def _refuse(session: Session, stanza: Stanza, condition: str, sender: str) -> None:
+def _refuse(
+    session: Session, stanza: Stanza, error: Undeliverable, sender: str
+) -> None:
     """A stanza error for this client, from whom it could not reach."""
-    reply = error_reply(stanza, condition, sender=sender, to=session.address)
+    reply = error_reply(stanza, error, sender=sender, to=session.address)
     if reply is not None:
         session.send(reply.encode())
