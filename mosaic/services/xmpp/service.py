@@ -43,6 +43,7 @@ from mosaic.store.interface import Store
 from mosaic.wire.xmpp.jid import Jid, is_prepared_local
 from mosaic.wire.xmpp.payloads import NS_CARBONS
 from mosaic.wire.xmpp.stanza import Stanza
+from mosaic.wire.xmpp.xml import Node
 
 ROOMS = "Rooms"
 """What the rooms are called in service discovery."""
@@ -103,6 +104,7 @@ class XmppService(Service):
         house.features.extend(self._people.features)
         for name in ("active", "inactive"):
             house.nonzas[NS_CSI, name] = _client_state
+            house.at_bind.add(NS_CSI, name, _client_state_at_bind)
         house.at_bind.add(NS_CARBONS, "enable", carbons_at_bind)
         self._extras = Extras(
             exchange=house.exchange,
@@ -272,3 +274,8 @@ class _StreamFactory(Factory):
 
 def _client_state(session: Session, said: Stanza) -> None:
     client_state(session, said.name)
+
+
+def _client_state_at_bind(session: Session, said: Node) -> str:
+    client_state(session, said.name)
+    return ""
