@@ -118,6 +118,7 @@ class _Builder:
             credentials=CredentialDesk(self.turn_secrets),
             credential_ttl_s=settings.turn.credential_ttl_s,
             turn_urls=lambda host: self.addresses.turn_urls(host),
+            scram_sha_1=settings.xmpp.scram_sha_1,
         )
         self.turn = TurnService(
             self.reactor,
@@ -167,7 +168,8 @@ class _Builder:
             live=DocumentHistory(self.drcp, self.store),
             readiness={"house": self._check_ready},
             metrics_text=self.metrics.text,
-            children=self.drcp.resources(),
+            children={**self.drcp.resources(), **self.xmpp.resources()},
+            xmpp_websocket=lambda: self.addresses.xmpp_websocket_url,
             find_state=self.drcp.find_state,
         )
 
@@ -383,7 +385,7 @@ class _Builder:
         metrics.watch(
             "mosaic_xmpp",
             lambda: self.xmpp.counters,
-            gauges=("streams", "sessions"),
+            gauges=("streams", "sessions", "detached"),
         )
         metrics.watch("mosaic_relay", lambda: self.turn.counters.plane)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from mosaic.auth.fast import FastDesk
 from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account, Principal, Role, Room
 
@@ -86,6 +87,14 @@ class Door(Protocol):
     async def scram_verifier(self, name: str) -> ScramVerifier:
         """The account's verifier; for unknown names a fake one that looks and
         costs the same, the same each time."""
+
+    async def scram_sha_1_verifier(self, name: str) -> ScramVerifier:
+        """The same for SCRAM-SHA-1; also fake for accounts whose password was set
+        while that was off."""
+
+    @property
+    def fast(self) -> FastDesk:
+        """Tokens for quick logins."""
 
     def check_tries(self, *, account: str, address: str) -> None:
         """Raises TryLater while the account or the address is backed off."""

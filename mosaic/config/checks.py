@@ -23,6 +23,7 @@ _MAY_BE_ZERO = {
     "turn.port_quarantine_s",
     "xmpp.archive_days",
     "xmpp.offline_messages",
+    "xmpp.resume_s",
 }
 
 

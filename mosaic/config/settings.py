@@ -108,6 +108,13 @@ class Xmpp(Section, frozen=True):
     pep_nodes: int = 100
     pep_items: int = 1000
     pep_item_bytes: int = 65536
+    idle_s: float = 120.0
+    answer_s: float = 30.0
+    resume_s: float = 300.0
+    unacked_stanzas: int = 5000
+    unacked_bytes: int = 2097152
+    channel_binding: bool = True
+    scram_sha_1: bool = False
 
 
 class Http(Section, frozen=True):
@@ -141,6 +148,7 @@ class Auth(Section, frozen=True):
     session_ttl_s: float = 604800.0
     room_token_ttl_s: float = 43200.0
     scram_iterations: int = 10000
+    fast_token_ttl_s: float = 1814400.0
 
 
 class Store(Section, frozen=True):

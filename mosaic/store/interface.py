@@ -17,6 +17,7 @@ from mosaic.store.errors import NotFound as NotFound
 from mosaic.store.errors import StoreError as StoreError
 from mosaic.store.errors import StoreFull as StoreFull
 from mosaic.store.history import History
+from mosaic.store.logins import Logins
 from mosaic.store.people import People
 from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomContent
@@ -76,7 +77,7 @@ class JournalEntry:
     writer: Author | None = None
 
 
-class Store(History, People, Protocol):
+class Store(History, Logins, People, Protocol):
     """Accounts, rooms, members, tokens, chat, blobs, documents, and more."""
 
     def start(self) -> Deferred[None]:

@@ -19,12 +19,13 @@ from mosaic.store.interface import (
     StoredToken,
 )
 from mosaic.store.memory_history import DocumentRecord, MemoryHistory, RoomRecord, fired
+from mosaic.store.memory_logins import MemoryLogins
 from mosaic.store.memory_people import MemoryPeople
 from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomContent
 
 
-class MemoryStore(MemoryHistory, MemoryPeople):
+class MemoryStore(MemoryHistory, MemoryLogins, MemoryPeople):
     """The Store interface without a disk. wall: Unix seconds now."""
 
     def __init__(self, *, wall: Callable[[], float] = time.time) -> None:
@@ -32,6 +33,7 @@ class MemoryStore(MemoryHistory, MemoryPeople):
         self._accounts: dict[str, Account] = {}
         MemoryPeople.__init__(self, self._accounts)
         self._verifiers: dict[str, ScramVerifier] = {}
+        MemoryLogins.__init__(self, self._verifiers)
         self._tokens: dict[bytes, StoredToken] = {}
 
     @fired
@@ -87,6 +89,7 @@ class MemoryStore(MemoryHistory, MemoryPeople):
         self._account(name)
         del self._accounts[name], self._verifiers[name]
         self.forget_person(name)
+        self.forget_logins(name)
         self._drop_tokens(lambda token: token.account == name)
         for record in self._rooms.values():
             record.members.pop(name, None)

@@ -32,6 +32,7 @@ from mosaic.store.database import (
 from mosaic.store.history import SetAside, Unreferenced
 from mosaic.store.interface import JournalEntry, StoredDocument, StoredToken
 from mosaic.store.schema import heartbeat
+from mosaic.store.sql_logins import SqlLogins
 from mosaic.store.sql_people import SqlPeople
 from mosaic.store.threads import Reader, Writer
 from mosaic.wire.sasl.verifier import ScramVerifier
@@ -44,7 +45,7 @@ T = TypeVar("T")
 PROBE_EVERY_S = 1.0
 
 
-class SqlStore(SqlPeople):
+class SqlStore(SqlLogins, SqlPeople):
     """The Store interface over one SQLite file.
 
     url_or_path: "sqlite:///…" or a path. reactor: also IReactorTime, for the

@@ -12,8 +12,9 @@ from twisted.internet.testing import StringTransport
 
 from mosaic.bus.interface import Listener, Payload
 from mosaic.config.settings import Xmpp
-from mosaic.services.xmpp.c2s import ClientStream
 from mosaic.services.xmpp.service import XmppService
+from mosaic.services.xmpp.streams.managed import Managed
+from mosaic.services.xmpp.streams.tcp import TcpStream
 from mosaic.store.memory import MemoryStore
 from mosaic.wire.sasl.client import ScramClient
 from mosaic.wire.sasl.verifier import ScramVerifier
@@ -106,7 +107,7 @@ class MemoryClient:
         self._parser = StreamParser(max_stanza_bytes=1 << 20)
         self.transport = MemoryTransport(self)
         factory = factory or house.service.stream_factory()
-        self.protocol = cast(ClientStream, factory.buildProtocol(None))
+        self.protocol = cast(TcpStream, factory.buildProtocol(None))
         self.protocol.makeConnection(self.transport)
 
     def drop(self) -> None:
@@ -152,7 +153,8 @@ class MemoryClient:
         """SCRAM; success or failure."""
         client = ScramClient(name, password, nonce="clientnonce", **scram)
         plus = "-PLUS" if scram.get("binding") else ""
-        [answer] = self.send(sasl("auth", client.first(), f"SCRAM-SHA-256{plus}"))
+        name = "SCRAM-SHA-1" if scram.get("digest") == "sha1" else "SCRAM-SHA-256"
+        [answer] = self.send(sasl("auth", client.first(), name + plus))
         if answer.name == "challenge":
             final = client.final(base64.b64decode(answer.text))
             [answer] = self.send(sasl("response", final))
@@ -195,6 +197,11 @@ class MemoryXmpp:
             wall=self.wall,
         )
         self.service.startService()
+        self.household = self.service._house
+
+    def resumable(self, previous: str) -> Managed:
+        """The managed session of that name."""
+        return self.household.resumable[previous]
 
     def wall(self) -> float:
         """Unix seconds: the clock, from a day in 2026 on."""

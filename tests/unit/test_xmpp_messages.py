@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import cast
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from mosaic.services.xmpp.people import offline
-from mosaic.services.xmpp.session import Session
+from mosaic.services.xmpp.session import Debts, Session
 from mosaic.store.errors import StoreFull
-from mosaic.wire.xmpp.payloads import as_stanza
+from mosaic.wire.xmpp.stream import read_stanza
 from mosaic.wire.xmpp.xml import Node
 from tests.support.xmpp import (
     MemoryClient,
@@ -342,21 +344,22 @@ def _failed(error: Exception) -> Deferred[frozenset[tuple[str, int]]]:
 class DurableTests(Base):
     """Delivery does not wait for the disk; the end of the way does."""
 
-    def test_said_returns_after_the_commit(self) -> None:
-        """What XEP-0198 acknowledges is what said() is done with."""
+    def test_the_session_owes_the_commit(self) -> None:
+        """XEP-0198 acknowledges what is on disk; the next message goes on."""
         commit: Deferred[frozenset[tuple[str, int]]] = Deferred()
         self.patch(self.house.store, "keep_messages", lambda *_, **__: commit)
         session, bobs = self.session("ann", "a"), self.session("bob", "b")
-        stanza = as_stanza(chat("bob@localhost/b").encode())
-        assert stanza is not None
+        stanza = read_stanza(chat("bob@localhost/b").encode())
+        owed: list[Deferred[object]] = []
+        session.acks = cast(Debts, SimpleNamespace(owe=owed.append))
         messages = self.house.service.messages
-        done: list[object] = []
-        steps = Deferred.fromCoroutine(messages.said(session, stanza, bobs.jid))
-        steps.addCallback(done.append)
+        steps = messages.said(session, stanza, bobs.jid)
+        self.assertIsNone(self.successResultOf(Deferred.fromCoroutine(steps)))
         self.assertEqual(bodies(self.bob.receive()), ["hi"])
-        self.assertEqual(done, [])
+        [debt] = owed
+        self.assertNoResult(debt)
         commit.callback(frozenset())
-        self.assertEqual(done, [None])
+        self.successResultOf(debt)
 
 
 class UnacknowledgedTests(Base):
@@ -366,12 +369,15 @@ class UnacknowledgedTests(Base):
         """The stanzas that came since; then the connection is gone and the
         service is told that they were not received."""
         session = self.session(name, resource)
-        raws = [stanza.raw for stanza in client.receive_stanzas()]
+        stanzas = client.receive_stanzas()
         client.drop()
-        for raw in raws:
-            self.house.service.messages.undelivered(raw, session)
-        self.house.clock.advance(0)
-        return raws
+        for stanza in stanzas:
+            if stanza.name == "message":
+                steps = self.house.service.messages.undelivered(stanza, session)
+                safe = Deferred.fromCoroutine(steps)
+                self.house.clock.advance(0)
+                self.successResultOf(safe)
+        return [stanza.raw for stanza in stanzas]
 
     def test_they_wait(self) -> None:
         """And are in the archive once."""
@@ -430,13 +436,6 @@ class UnacknowledgedTests(Base):
         self.session(name, resource).when_received = acks.append
         return client, bodies(client.send("<presence/>"))
 
-    def test_requests_are_answered_for_it(self) -> None:
-        """RFC 6120 section 8.2.3: the asker must not wait for ever."""
-        self.ann.send("<iq type='get' id='7' to='bob@localhost/b'><q xmlns='u'/></iq>")
-        self.lose(self.bob, "bob", "b")
-        errors = [node for node in self.ann.receive() if node.name == "iq"]
-        self.assertEqual([condition(e) for e in errors], ["service-unavailable"])
-
     def test_states_and_copies_are_let_go(self) -> None:
         """Nothing that a person would miss."""
         tab = self.with_carbons("bob", "tab")
@@ -479,3 +478,38 @@ class ClientStateTests(Base):
         """Only the two are known."""
         answers = self.ann.send("<sleepy xmlns='urn:xmpp:csi:0'/>")
         self.assertEqual(condition(answers[-1]), "unsupported-stanza-type")
+
+
+class AtBindTests(SynchronousTestCase):
+    """XEP-0386: what is on before anything is delivered."""
+
+    def test_carbons_and_inactivity(self) -> None:
+        """Both by the wish of the client."""
+        house = MemoryXmpp()
+        client = house.client("ann", "a")
+        del client
+        [session] = house.service.sessions_of("ann")
+        answers = house.household.at_bind.features
+        for ns, name in ((CARBONS, "enable"), ("urn:xmpp:csi:0", "inactive")):
+            self.assertEqual(answers[ns, name](session, Node(ns, name, {})), "")
+        self.assertTrue(session.carbons)
+        self.assertIsNotNone(session.quiet)
+
+
+class ManagedTests(SynchronousTestCase):
+    """Waiting messages and a session that acknowledges (XEP-0198)."""
+
+    def test_they_are_forgotten_when_acknowledged(self) -> None:
+        """Not when they are sent: the server may die in between."""
+        house = MemoryXmpp()
+        ann = house.client("ann", "a")
+        ann.send(chat("eve@localhost", "1"))
+        eve = house.connect()
+        eve.log_in("eve", "e", present=False)
+        eve.send("<enable xmlns='urn:xmpp:sm:3'/>")
+        nodes = eve.send("<presence/>")
+        self.assertEqual(bodies(nodes), ["1"])
+        self.assertEqual(len(self.successResultOf(house.store.waiting("eve"))), 1)
+        stanzas = sum(node.ns == "jabber:client" for node in nodes)
+        eve.send(f"<a xmlns='urn:xmpp:sm:3' h='{stanzas}'/>")
+        self.assertEqual(self.successResultOf(house.store.waiting("eve")), [])

@@ -6,7 +6,6 @@ from twisted.logger import Logger
 
 from mosaic.services.xmpp.exchange import Undeliverable, error_reply
 from mosaic.services.xmpp.household import Household
-from mosaic.services.xmpp.people.csi import NS_CSI, client_state
 from mosaic.services.xmpp.session import Session
 from mosaic.store.errors import StoreError
 from mosaic.wire.xmpp.jid import Jid, JidError, parse_jid
@@ -19,8 +18,7 @@ _IQ_TYPES = frozenset({"get", "set", "result", "error"})
 async def route_stanza(house: Household, session: Session, stanza: Stanza) -> None:
     """Deliver or answer one stanza; tell the session why it could not be."""
     if not stanza.is_stanza:
-        if stanza.ns != NS_CSI or not client_state(session, stanza.name):
-            session.close("unsupported-stanza-type")
+        session.close("unsupported-stanza-type")
         return
     if session.person is None:
         await house.persons.attach(session)

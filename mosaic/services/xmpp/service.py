@@ -17,20 +17,24 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
+from twisted.web.resource import IResource
 
 from mosaic.auth.interface import Door
 from mosaic.bus.interface import Bus, Payload, Subscription
 from mosaic.config.settings import Xmpp
 from mosaic.services.xmpp.answers import Answers
-from mosaic.services.xmpp.c2s import ClientStream
 from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Exchange
 from mosaic.services.xmpp.household import Household
+from mosaic.services.xmpp.people.csi import NS_CSI, client_state
 from mosaic.services.xmpp.people.messages import Messages
 from mosaic.services.xmpp.people.parts import People
 from mosaic.services.xmpp.session import Session
+from mosaic.services.xmpp.streams.tcp import TcpStream
+from mosaic.services.xmpp.streams.upkeep import Upkeep
 from mosaic.store.interface import Store
 from mosaic.wire.xmpp.jid import is_prepared_local
+from mosaic.wire.xmpp.payloads import NS_CARBONS
 
 _log = Logger()
 
@@ -81,12 +85,17 @@ class XmppService(Service):
             messages=self._people.messages,
             answers=Answers(exchange),
         )
+        self._upkeep = Upkeep(self._house)
         self._furnish()
 
     def _furnish(self) -> None:
         """Register whatever answers a client's questions."""
         self._people.register(self._house.answers)
         self._house.features.extend(self._people.features)
+        for name in ("active", "inactive"):
+            self._house.nonzas[NS_CSI, name] = client_state
+        self._house.at_bind.add(NS_CSI, "inactive", self._people.at_bind)
+        self._house.at_bind.add(NS_CARBONS, "enable", self._people.at_bind)
 
     @property
     def counters(self) -> Counters:
@@ -117,6 +126,12 @@ class XmppService(Service):
         """Forget messages that are older than xmpp.archive_days; how many."""
         return await self._people.prune()
 
+    def resources(self) -> dict[str, IResource]:
+        """What to mount on the web site, by the first path segment."""
+        from mosaic.services.xmpp.streams.websocket import websocket_resource
+
+        return {"xmpp-websocket": websocket_resource(self._house)}
+
     def startService(self) -> None:
         """Connect the component and listen for accounts that go away."""
         super().startService()
@@ -127,22 +142,29 @@ class XmppService(Service):
             self._bus.subscribe("accounts", self._accounts_changed),
             self._bus.subscribe("store", self._accounts_changed),
         ]
+        self._upkeep.start()
+        self._house.draining = False
 
     def stopService(self) -> Deferred[None]:
         """Drain: every stream ends with `system-shutdown`."""
         super().stopService()
         while self._hearing:
             self._hearing.pop().cancel()
+        self._upkeep.stop()
+        self._house.draining = True
         streams = list(self._house.streams)
         all_gone = DeferredList([stream.closed() for stream in streams])
         for stream in streams:
             stream.close("system-shutdown")
+        for managed in list(self._house.resumable.values()):
+            managed.close("system-shutdown")
+        errands = DeferredList(list(self._house.errands))
 
         def stopped(_: object) -> None:
             if self._component.running:
                 self._component.stopService()
 
-        return all_gone.addCallback(stopped)
+        return all_gone.addCallback(lambda _: errands).addCallback(stopped)
 
     def _account_changed(self, topic: str, payload: Payload) -> None:
         """Who lost the account or its password must log in again."""
@@ -171,6 +193,6 @@ class _StreamFactory(Factory):
         self._house = house
         self._tls = tls
 
-    def buildProtocol(self, addr: IAddress | None) -> ClientStream:
+    def buildProtocol(self, addr: IAddress | None) -> TcpStream:
         """A stream for one connection."""
-        return ClientStream(self._house, self._tls)
+        return TcpStream(self._house, self._tls)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
+
+from twisted.internet.defer import Deferred
 
 from mosaic.wire.xmpp.jid import Jid
 from mosaic.wire.xmpp.stanza import Stanza
@@ -21,14 +23,23 @@ def _at_once(received: Callable[[], None]) -> None:
     received()
 
 
+class Debts(Protocol):
+    """Where it is kept what an acknowledgement has to wait for."""
+
+    def owe(self, done: Deferred[Any]) -> None:
+        """Do not acknowledge the stanza in work before this has fired."""
+
+
 @dataclass(eq=False, slots=True, kw_only=True)
 class Session:
     """A client that has logged in and bound a resource.
 
-    jid: its full address. send: queues bytes for it. close: ends its stream
-    with an RFC 6120 section 4.9.3 condition. presence: the last presence that
-    it broadcast, None while it is not available. priority: -128 to 127.
-    directed: whom else it told that it is there (RFC 6121 section 4.6).
+    jid: its full address. send: queues the bytes of one stanza for it. close:
+    ends its stream with an RFC 6120 section 4.9.3 condition. Both are replaced
+    when the session moves to another connection: do not keep them. presence:
+    the last presence that it broadcast, None while it is not available.
+    priority: -128 to 127. directed: whom else it told that it is there (RFC
+    6121 section 4.6). acks: there if it acknowledges (XEP-0198).
 
     when_received: calls back once the client has all that was sent so far: with
     XEP-0198 when it has acknowledged that, without it at once; never, if the
@@ -56,6 +67,7 @@ class Session:
     minds_blocks: bool = False
     quiet: Quiet | None = None
     notify: frozenset[str] = frozenset()
+    acks: Debts | None = None
 
     def __post_init__(self) -> None:
         self.address = str(self.jid)
@@ -64,3 +76,13 @@ class Session:
     def stamp(self, stanza: Stanza) -> bytes:
         """The stanza's bytes as this session says them."""
         return stanza.stamped(self.address)
+
+    def owe(self, done: Deferred[Any]) -> None:
+        """The stanza that is being handled is safe only when this has fired.
+
+        What it fires with is not touched. Without this, a stanza counts as
+        handled (XEP-0198 section 4) when the coroutine that handles it is done,
+        and the session's next stanza waits for that; with it, the next goes on.
+        """
+        if self.acks is not None:
+            self.acks.owe(done)

@@ -94,6 +94,26 @@ class Stanza:
         )
 
 
+class StartTag:
+    """The start tag at the beginning of an element. name_end: where its name
+    ends."""
+
+    __slots__ = ("_attributes", "name_end")
+
+    def __init__(self, raw: bytes) -> None:
+        found = _START.match(raw)
+        assert found is not None  # it is XML that the server made or checked
+        self.name_end = found.end(1)
+        self._attributes = found[2]
+
+    def declares(self) -> set[bytes]:
+        """The names of its attributes that declare namespaces."""
+        if b"xmlns" not in self._attributes:
+            return set()
+        names = (name for name, _ in _ATTRIBUTE.findall(self._attributes))
+        return {name for name in names if name.startswith(b"xmlns")}
+
+
 def start_tag_end(buffer: bytes | bytearray, start: int) -> tuple[int, bool]:
     """Where the start tag at an offset ends, and whether it is an empty
     element (`/>`). The tag must be complete and well-formed."""

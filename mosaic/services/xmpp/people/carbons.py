@@ -11,7 +11,7 @@ from mosaic.wire.xmpp.payloads import NS_CARBONS, Carries, forwarded
 from mosaic.wire.xmpp.stanza import quoted
 
 
-def is_eligible(kind: str, carries: Carries, *, received_from_room: bool) -> bool:
+def is_eligible(kind: str, carries: int, *, received_from_room: bool) -> bool:
     """Whether a message is to be copied (section 6.1).
 
     kind: its type. received_from_room: came from an address of a room.

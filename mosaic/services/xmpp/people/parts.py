@@ -13,7 +13,7 @@ from mosaic.services.xmpp.people.archive import Archive
 from mosaic.services.xmpp.people.blocking import Blocking
 from mosaic.services.xmpp.people.caps import Capabilities
 from mosaic.services.xmpp.people.carbons import Carbons
-from mosaic.services.xmpp.people.csi import NS_CSI
+from mosaic.services.xmpp.people.csi import NS_CSI, become_inactive
 from mosaic.services.xmpp.people.directory import Directory
 from mosaic.services.xmpp.people.keeping import (
     Keeper,
@@ -29,10 +29,11 @@ from mosaic.services.xmpp.people.presence import Presence
 from mosaic.services.xmpp.people.roster import FEATURES, Pushes, Roster
 from mosaic.services.xmpp.people.sight import Sight
 from mosaic.services.xmpp.people.subscriptions import Subscriptions
+from mosaic.services.xmpp.session import Session
 from mosaic.store.errors import NotFound
 from mosaic.store.people import People as PeopleStore
 from mosaic.wire.xmpp.subscription import Contact
-from mosaic.wire.xmpp.xml import Xml, element
+from mosaic.wire.xmpp.xml import Node, Xml, element
 
 DAY_S = 86400.0
 
@@ -108,6 +109,14 @@ class People:
         for part in (*self._answering, self._caps, self._pep):
             part.register(answers)
         answers.shows = self._shows
+
+    def at_bind(self, session: Session, wish: Node) -> str:
+        """What a client turns on while it binds (XEP-0386 section 5)."""
+        if wish.ns == NS_CSI:
+            become_inactive(session)
+        else:
+            session.carbons = True
+        return ""
 
     async def _shows(self, question: Question) -> bool:
         """Whether an account lets another know of it."""

@@ -1,0 +1,75 @@
+"""The end of a session: others hear of it, and what it never got is handed on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from mosaic.services.xmpp.exchange import Undeliverable, error_reply
+from mosaic.services.xmpp.session import Session
+from mosaic.services.xmpp.streams.steps import begin
+from mosaic.wire.xmpp.jid import JidError, parse_jid
+from mosaic.wire.xmpp.stanza import Stanza
+from mosaic.wire.xmpp.stream import read_stanza
+
+if TYPE_CHECKING:
+    from mosaic.services.xmpp.household import Household
+
+_log = Logger()
+
+
+def leave(house: Household, session: Session, unacknowledged: list[bytes]) -> None:
+    """Unbind a session, say so to those who saw it, and hand on its stanzas."""
+    house.counters.sessions -= 1
+    house.exchange.unbind(session)
+    house.presence.gone(session)
+    if unacknowledged:
+        errand = begin(_hand_on(house, session, unacknowledged))
+        if errand is not None:
+            _note_errand(house, errand)
+
+
+def _note_errand(house: Household, errand: Deferred[None]) -> None:
+    house.errands.add(errand)
+
+    def done(result: object) -> object:
+        house.errands.discard(errand)
+        return result
+
+    errand.addBoth(done)
+
+
+async def _hand_on(
+    house: Household, session: Session, unacknowledged: list[bytes]
+) -> None:
+    """Each in its order; one that fails does not hold up the others."""
+    for raw in unacknowledged:
+        if raw.startswith(b"<presence"):
+            continue
+        try:
+            stanza = read_stanza(raw)
+            house.counters.undelivered += 1
+            if stanza.name == "message":
+                await house.messages.undelivered(stanza, session)
+            elif stanza.name == "iq":
+                _unanswered(house, session, stanza)
+        except Exception as error:
+            reason = Failure(error)  # type: ignore[no-untyped-call]
+            _log.failure("an undelivered stanza was lost", reason)
+
+
+def _unanswered(house: Household, session: Session, stanza: Stanza) -> None:
+    """An IQ to somebody who is gone (RFC 6121 section 8.5.3.2.3)."""
+    error = Undeliverable("service-unavailable")
+    sender = stanza.attributes.get("from", "")
+    reply = error_reply(stanza, error, sender=session.address, to=sender)
+    if reply is None:
+        return
+    try:
+        to = parse_jid(sender)
+        house.exchange.deliver(read_stanza(reply.encode()), session.jid, to)
+    except (JidError, Undeliverable):
+        pass  # it is gone as well, or it was the server itself
