@@ -168,25 +168,32 @@ class Presence:
     # Blocks.
 
     def hide_from(self, person: Person, jid: Jid) -> None:
-        """Just before an address is blocked: nobody is there any more."""
-        self._sight.hide(person, self._matching(person, jid))
+        """Just before an address is blocked: nobody is there any more, on either
+        side. (XEP-0191 asks for the one side only; the other would look at what
+        was true before for ever.)"""
+        for other in self._covered(person, jid):
+            for mine in self._exchange.available(person.name):
+                if self._sight.parted(mine, other):
+                    continue
+                if self._sight.shows(person, other.bare):
+                    tell_presence(other, mine.address, goodbye(mine))
+                if other.person and self._sight.shows(other.person, person.bare):
+                    tell_presence(mine, other.address, goodbye(other))
 
     def show_to(self, person: Person, jid: Jid) -> None:
         """Just after it is let in again: both see what there is."""
-        for viewer in self._matching(person, jid):
-            self._sight.show(person, [viewer])
-            other = viewer.person
-            if other is None or not self._sight.shows(other, person.bare):
-                continue
-            if viewer.presence is None:
-                continue
+        for other in self._covered(person, jid):
             for mine in self._exchange.available(person.name):
-                if not self._sight.parted(mine, viewer):
-                    tell_presence(mine, viewer.address, viewer.presence)
+                if self._sight.parted(mine, other):
+                    continue
+                if mine.presence and self._sight.shows(person, other.bare):
+                    tell_presence(other, mine.address, mine.presence)
+                seen = other.person and self._sight.shows(other.person, person.bare)
+                if seen and other.presence:
+                    tell_presence(mine, other.address, other.presence)
 
-    def _matching(self, person: Person, jid: Jid) -> list[Session]:
-        """Available sessions of others that an address covers and that may see
-        the person."""
+    def _covered(self, person: Person, jid: Jid) -> list[Session]:
+        """Available sessions of others that an address covers."""
         if jid.domain != self._exchange.domain:
             return []
         if jid.local:
@@ -198,8 +205,6 @@ class Presence:
             for session in able
             if session.jid.local != person.name
             and (not jid.resource or session.jid.resource == jid.resource)
-            and self._sight.shows(person, session.bare)
-            and not person.blocks(session.jid)
         ]
 
 
