@@ -513,3 +513,23 @@ class ManagedTests(SynchronousTestCase):
         stanzas = sum(node.ns == "jabber:client" for node in nodes)
         eve.send(f"<a xmlns='urn:xmpp:sm:3' h='{stanzas}'/>")
         self.assertEqual(self.successResultOf(house.store.waiting("eve")), [])
+
+    def test_who_resumes_is_active(self) -> None:
+        """XEP-0352 section 5.2: what was held back comes along."""
+        house = MemoryXmpp()
+        ann, bob = house.client("ann", "a"), house.client("bob", "b")
+        [enabled] = bob.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
+        bob.send("<inactive xmlns='urn:xmpp:csi:0'/>")
+        ann.send("<presence><show>dnd</show></presence>")
+        self.assertEqual(bob.receive(), [])
+        bob.drop()
+        again = house.connect()
+        again.start()
+        again.auth("bob", "hidden")
+        again.start()
+        previous = enabled.attributes["id"]
+        resume = f"<resume xmlns='urn:xmpp:sm:3' previd='{previous}' h='0'/>"
+        answers = again.send(resume)
+        self.assertIn("presence", [node.name for node in answers])
+        ann.send("<presence/>")
+        self.assertEqual([node.name for node in again.receive()], ["presence"])

@@ -175,7 +175,10 @@ class XmppService(Service):
             self._people.account_removed(name)
 
     def _accounts_changed(self, topic: str, payload: Payload) -> None:
-        self._people.accounts_changed()
+        steps = self._people.accounts_changed()
+        Deferred.fromCoroutine(steps).addErrback(
+            lambda reason: _log.failure("accounts could not be read", reason)
+        )
 
     async def _account_names(self) -> Iterable[str]:
         names = [account.name for account in await self._store.accounts()]

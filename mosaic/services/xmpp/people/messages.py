@@ -4,6 +4,7 @@ once, archived (XEP-0313) and copied (XEP-0280), or kept for later."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from twisted.internet.defer import Deferred
@@ -197,8 +198,10 @@ class Messages:
         if worth and sender.archives(to):
             id = self._ids.new()
             row = Archived(sender.name, id, to.bare, to.resource, True, raw)
-            session.owe(self._keeper.archive([row]))
             raw = with_child(raw, sender.stanza_id + b"%016x'/>" % id)
+            # It is delivered, whatever the disk can take.
+            with suppress(Undeliverable):
+                session.owe(self._keeper.archive([row]))
         if self._exchange.count_of(sender.name) > 1:
             self._copy_sent(sender, [session], kind, carried, raw, str(to))
 

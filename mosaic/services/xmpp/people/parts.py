@@ -54,6 +54,7 @@ class People:
         account_names: Callable[[], Awaitable[Iterable[str]]],
         wall: Callable[[], float],
     ) -> None:
+        self._exchange = exchange
         self._domain = exchange.domain
         self._store = store
         self._wall = wall
@@ -140,9 +141,16 @@ class People:
         self.persons.forget(name)
         self.directory.changed()
 
-    def accounts_changed(self) -> None:
-        """There may be new ones, and others may be gone."""
+    async def accounts_changed(self) -> None:
+        """There may be new ones, and others may be gone without a word: another
+        process has written."""
         self.directory.changed()
+        names = set(await self._account_names())
+        for name in self._exchange.accounts():
+            if name not in names:
+                for session in self._exchange.of_account(name):
+                    session.close("not-authorized")
+        self.persons.forget_idle()
 
     async def _colleagues(self) -> list[Contact]:
         """Everybody with an account, subscribed both ways."""

@@ -156,8 +156,7 @@ class Persons:
 
     def _remember(self, person: Person) -> Person:
         if len(self._persons) > 2 * KEPT_PERSONS:
-            for name in [n for n in self._persons if not self._exchange.of_account(n)]:
-                self.forget(name)
+            self.forget_idle()
         self._persons[person.name] = person
         if person.blocked:
             self.blockers.add(person.name)
@@ -167,6 +166,12 @@ class Persons:
         """Read it anew when it is needed again."""
         self._persons.pop(name, None)
         self.blockers.discard(name)
+
+    def forget_idle(self) -> None:
+        """All that have no session."""
+        for name in list(self._persons):
+            if not self._exchange.count_of(name):
+                self.forget(name)
 
     # Changes.
 

@@ -247,6 +247,9 @@ class Managed:
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
+        quiet, self.session.quiet = self.session.quiet, None
+        if quiet is not None:
+            quiet.let_go()  # XEP-0352 section 5.1: active again
         self._house.counters.detached -= 1
         self._house.counters.resumed += 1
         self._line = line
