@@ -158,13 +158,14 @@ class XmppService(Service):
             stream.close("system-shutdown")
         for managed in list(self._house.resumable.values()):
             managed.close("system-shutdown")
-        errands = DeferredList(list(self._house.errands))
 
         def stopped(_: object) -> None:
             if self._component.running:
                 self._component.stopService()
 
-        return all_gone.addCallback(lambda _: errands).addCallback(stopped)
+        # What the streams' ends made wait must be on disk, too.
+        all_gone.addCallback(lambda _: Deferred.fromCoroutine(self._people.settled()))
+        return all_gone.addCallback(stopped)
 
     def _account_changed(self, topic: str, payload: Payload) -> None:
         """Who lost the account or its password must log in again."""

@@ -94,6 +94,7 @@ class Keeper:
         self._offline_limit = offline_limit
         self._batch: _Batch | None = None
         self._uncommitted_bytes = 0
+        self._writing: set[_Batch] = set()
 
     def archive(self, rows: Sequence[Archived]) -> Deferred[None]:
         """Keep one message, in one or two archives.
@@ -140,6 +141,14 @@ class Keeper:
         self._uncommitted_bytes += size_bytes
         return batch
 
+    async def settled(self) -> None:
+        """Return when nothing waits for the disk any more."""
+        self.flush()
+        while self._writing:
+            waiter: Deferred[None] = Deferred()
+            next(iter(self._writing)).committed.chainDeferred(waiter)
+            await waiter
+
     def _turn_ended(self, batch: _Batch) -> None:
         if self._batch is batch:
             self.flush()
@@ -150,14 +159,17 @@ class Keeper:
         if batch is None:
             return
         over = batch
+        self._writing.add(over)
 
         def kept(outcome: Outcome) -> None:
+            self._writing.discard(over)
             self._uncommitted_bytes -= over.size_bytes
             for waiter in over.waiters:
                 waiter.callback(outcome)
             over.committed.callback(None)
 
         def failed(reason: Failure) -> None:
+            self._writing.discard(over)
             self._uncommitted_bytes -= over.size_bytes
             _log.failure("messages could not be kept", reason)
             for waiter in over.waiters:

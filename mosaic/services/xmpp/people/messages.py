@@ -328,11 +328,10 @@ class Messages:
 
     # What was not received.
 
-    async def undelivered(self, stanza: Stanza, session: Session) -> None:
-        """A message that was sent to a session which ended without having
-        acknowledged it (XEP-0198 section 4): to the account's others, or for
-        later. Returns when it is safe."""
-        await self._later.undelivered(stanza, session)
+    def undelivered(self, stanza: bytes, session: Session) -> None:
+        """A message that a session got and never acknowledged, and now cannot any
+        more (XEP-0198 section 4): to the account's others, or for later."""
+        self._later.undelivered(read_stanza(stanza), session)
 
 
 def _without_stanza_ids(stanza: Stanza, by: str) -> Stanza:

@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from mosaic.services.xmpp.exchange import (
     LASTING_TYPES,
@@ -145,9 +146,9 @@ class Offline:
 
     # Those that were not received.
 
-    async def undelivered(self, stanza: Stanza, session: Session) -> None:
+    def undelivered(self, stanza: Stanza, session: Session) -> None:
         """Find another way for a message that an ended session never
-        acknowledged. Returns when it is safe."""
+        acknowledged."""
         carried = carries(stanza)
         if stanza.type not in LASTING_TYPES or carried & Carries.NO_STORE:
             return
@@ -169,9 +170,17 @@ class Offline:
         elif self._offline:
             fresh = self._ids.new() if id is None else id
             try:
-                await self._keeper.hold((), Waiting(name, fresh, stanza.raw))
+                kept = self._keeper.hold((), Waiting(name, fresh, stanza.raw))
             except Undeliverable as error:
                 self._bounce(stanza, session, error)
+                return
+
+            def refused(reason: Failure) -> None:
+                if not isinstance(reason.value, Undeliverable):
+                    reason.raiseException()
+                self._bounce(stanza, session, reason.value)
+
+            kept.addErrback(refused)
 
     def _bounce(self, stanza: Stanza, session: Session, error: Undeliverable) -> None:
         """Its sender hears that it did not arrive."""

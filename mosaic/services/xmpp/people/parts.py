@@ -74,7 +74,8 @@ class People:
         )
         self.presence = Presence(exchange, self.persons, sight, subscriptions)
         ids = MessageIds(wall)
-        keeper = Keeper(clock, store, offline_limit=settings.offline_messages)
+        limit = settings.offline_messages
+        keeper = self._keeper = Keeper(clock, store, offline_limit=limit)
         self.later = Offline(clock, exchange, store, keeper, ids, offline=offline)
         self.messages = Messages(
             exchange, self.persons, keeper, ids, self.later, offline=offline
@@ -135,6 +136,10 @@ class People:
         while some := await self._store.prune_archives(before=before):
             gone += some
         return gone
+
+    async def settled(self) -> None:
+        """Return when every message is on disk."""
+        await self._keeper.settled()
 
     def account_removed(self, name: str) -> None:
         """Forget what was read of it."""

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mosaic.services.xmpp.exchange import Undeliverable, error_reply
 from mosaic.services.xmpp.session import Session
-from mosaic.services.xmpp.streams.steps import begin
 from mosaic.wire.xmpp.jid import JidError, parse_jid
 from mosaic.wire.xmpp.stanza import Stanza
 from mosaic.wire.xmpp.stream import read_stanza
@@ -26,39 +24,23 @@ def leave(house: Household, session: Session, unacknowledged: list[bytes]) -> No
     house.counters.sessions -= 1
     house.exchange.unbind(session)
     house.presence.gone(session)
-    if unacknowledged:
-        errand = begin(_hand_on(house, session, unacknowledged))
-        if errand is not None:
-            _note_errand(house, errand)
-
-
-def _note_errand(house: Household, errand: Deferred[None]) -> None:
-    house.errands.add(errand)
-
-    def done(result: object) -> object:
-        house.errands.discard(errand)
-        return result
-
-    errand.addBoth(done)
-
-
-async def _hand_on(
-    house: Household, session: Session, unacknowledged: list[bytes]
-) -> None:
-    """Each in its order; one that fails does not hold up the others."""
     for raw in unacknowledged:
         if raw.startswith(b"<presence"):
             continue
         try:
-            stanza = read_stanza(raw)
-            house.counters.undelivered += 1
-            if stanza.name == "message":
-                await house.messages.undelivered(stanza, session)
-            elif stanza.name == "iq":
-                _unanswered(house, session, stanza)
+            _hand_on(house, session, raw)
         except Exception as error:
             reason = Failure(error)  # type: ignore[no-untyped-call]
             _log.failure("an undelivered stanza was lost", reason)
+
+
+def _hand_on(house: Household, session: Session, raw: bytes) -> None:
+    stanza = read_stanza(raw)
+    house.counters.undelivered += 1
+    if stanza.name == "message":
+        house.messages.undelivered(raw, session)
+    elif stanza.name == "iq":
+        _unanswered(house, session, stanza)
 
 
 def _unanswered(house: Household, session: Session, stanza: Stanza) -> None:

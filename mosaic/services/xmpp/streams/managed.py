@@ -71,7 +71,7 @@ class Managed:
     """
 
     __slots__ = (
-        "_answer_due", "_asked", "_expiry", "_house", "_line", "_owed", "_receipts",
+        "_answer_due", "_asked", "_awaited", "_expiry", "_house", "_line", "_owed",
         "_settled", "_working", "ended", "handled", "id", "queue", "resume_s",
         "session",
     )  # fmt: skip
@@ -93,8 +93,7 @@ class Managed:
         self._owed: dict[Deferred[Any], int] = {}
         self._settled: list[Deferred[None]] = []
         self._expiry: IDelayedCall | None = None
-        self._receipts: list[tuple[int, Callable[[], None]]] = []
-        """What is to be told when so many more stanzas were acknowledged."""
+        self._awaited: list[tuple[int, Callable[[], None]]] = []
         session.send = self.send
         session.when_received = self.when_received
         session.acks = self
@@ -128,30 +127,24 @@ class Managed:
 
     def acknowledged(self, handled: int) -> None:
         """The client says how many it has handled. Raises AckError."""
-        self.received(handled)
+        self.queue.acknowledge(handled)
         self._asked = False
+        if self._awaited:
+            self._tell_received()
         if self.queue.unasked >= ASK_EVERY:
             self.ask()
 
-    def received(self, handled: int) -> None:
-        """So many stanzas were handled by the client. Raises AckError."""
-        before = len(self.queue)
-        self.queue.acknowledge(handled)
-        gone = before - len(self.queue)
-        if not self._receipts or not gone:
-            return
-        later = [(left - gone, tell) for left, tell in self._receipts]
-        self._receipts = [(left, tell) for left, tell in later if left > 0]
-        for left, tell in later:
-            if left <= 0:
-                tell()
-
-    def when_received(self, tell: Callable[[], None]) -> None:
-        """The session's `when_received`."""
+    def when_received(self, received: Callable[[], None]) -> None:
+        """See Session.when_received."""
         if len(self.queue):
-            self._receipts.append((len(self.queue), tell))
+            self._awaited.append((self.queue.sent, received))
         else:
-            tell()
+            received()
+
+    def _tell_received(self) -> None:
+        acked = self.queue.sent - len(self.queue)
+        while self._awaited and self._awaited[0][0] <= acked:
+            self._awaited.pop(0)[1]()
 
     def _overflowed(self) -> None:
         if not self.ended:
