@@ -12,7 +12,7 @@ from mosaic.services.xmpp.people.sight import Sight, goodbye
 from mosaic.services.xmpp.people.subscriptions import Subscriptions
 from mosaic.services.xmpp.session import MAX_DIRECTED, Session
 from mosaic.store.errors import NotFound
-from mosaic.wire.xmpp.jid import Jid
+from mosaic.wire.xmpp.jid import Jid, parse_jid
 from mosaic.wire.xmpp.stanza import NS_CLIENT, Stanza
 from mosaic.wire.xmpp.subscription import SUBSCRIPTION_TYPES
 from mosaic.wire.xmpp.xml import element, read_node
@@ -89,9 +89,10 @@ class Presence:
 
     def _remind(self, session: Session) -> None:
         """Section 3.1.3: requests that nobody has answered come again."""
-        assert session.person is not None  # route_stanza has seen to it
-        for contact in session.person.contacts.values():
-            if contact.asking:
+        person = session.person
+        assert person is not None  # route_stanza has seen to it
+        for contact in person.contacts.values():
+            if contact.asking and not person.blocks(parse_jid(contact.jid)):
                 session.send(contact.asking)
 
     def gone(self, session: Session) -> None:
