@@ -299,6 +299,8 @@ class OfflineTests(Base):
         self.ann.receive()
         [error] = self.ann.send(*sent)
         self.assertEqual(condition(error), "resource-constraint")
+        counted = self.house.service.counters
+        self.assertEqual((counted.archived, counted.held), (5, 2))
         self.assertEqual(bodies(self.arrive()), ["0", "1"])
 
     def test_none_may_wait(self) -> None:
@@ -333,6 +335,7 @@ class OfflineTests(Base):
         self.assertEqual(ann.send(chat("bob@localhost")), [])
         self.assertEqual(bodies(bob.receive()), ["hi"])
         self.assertEqual(len(self.flushLoggedErrors(StoreFull)), 2)
+        self.assertEqual(self.house.service.counters.commits_failed, 2)
 
 
 def _failed(error: Exception) -> Deferred[frozenset[tuple[str, int]]]:

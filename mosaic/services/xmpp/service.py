@@ -67,11 +67,13 @@ class XmppService(Service):
         exchange = Exchange(domain)
         self._router = make_router(exchange)
         self._component = internal_component(exchange, self._router, f"mosaic.{domain}")
+        counters = Counters()
         self._people = People(
             reactor,
             settings,
             exchange,
             store,
+            counters,
             account_names=self._account_names,
             wall=wall,
         )
@@ -84,6 +86,7 @@ class XmppService(Service):
             presence=self._people.presence,
             messages=self._people.messages,
             answers=Answers(exchange),
+            counters=counters,
         )
         self._upkeep = Upkeep(self._house)
         self._furnish()

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Undeliverable
 from mosaic.store.people import Archived, Waiting
 from mosaic.store.people import People as PeopleStore
@@ -87,9 +88,15 @@ class Keeper:
     """
 
     def __init__(
-        self, clock: IReactorTime, store: PeopleStore, *, offline_limit: int
+        self,
+        clock: IReactorTime,
+        store: PeopleStore,
+        counters: Counters,
+        *,
+        offline_limit: int,
     ) -> None:
         self._clock = clock
+        self._counters = counters
         self._store = store
         self._offline_limit = offline_limit
         self._batch: _Batch | None = None
@@ -164,6 +171,9 @@ class Keeper:
         def kept(outcome: Outcome) -> None:
             self._writing.discard(over)
             self._uncommitted_bytes -= over.size_bytes
+            lost = sum(row[:2] in outcome for row in over.archived) if outcome else 0
+            self._counters.archived += len(over.archived) - lost
+            self._counters.held += len(over.waiting) - len(outcome)
             for waiter in over.waiters:
                 waiter.callback(outcome)
             over.committed.callback(None)
@@ -171,6 +181,7 @@ class Keeper:
         def failed(reason: Failure) -> None:
             self._writing.discard(over)
             self._uncommitted_bytes -= over.size_bytes
+            self._counters.commits_failed += 1
             _log.failure("messages could not be kept", reason)
             for waiter in over.waiters:
                 waiter.errback(reason.value)

@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from mosaic.config.settings import Xmpp
 from mosaic.services.xmpp.answers import Answers, Question
+from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Exchange
 from mosaic.services.xmpp.people.archive import Archive
 from mosaic.services.xmpp.people.blocking import Blocking
@@ -50,6 +51,7 @@ class People:
         settings: Xmpp,
         exchange: Exchange,
         store: PeopleStore,
+        counters: Counters,
         *,
         account_names: Callable[[], Awaitable[Iterable[str]]],
         wall: Callable[[], float],
@@ -75,7 +77,7 @@ class People:
         self.presence = Presence(exchange, self.persons, sight, subscriptions)
         ids = MessageIds(wall)
         limit = settings.offline_messages
-        keeper = self._keeper = Keeper(clock, store, offline_limit=limit)
+        keeper = self._keeper = Keeper(clock, store, counters, offline_limit=limit)
         self.later = Offline(clock, exchange, store, keeper, ids, offline=offline)
         self.messages = Messages(
             exchange, self.persons, keeper, ids, self.later, offline=offline
