@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
 from mosaic.services.xmpp.exchange import Exchange, Undeliverable
 from mosaic.services.xmpp.people.csi import tell_presence
 from mosaic.services.xmpp.people.persons import Person, Persons
@@ -14,8 +17,10 @@ from mosaic.services.xmpp.session import MAX_DIRECTED, Session
 from mosaic.store.errors import NotFound
 from mosaic.wire.xmpp.jid import Jid, parse_jid
 from mosaic.wire.xmpp.stanza import NS_CLIENT, Stanza
-from mosaic.wire.xmpp.subscription import SUBSCRIPTION_TYPES
+from mosaic.wire.xmpp.subscription import SUBSCRIPTION_TYPES, Contact
 from mosaic.wire.xmpp.xml import element, read_node
+
+_log = Logger()
 
 Available = Callable[[Session, Stanza], None]
 """Told of a session's presence when it is available, each time."""
@@ -91,9 +96,27 @@ class Presence:
         """Section 3.1.3: requests that nobody has answered come again."""
         person = session.person
         assert person is not None  # route_stanza has seen to it
-        for contact in person.contacts.values():
-            if contact.asking and not person.blocks(parse_jid(contact.jid)):
-                session.send(contact.asking)
+        asking = [contact for contact in person.contacts.values() if contact.asking]
+        if asking:
+            steps = self._remind_of(session, person, asking)
+            Deferred.fromCoroutine(steps).addErrback(
+                lambda reason: _log.failure("requests were not told again", reason)
+            )
+
+    async def _remind_of(
+        self, session: Session, person: Person, asking: list[Contact]
+    ) -> None:
+        me = session.jid.bare_jid
+        for contact in asking:
+            asker = parse_jid(contact.jid)
+            try:
+                other = await self._persons.load(asker.local)
+            except NotFound:
+                continue
+            still = person.contact(contact.jid).asking
+            parted = person.blocks(asker) or other.blocks(me)
+            if still and not parted and session.presence is not None:
+                session.send(still)
 
     def gone(self, session: Session) -> None:
         """The session ended, with or without a word (section 4.5.2)."""
