@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
@@ -48,6 +49,7 @@ from mosaic.services.rest.origin import origin_allowed
 from mosaic.services.rest.root import build_rest
 from mosaic.services.turn.service import TurnService
 from mosaic.services.turn.tuning import RELOADABLE
+from mosaic.services.xmpp.extras.surroundings import Surroundings
 from mosaic.services.xmpp.service import XmppService
 from mosaic.store.sql import SqlStore
 from mosaic.tls.authority import ensure_certificates
@@ -153,6 +155,13 @@ class _Builder:
             door=self.door,
             store=self.store,
             bus=self.bus,
+            around=Surroundings(
+                public_host=settings.public_host,
+                web=lambda: self.addresses.https_url or self.addresses.base_url,
+                max_upload_bytes=settings.http.max_upload_bytes,
+                listen=lambda text: self._endpoint(text),
+                connect=partial(clientFromString, self.reactor),
+            ),
         )
         self.rest = build_rest(
             settings=settings,
@@ -177,6 +186,7 @@ class _Builder:
             store=self.store,
             files=self.rest.blobs,
             grace_s=self.settings.history.blob_grace_s,
+            keep_days=self.settings.xmpp.upload_keep_days,
         )
 
     def _build_ports(self) -> None:
@@ -186,14 +196,15 @@ class _Builder:
             certs
             or ensure_certificates(self.state, self.settings.public_host, time.time())
         )
+        self._endpoint = make_endpoints(
+            self.reactor,
+            default_context=self.context,
+            certificates=self.certificates,
+            transport=self.settings.tls.transport,
+        )
         self.listeners = Listeners(
             self.settings.endpoints,
-            make_endpoint=make_endpoints(
-                self.reactor,
-                default_context=self.context,
-                certificates=self.certificates,
-                transport=self.settings.tls.transport,
-            ),
+            make_endpoint=self._endpoint,
             make_factory=self._port_factory,
         )
 

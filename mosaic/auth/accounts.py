@@ -7,7 +7,12 @@ from typing import ParamSpec, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 
-from mosaic.auth.interface import InvalidToken, Issued, WrongCredentials
+from mosaic.auth.interface import (
+    InvalidToken,
+    Issued,
+    LastAdministrator,
+    WrongCredentials,
+)
 from mosaic.auth.issue import TokenDesk
 from mosaic.auth.passwords import (
     check_against,
@@ -137,10 +142,19 @@ class AccountDesk:
         await self._keep_second(kept, password)
         self._bus.publish(f"account.{kept}", {"type": "password"})
 
-    async def remove(self, name: str) -> None:
-        """Remove an account and tell. Raises NotFound, ValueError."""
+    async def remove(self, name: str, *, last_admin: bool = False) -> None:
+        """Remove an account and tell.
+
+        last_admin: whether even the last administrator may go. Raises NotFound,
+        LastAdministrator, ValueError.
+        """
         kept = account_name(name)
-        await self._store.remove_account(kept)
+        async with self._locks.hold("administrators"):
+            accounts = await self._store.accounts()
+            admins = [one.name for one in accounts if one.admin]
+            if admins == [kept] and not last_admin:
+                raise LastAdministrator
+            await self._store.remove_account(kept)
         self._bus.publish(f"account.{kept}", {"type": "removed"})
 
     async def _derive(self, password: str) -> ScramVerifier:

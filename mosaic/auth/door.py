@@ -117,9 +117,13 @@ class HouseDoor:
         """Change it and revoke the account's tokens. Raises NotFound, ValueError."""
         await self._accounts.set_password(name, password)
 
-    async def remove_account(self, name: str) -> None:
-        """Remove it and its tokens, and tell. Raises NotFound, ValueError."""
-        await self._accounts.remove(name)
+    async def remove_account(self, name: str, *, last_admin: bool = False) -> None:
+        """Remove it and its tokens, and tell.
+
+        last_admin: whether even the last administrator may go. Raises NotFound,
+        LastAdministrator, ValueError.
+        """
+        await self._accounts.remove(name, last_admin=last_admin)
 
     async def scram_verifier(self, name: str) -> ScramVerifier:
         """The account's verifier; for unknown names a fake one."""

@@ -34,6 +34,13 @@ class RoomUnavailable(AuthError):
         self.reason = reason
 
 
+class LastAdministrator(AuthError):
+    """Nobody could administer the house after that."""
+
+    def __init__(self) -> None:
+        super().__init__("this is the last administrator")
+
+
 class TryLater(AuthError):
     """Too many failures from this address or for this account."""
 
@@ -81,8 +88,12 @@ class Door(Protocol):
     async def set_password(self, name: str, password: str) -> None:
         """Change it and revoke the account's tokens."""
 
-    async def remove_account(self, name: str) -> None:
-        """Remove it with its tokens and tell the bus. Raises NotFound."""
+    async def remove_account(self, name: str, *, last_admin: bool = False) -> None:
+        """Remove it with its tokens and tell the bus.
+
+        last_admin: whether even the last administrator may go, as the operator
+        may want. Raises NotFound, LastAdministrator.
+        """
 
     async def scram_verifier(self, name: str) -> ScramVerifier:
         """The account's verifier; for unknown names a fake one that looks and

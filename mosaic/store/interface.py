@@ -12,6 +12,7 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
+from mosaic.store.belongings import Belongings
 from mosaic.store.errors import NameTaken as NameTaken
 from mosaic.store.errors import NotFound as NotFound
 from mosaic.store.errors import StoreError as StoreError
@@ -77,7 +78,7 @@ class JournalEntry:
     writer: Author | None = None
 
 
-class Store(History, Logins, People, Protocol):
+class Store(Belongings, History, Logins, People, Protocol):
     """Accounts, rooms, members, tokens, chat, blobs, documents, and more."""
 
     def start(self) -> Deferred[None]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from mosaic.store.belongings_memory import MemoryBelongings
 from mosaic.store.interface import (
     EMPTY_UPDATE,
     JournalEntry,
@@ -25,11 +26,12 @@ from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomContent
 
 
-class MemoryStore(MemoryHistory, MemoryLogins, MemoryPeople):
+class MemoryStore(MemoryBelongings, MemoryHistory, MemoryLogins, MemoryPeople):
     """The Store interface without a disk. wall: Unix seconds now."""
 
     def __init__(self, *, wall: Callable[[], float] = time.time) -> None:
         MemoryHistory.__init__(self, wall)
+        MemoryBelongings.__init__(self)
         self._accounts: dict[str, Account] = {}
         MemoryPeople.__init__(self, self._accounts)
         self._verifiers: dict[str, ScramVerifier] = {}
@@ -88,8 +90,9 @@ class MemoryStore(MemoryHistory, MemoryLogins, MemoryPeople):
         """Remove an account; the rooms it owned stay, without an owner."""
         self._account(name)
         del self._accounts[name], self._verifiers[name]
-        self.forget_person(name)
         self.forget_logins(name)
+        self.forget_person(name)
+        self._forget_belongings(name)
         self._drop_tokens(lambda token: token.account == name)
         for record in self._rooms.values():
             record.members.pop(name, None)

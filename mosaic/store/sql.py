@@ -23,6 +23,7 @@ from mosaic.store import (
     tokens,
     versions,
 )
+from mosaic.store.belongings_sql import SqlBelongings
 from mosaic.store.database import (
     database_path,
     note_open,
@@ -45,7 +46,7 @@ T = TypeVar("T")
 PROBE_EVERY_S = 1.0
 
 
-class SqlStore(SqlLogins, SqlPeople):
+class SqlStore(SqlBelongings, SqlLogins, SqlPeople):
     """The Store interface over one SQLite file.
 
     url_or_path: "sqlite:///…" or a path. reactor: also IReactorTime, for the
@@ -370,7 +371,7 @@ class SqlStore(SqlLogins, SqlPeople):
         return self._change(blobs.forget, found, at=self._wall(), grace_s=grace_s)
 
     def blob_hashes(self) -> Deferred[frozenset[str]]:
-        """Of every file that some room keeps."""
+        """Of every file that some room or account keeps."""
         return self._ask(blobs.hashes)
 
     def set_aside(self) -> Deferred[list[SetAside]]:

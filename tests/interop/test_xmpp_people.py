@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -55,9 +54,8 @@ class PeopleTests(TestCase):
             door=cast(Any, FakeDoor(ACCOUNTS)),
             store=self.store,
             bus=FakeBus(),
-            wall=time.time,
         )
-        self.service.startService()
+        await self.service.startService()
         self.addCleanup(self.service.stopService)
         pem = self_signed_pem()
         self.certificate = Path(self.mktemp())

@@ -12,6 +12,7 @@ from twisted.internet.testing import StringTransport
 
 from mosaic.bus.interface import Listener, Payload
 from mosaic.config.settings import Xmpp
+from mosaic.services.xmpp.extras.surroundings import Surroundings
 from mosaic.services.xmpp.service import XmppService
 from mosaic.services.xmpp.streams.managed import Managed
 from mosaic.services.xmpp.streams.tcp import TcpStream
@@ -182,11 +183,20 @@ class MemoryClient:
 class MemoryXmpp:
     """A running service for localhost with three accounts."""
 
-    def __init__(self, *, store: Any = None, **settings: Any) -> None:
-        self.clock = Clock()
+    def __init__(
+        self,
+        *,
+        store: Any = None,
+        door: Any = None,
+        around: Any = None,
+        bus: Any = None,
+        clock: Clock | None = None,
+        **settings: Any,
+    ) -> None:
+        self.clock = clock or Clock()
         self.store = store or furnished_store(self.wall)
-        self.door = FakeDoor(ACCOUNTS)
-        self.bus = FakeBus()
+        self.door = door or FakeDoor(ACCOUNTS)
+        self.bus = bus or FakeBus()
         self.service = XmppService(
             cast(Any, self.clock),
             Xmpp(**settings),
@@ -194,10 +204,11 @@ class MemoryXmpp:
             door=cast(Any, self.door),
             store=self.store,
             bus=self.bus,
-            wall=self.wall,
+            around=around or Surroundings(wall=self.wall),
         )
         self.service.startService()
         self.household = self.service._house
+        self.sockets: Any = None
 
     def resumable(self, previous: str) -> Managed:
         """The managed session of that name."""

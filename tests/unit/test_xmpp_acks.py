@@ -467,8 +467,9 @@ class UndeliveredTests(ManagedCase):
             ["bob@localhost/r"] * 2,
         )
 
-    def test_without_another_messages_wait(self) -> None:
-        """As if the resource had not been there; who asked something hears."""
+    def test_without_another_it_waits(self) -> None:
+        """As if the resource had not been there: messages wait, who asked
+        something hears that nobody answers."""
         self.ann.drop()
         self.bob.send(message("ann@localhost/r", "1"))
         self.bob.send("<iq to='ann@localhost/r' type='get' id='q'><q xmlns='x'/></iq>")
@@ -479,17 +480,40 @@ class UndeliveredTests(ManagedCase):
             [(n.name, n.attributes["type"]) for n in nodes],
             [("presence", "unavailable"), ("iq", "error")],
         )
+        self.assertEqual(nodes[1].attributes["from"], "ann@localhost/r")
         self.assertEqual(condition(nodes[1]), "service-unavailable")
-        again = self.house.connect()
-        again.log_in("ann", "again", present=False)
-        self.assertEqual(bodies(again.send("<presence/>")), ["1"])
+        _, nodes = self.come("new")
+        self.assertEqual(bodies(nodes), ["1"])
+
+    def test_waiting_messages_are_kept_until_they_are_acknowledged(self) -> None:
+        """What is only on its way is said again to the next who comes."""
+        self.ann.send("</stream:stream>")
+        self.bob.send(message("ann@localhost", "1"), message("ann@localhost", "2"))
+        first, nodes = self.come()
+        self.assertEqual(bodies(nodes), ["1", "2"])
+        first.drop()
+        self.house.clock.advance(300)
+        second, nodes = self.come()
+        self.assertEqual(bodies(nodes), ["1", "2"])
+        stanzas = [node for node in nodes if node.name != "r"]
+        second.send(f"<a xmlns='{NS_SM}' h='{len(stanzas)}'/>")
+        second.send("</stream:stream>")
+        _, nodes = self.come()
+        self.assertEqual(bodies(nodes), [])
+
+    def come(self, resource: str = "r") -> tuple[MemoryClient, list[Node]]:
+        """Ann's client: acknowledgements first, then presence; what it got."""
+        client = self.house.client("ann", resource, present=False)
+        client.send(ENABLE)
+        return client, client.send("<presence/>")
 
     def test_too_much_ends_the_session(self) -> None:
         """Bounded in stanzas and in bytes, connected or not."""
-        for limits in (
+        either: tuple[dict[str, Any], ...] = (
             {"unacked_stanzas": 10, "unacked_bytes": 1 << 20},
-            {"unacked_stanzas": 1000, "unacked_bytes": 3000},
-        ):
+            {"unacked_stanzas": 1000, "unacked_bytes": 4000},
+        )
+        for limits in either:
             self.house = MemoryXmpp(**limits)
             self.bob = self.house.client("bob")
             self.ann, _ = self.managed_client()

@@ -203,8 +203,10 @@ class LoginTests(SynchronousTestCase):
         """The four messages, the restart, and a resource."""
         self.assertEqual(self.client.auth("ann", "secret").name, "success")
         features = self.client.start()
-        names = [n.name for n in features.children]
-        self.assertEqual(names, ["bind", "session", "sm", "ver", "sub", "csi"])
+        self.assertEqual(
+            [n.name for n in features.children],
+            ["bind", "session", "sm", "ver", "sub", "csi", "c"],
+        )
         answer = self.client.bind("desk")
         self.assertEqual(answer.children[0].children[0].text, "ann@localhost/desk")
 

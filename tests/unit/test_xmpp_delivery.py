@@ -215,7 +215,7 @@ class IqTests(Base):
         self.assertEqual(identity.attributes["category"], "server")
         [answer] = self.ann.send(iq(f"<query xmlns='{ITEMS}'/>", "localhost"))
         items = [n.attributes["jid"] for n in answer.children[0].children]
-        self.assertEqual(items, ["mosaic.localhost"])
+        self.assertEqual(items, ["mosaic.localhost", "upload.localhost"])
 
     def test_disco_of_oneself(self) -> None:
         """An account says that it is one."""
@@ -350,7 +350,7 @@ class ComponentTests(Base):
         return answer
 
     def test_ping(self) -> None:
-        """Wokkel's own responder answers."""
+        """Through the router and back."""
         ping = iq("<ping xmlns='urn:xmpp:ping'/>", "mosaic.localhost")
         self.assertEqual(self.ask(self.ann, ping).attributes["type"], "result")
 
@@ -360,7 +360,8 @@ class ComponentTests(Base):
         [query_node] = self.ask(self.ann, query).children
         self.assertEqual(query_node.ns, INFO)
         found = {
-            n.attributes.get("name") or n.attributes["var"] for n in query_node.children
+            n.attributes.get("name") or n.attributes.get("var")
+            for n in query_node.children
         }
         self.assertLessEqual({"Mosaic", "urn:xmpp:ping", INFO}, found)
 

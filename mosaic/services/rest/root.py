@@ -18,6 +18,7 @@ from mosaic.auth.interface import Door
 from mosaic.bus.interface import Bus
 from mosaic.config.settings import Settings
 from mosaic.export.moving import Mover, export_limits
+from mosaic.services.rest.avatars import Avatars
 from mosaic.services.rest.blobfiles import BlobFiles, RunInThread
 from mosaic.services.rest.blobs import BlobOperations, Uploads
 from mosaic.services.rest.channel import Deadlines
@@ -38,6 +39,7 @@ from mosaic.services.rest.rooms import JoinUrl, RoomOperations
 from mosaic.services.rest.sessions import Sessions
 from mosaic.services.rest.site import MosaicSite, answer_problem
 from mosaic.services.rest.states import DocumentStates, FindState
+from mosaic.services.rest.uploads import SharedFiles
 from mosaic.services.rest.users import UserAccounts
 from mosaic.services.rest.versions import VersionOperations
 from mosaic.services.rest.workers import Worker, WorkerProcesses
@@ -132,6 +134,13 @@ def build_rest(
     gate = Gate(door, limit)
     files = BlobFiles(state / "blobs", run_in_thread=run_in_thread)
     files.prepare()
+    shared = SharedFiles(
+        gate=gate,
+        store=store,
+        files=files,
+        max_upload_bytes=http.max_upload_bytes,
+        now=now,
+    )
     desk = ExportDesk(
         Mover(
             store,
@@ -152,7 +161,7 @@ def build_rest(
     rooms = RoomOperations(door=door, store=store, bus=bus, join_url=join_url, now=now)
     operations = (
         *Sessions(door=door, store=store).operations(),
-        *UserAccounts(door=door, store=store, bus=bus).operations(),
+        *UserAccounts(door=door, store=store).operations(),
         *rooms.operations(),
         *People(
             door=door, store=store, token_ttl_s=settings.auth.room_token_ttl_s
@@ -164,6 +173,8 @@ def build_rest(
         *ExportOperations(desk=desk, files=files, view=rooms.own_view).operations(),
         *Relaying(door=door).operations(),
         *DocumentStates(find=find_state).operations(),
+        *shared.operations(),
+        *Avatars(store=store).operations(),
     )
     description = json.dumps(describe(operations), indent=1).encode()
     dispatcher = Dispatcher(operations, gate=gate, description=description)
@@ -182,6 +193,7 @@ def build_rest(
         uploads=Uploads(
             gate=gate,
             files=files,
+            shared=shared,
             max_upload_bytes=http.max_upload_bytes,
             max_body_bytes=http.max_body_bytes,
             max_archive_bytes=settings.export.max_archive_bytes,

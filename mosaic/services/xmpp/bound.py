@@ -54,6 +54,8 @@ async def _route(
     house: Household, session: Session, stanza: Stanza, to: Jid | None
 ) -> None:
     if stanza.name == "presence":
+        for mark in house.marks:
+            stanza = mark(session, stanza)
         await house.presence.said(session, stanza, to)
     elif stanza.name == "iq":
         await _iq(house, session, stanza, to)

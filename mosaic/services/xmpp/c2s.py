@@ -74,7 +74,11 @@ class ClientStream(StreamBase):
             self.close("host-unknown")
         elif self._account:
             self._phase = Phase.BIND
-            self._send_features(*_bind_features(), *self._house.features)
+            self._send_features(
+                *_bind_features(),
+                *self._house.features,
+                self._house.answers.capabilities(),
+            )
         elif self._tls is not None:
             self._phase = Phase.STARTTLS
             self._send_features(

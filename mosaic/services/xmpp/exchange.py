@@ -55,6 +55,7 @@ class Exchange:
         self.inbox: Component | None = None
         """Takes messages of types normal and chat to people; else they are
         delivered and forgotten."""
+        self.on_unbind: list[Callable[[Session], None]] = []
         self._sessions: dict[str, dict[str, Session]] = {}
         self._asked = 0
 
@@ -83,6 +84,8 @@ class Exchange:
             del mine[session.jid.resource]
             if not mine:
                 del self._sessions[session.jid.local]
+            for told in self.on_unbind:
+                told(session)
 
     def sessions(self) -> Iterator[Session]:
         """All of them, safe against changes meanwhile."""

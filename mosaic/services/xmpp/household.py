@@ -45,6 +45,10 @@ Nonza = Callable[[Session, Stanza], None]
 """Takes an element of a bound stream that is no stanza, such as `<active/>`."""
 
 
+PresenceMark = Callable[[Session, Stanza], Stanza]
+"""Adds to a session's presence before anybody sees it."""
+
+
 def new_token() -> str:
     """144 random bits as text: nonces, stream ids, resources."""
     return secrets.token_urlsafe(18)
@@ -71,6 +75,7 @@ class Household:
     answers: Answers
     features: list[Xml] = field(default_factory=list)
     """What a stream offers once its client has logged in."""
+    marks: list[PresenceMark] = field(default_factory=list)
     counters: Counters = field(default_factory=Counters)
     streams: set[Stream] = field(default_factory=set)
     at_bind: AtBind = field(default_factory=AtBind)

@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
@@ -25,6 +24,9 @@ from mosaic.config.settings import Xmpp
 from mosaic.services.xmpp.answers import Answers
 from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Exchange
+from mosaic.services.xmpp.extras.furnish import Extras
+from mosaic.services.xmpp.extras.parents import Parents
+from mosaic.services.xmpp.extras.surroundings import Surroundings
 from mosaic.services.xmpp.household import Household
 from mosaic.services.xmpp.people.csi import NS_CSI, client_state
 from mosaic.services.xmpp.people.messages import Messages
@@ -55,18 +57,14 @@ class XmppService(Service):
         door: Door,
         store: Store,
         bus: Bus,
-        wall: Callable[[], float] = time.time,
+        around: Surroundings | None = None,
     ) -> None:
-        # Wokkel's component module chooses the reactor when it is imported.
-        from mosaic.services.xmpp.components import internal_component, make_router
-
         self.setName("xmpp")
         self._store = store
         self._bus = bus
         self._hearing: list[Subscription] = []
         exchange = Exchange(domain)
-        self._router = make_router(exchange)
-        self._component = internal_component(exchange, self._router, f"mosaic.{domain}")
+        self._around = around or Surroundings()
         counters = Counters()
         self._people = People(
             reactor,
@@ -75,7 +73,7 @@ class XmppService(Service):
             store,
             counters,
             account_names=self._account_names,
-            wall=wall,
+            wall=self._around.wall,
         )
         self._house = Household(
             clock=reactor,
@@ -93,12 +91,28 @@ class XmppService(Service):
 
     def _furnish(self) -> None:
         """Register whatever answers a client's questions."""
-        self._people.register(self._house.answers)
-        self._house.features.extend(self._people.features)
+        house = self._house
+        self._people.register(house.answers)
+        house.features.extend(self._people.features)
         for name in ("active", "inactive"):
-            self._house.nonzas[NS_CSI, name] = client_state
-        self._house.at_bind.add(NS_CSI, "inactive", self._people.at_bind)
-        self._house.at_bind.add(NS_CARBONS, "enable", self._people.at_bind)
+            house.nonzas[NS_CSI, name] = client_state
+        house.at_bind.add(NS_CSI, "inactive", self._people.at_bind)
+        house.at_bind.add(NS_CARBONS, "enable", self._people.at_bind)
+        self._extras = Extras(
+            exchange=house.exchange,
+            answers=house.answers,
+            door=house.door,
+            store=self._store,
+            settings=house.settings,
+            around=self._around,
+            may_see=self._people.may_see,
+            say_presence=house.presence.said,
+            new_id=house.new_token,
+        )
+        house.marks.append(self._extras.profiles.mark)
+        self.parents = Parents(
+            house.clock, house.exchange, self._extras, house.settings
+        )
 
     @property
     def counters(self) -> Counters:
@@ -125,28 +139,33 @@ class XmppService(Service):
         """Streams for a plain TCP port; each must be upgraded before login."""
         return _StreamFactory(self._house, tls)
 
-    async def prune(self) -> int:
-        """Forget messages that are older than xmpp.archive_days; how many."""
-        return await self._people.prune()
-
     def resources(self) -> dict[str, IResource]:
         """What to mount on the web site, by the first path segment."""
         from mosaic.services.xmpp.streams.websocket import websocket_resource
 
         return {"xmpp-websocket": websocket_resource(self._house)}
 
-    def startService(self) -> None:
-        """Connect the component and listen for accounts that go away."""
+    async def prune(self) -> int:
+        """Forget messages that are older than xmpp.archive_days; how many."""
+        return await self._people.prune()
+
+    def startService(self) -> Deferred[None]:
+        """Connect the components and listen for accounts that go away; fires
+        when it may be used."""
         super().startService()
-        self._component.startService()
+        self._upkeep.start()
+        self._house.draining = False
         self._hearing = [
             self._bus.subscribe("account.*", self._account_changed),
             # New ones, and whatever the command line did.
             self._bus.subscribe("accounts", self._accounts_changed),
             self._bus.subscribe("store", self._accounts_changed),
         ]
-        self._upkeep.start()
-        self._house.draining = False
+        return Deferred.fromCoroutine(self._start())
+
+    async def _start(self) -> None:
+        await self._extras.profiles.load()
+        await self.parents.start()
 
     def stopService(self) -> Deferred[None]:
         """Drain: every stream ends with `system-shutdown`."""
@@ -162,17 +181,17 @@ class XmppService(Service):
         for managed in list(self._house.resumable.values()):
             managed.close("system-shutdown")
 
-        def stopped(_: object) -> None:
-            if self._component.running:
-                self._component.stopService()
-
         # What the streams' ends made wait must be on disk, too.
         all_gone.addCallback(lambda _: Deferred.fromCoroutine(self._people.settled()))
-        return all_gone.addCallback(stopped)
+        all_gone.addCallback(lambda _: self.parents.stop())
+        all_gone.addCallback(lambda _: self._extras.seen.written())
+        return all_gone.addCallback(lambda _: None)
 
     def _account_changed(self, topic: str, payload: Payload) -> None:
         """Who lost the account or its password must log in again."""
         name = topic.partition(".")[2]
+        if payload.get("type") == "removed":
+            self._extras.profiles.forget(name)
         for session in self._house.exchange.of_account(name):
             session.close("not-authorized")
         if payload.get("type") == "removed":

@@ -15,6 +15,7 @@ STANZA_ERROR_TYPES = {
     "not-authorized": "auth",
     "recipient-unavailable": "wait",
     "remote-server-not-found": "cancel",
+    "remote-server-timeout": "wait",
     "resource-constraint": "wait",
     "service-unavailable": "cancel",
 }

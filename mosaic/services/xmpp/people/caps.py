@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from mosaic.services.xmpp.answers import NS_DISCO_INFO, Answers
+from mosaic.services.xmpp.answers import Answers
 from mosaic.services.xmpp.exchange import Exchange
+from mosaic.services.xmpp.extras.disco import NS_DISCO_INFO
 from mosaic.services.xmpp.session import Session
 from mosaic.wire.xmpp.forms import FORM_TYPE, NS_FORM
 from mosaic.wire.xmpp.stanza import Stanza

@@ -123,12 +123,15 @@ class People:
         return ""
 
     async def _shows(self, question: Question) -> bool:
+        return await self.may_see(question.session.jid.local, question.account)
+
+    async def may_see(self, asker: str, account: str) -> bool:
         """Whether an account lets another know of it."""
         try:
-            person = await self.persons.load(question.account)
+            person = await self.persons.load(account)
         except NotFound:
             return False
-        return self._sight.shows(person, question.session.bare)
+        return self._sight.shows(person, f"{asker}@{self._domain}")
 
     async def prune(self) -> int:
         """Forget what is too old to keep (xmpp.archive_days); how many."""

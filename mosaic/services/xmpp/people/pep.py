@@ -10,6 +10,8 @@ from mosaic.config.settings import Xmpp
 from mosaic.services.xmpp.answers import About, Answers, Question
 from mosaic.services.xmpp.elements import inner_xml
 from mosaic.services.xmpp.exchange import Undeliverable
+from mosaic.services.xmpp.extras.disco import Identity
+from mosaic.services.xmpp.extras.disco import Item as ListedItem
 from mosaic.services.xmpp.people.keeping import MessageIds
 from mosaic.services.xmpp.people.pepevents import Events
 from mosaic.services.xmpp.people.pepforms import (
@@ -98,9 +100,7 @@ class Pep:
             answers.add(kind, NS_OWNER, "pubsub", self._asked, About.OWN, feature=None)
         for name in FEATURES:
             answers.announce(f"{NS_PUBSUB}#{name}", About.ACCOUNT)
-        answers.identities.append(
-            (About.ACCOUNT, {"category": "pubsub", "type": "pep"})
-        )
+        answers.identities.append((About.ACCOUNT, Identity("pubsub", "pep")))
         answers.item_sources.append(self._listed)
 
     async def _asked(self, question: Question) -> str:
@@ -115,13 +115,13 @@ class Pep:
             raise Undeliverable("bad-request")
         raise refusal("feature-not-implemented", "unsupported", feature=first.name)
 
-    async def _listed(self, question: Question) -> list[dict[str, str]]:
+    async def _listed(self, question: Question) -> list[ListedItem]:
         """Service discovery's items: the nodes that one may see."""
         if question.about is About.DOMAIN or question.node:
             return []
         person = await self._person(question)
         return [
-            {"jid": person.bare, "node": node.name}
+            ListedItem(person.bare, node=node.name)
             for node in await self._store.nodes(person.name)
             if self._events.may_see(person, node, question.session)
         ]
