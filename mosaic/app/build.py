@@ -398,6 +398,11 @@ class _Builder:
             lambda: self.xmpp.counters,
             gauges=("streams", "sessions", "detached"),
         )
+        metrics.watch(
+            "mosaic_xmpp_rooms",
+            lambda: self.xmpp.rooms.counters,
+            gauges=("rooms", "occupants", "waiting"),
+        )
         metrics.watch("mosaic_relay", lambda: self.turn.counters.plane)
 
 

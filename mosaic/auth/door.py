@@ -148,10 +148,17 @@ class HouseDoor:
 
     # Rooms ----------------------------------------------------------------
     async def create_room(
-        self, name: str, *, owner: str | None, alias: str | None = None
+        self,
+        name: str,
+        *,
+        owner: str | None,
+        alias: str | None = None,
+        open_to_accounts: bool = False,
     ) -> Room:
         """A new room with a random Hub ID and PIN. Raises NameTaken, ValueError."""
-        return await self._rooms.create(name, owner=owner, alias=alias)
+        return await self._rooms.create(
+            name, owner=owner, alias=alias, open_to_accounts=open_to_accounts
+        )
 
     async def join(
         self,
@@ -174,6 +181,10 @@ class HouseDoor:
         return await self._rooms.token(
             hub_id, role=role, name=name, ttl_s=ttl_s, account=account
         )
+
+    async def prolong(self, token: str) -> float:
+        """Let a room token live longer; until when. Raises NotFound."""
+        return await self._tokens.prolong(token)
 
     async def role_in(self, principal: Principal, hub_id: str) -> Role | None:
         """The role somebody has in a room, None while in its lobby."""

@@ -117,7 +117,12 @@ class Door(Protocol):
         """Forget the account's failures from this address."""
 
     async def create_room(
-        self, name: str, *, owner: str | None, alias: str | None = None
+        self,
+        name: str,
+        *,
+        owner: str | None,
+        alias: str | None = None,
+        open_to_accounts: bool = False,
     ) -> Room:
         """A new room with a random Hub ID and PIN."""
 
@@ -133,7 +138,13 @@ class Door(Protocol):
         """A room token for a guest (PIN) or a member (session).
 
         The principal is waiting=True when the room has a lobby.
-        Raises WrongCredentials, TryLater, RoomUnavailable.
+        Raises WrongCredentials, TryLater, RoomUnavailable, Forbidden.
+        """
+
+    async def prolong(self, token: str) -> float:
+        """Let a room token live as long again as a new one does; until when.
+
+        For those who hold no token themselves and stay. Raises NotFound.
         """
 
     async def room_token(

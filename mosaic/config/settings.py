@@ -133,6 +133,11 @@ class Xmpp(Section, frozen=True):
     pep_nodes: int = 100
     pep_items: int = 1000
     pep_item_bytes: int = 65536
+    create_rooms: bool = True
+    presence_limit: int = 200
+    max_occupants: int = 2000
+    room_stanzas_per_s: float = 120.0
+    room_stanza_burst: int = 240
 
 
 class Http(Section, frozen=True):

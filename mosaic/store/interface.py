@@ -20,6 +20,7 @@ from mosaic.store.errors import StoreFull as StoreFull
 from mosaic.store.history import History
 from mosaic.store.logins import Logins
 from mosaic.store.people import People
+from mosaic.store.room_history import RoomHistory
 from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomContent
 from mosaic.workspace.versions import Author
@@ -78,7 +79,7 @@ class JournalEntry:
     writer: Author | None = None
 
 
-class Store(Belongings, History, Logins, People, Protocol):
+class Store(Belongings, History, Logins, People, RoomHistory, Protocol):
     """Accounts, rooms, members, tokens, chat, blobs, documents, and more."""
 
     def start(self) -> Deferred[None]:

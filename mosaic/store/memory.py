@@ -22,16 +22,20 @@ from mosaic.store.interface import (
 from mosaic.store.memory_history import DocumentRecord, MemoryHistory, RoomRecord, fired
 from mosaic.store.memory_logins import MemoryLogins
 from mosaic.store.memory_people import MemoryPeople
+from mosaic.store.memory_rooms import MemoryRoomHistory
 from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomContent
 
 
-class MemoryStore(MemoryBelongings, MemoryHistory, MemoryLogins, MemoryPeople):
+class MemoryStore(
+    MemoryBelongings, MemoryHistory, MemoryLogins, MemoryPeople, MemoryRoomHistory
+):
     """The Store interface without a disk. wall: Unix seconds now."""
 
     def __init__(self, *, wall: Callable[[], float] = time.time) -> None:
         MemoryHistory.__init__(self, wall)
         MemoryBelongings.__init__(self)
+        MemoryRoomHistory.__init__(self)
         self._accounts: dict[str, Account] = {}
         MemoryPeople.__init__(self, self._accounts)
         self._verifiers: dict[str, ScramVerifier] = {}
@@ -255,7 +259,7 @@ class MemoryStore(MemoryBelongings, MemoryHistory, MemoryLogins, MemoryPeople):
                 return message
         message = Message(
             hub_id=hub_id,
-            seq=len(messages) + 1,
+            seq=self._last_seq(hub_id) + 1,
             message_id=message_id,
             author_id=author_id,
             author=author,

@@ -35,6 +35,7 @@ from mosaic.store.interface import JournalEntry, StoredDocument, StoredToken
 from mosaic.store.schema import heartbeat
 from mosaic.store.sql_logins import SqlLogins
 from mosaic.store.sql_people import SqlPeople
+from mosaic.store.sql_rooms import SqlRoomHistory
 from mosaic.store.threads import Reader, Writer
 from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomContent
@@ -46,7 +47,7 @@ T = TypeVar("T")
 PROBE_EVERY_S = 1.0
 
 
-class SqlStore(SqlBelongings, SqlLogins, SqlPeople):
+class SqlStore(SqlBelongings, SqlLogins, SqlPeople, SqlRoomHistory):
     """The Store interface over one SQLite file.
 
     url_or_path: "sqlite:///…" or a path. reactor: also IReactorTime, for the

@@ -23,20 +23,27 @@ from mosaic.bus.interface import Bus, Payload, Subscription
 from mosaic.config.settings import Xmpp
 from mosaic.services.xmpp.answers import Answers
 from mosaic.services.xmpp.counters import Counters
-from mosaic.services.xmpp.exchange import Exchange
+from mosaic.services.xmpp.exchange import Exchange, Undeliverable
 from mosaic.services.xmpp.extras.furnish import Extras
+from mosaic.services.xmpp.extras.outlet import Outlet
 from mosaic.services.xmpp.extras.parents import Parents
 from mosaic.services.xmpp.extras.surroundings import Surroundings
 from mosaic.services.xmpp.household import Household
 from mosaic.services.xmpp.people.csi import NS_CSI, client_state
 from mosaic.services.xmpp.people.messages import Messages
 from mosaic.services.xmpp.people.parts import People
+from mosaic.services.xmpp.rooms.outlet import LocalOutlet
+from mosaic.services.xmpp.rooms.service import RoomsService
 from mosaic.services.xmpp.session import Session
 from mosaic.services.xmpp.streams.tcp import TcpStream
 from mosaic.services.xmpp.streams.upkeep import Upkeep
 from mosaic.store.interface import Store
-from mosaic.wire.xmpp.jid import is_prepared_local
+from mosaic.wire.xmpp.jid import Jid, is_prepared_local
 from mosaic.wire.xmpp.payloads import NS_CARBONS
+from mosaic.wire.xmpp.stanza import Stanza
+
+ROOMS = "Rooms"
+"""What the rooms are called in service discovery."""
 
 _log = Logger()
 
@@ -87,6 +94,7 @@ class XmppService(Service):
             counters=counters,
         )
         self._upkeep = Upkeep(self._house)
+        self.rooms = self._make_rooms(f"rooms.{domain}", domain, LocalOutlet(exchange))
         self._furnish()
 
     def _furnish(self) -> None:
@@ -113,6 +121,40 @@ class XmppService(Service):
         self.parents = Parents(
             house.clock, house.exchange, self._extras, house.settings
         )
+        house.exchange.components[self.rooms.front.host] = self.rooms.receive
+        house.answers.name_host(self.rooms.front.host, ROOMS)
+        self.rooms_outside = self._rooms_outside()
+
+    def _make_rooms(self, host: str, accounts: str, outlet: Outlet) -> RoomsService:
+        house = self._house
+        return RoomsService(
+            house.clock,
+            house.settings,
+            host=host,
+            domain=accounts,
+            door=house.door,
+            store=self._store,
+            bus=self._bus,
+            outlet=outlet,
+            wall=self._around.wall,
+        )
+
+    def _rooms_outside(self) -> RoomsService | None:
+        """The same rooms under another server, if there is one."""
+        settings = self._house.settings
+        if not settings.component:
+            return None
+        host = f"rooms.{settings.component_domain}"
+
+        def receive(stanza: Stanza, sender: Jid, to: Jid) -> None:
+            try:
+                rooms.receive(stanza, sender, to)
+            except Undeliverable as error:
+                rooms.front.refuse(stanza, sender, error)
+
+        outlet = self.parents.hang_outside(host, ROOMS, receive)
+        rooms = self._make_rooms(host, settings.component_accounts, outlet)
+        return rooms
 
     @property
     def counters(self) -> Counters:
@@ -154,6 +196,8 @@ class XmppService(Service):
         when it may be used."""
         super().startService()
         self._upkeep.start()
+        for rooms in self._all_rooms():
+            rooms.start()
         self._house.draining = False
         self._hearing = [
             self._bus.subscribe("account.*", self._account_changed),
@@ -174,6 +218,8 @@ class XmppService(Service):
             self._hearing.pop().cancel()
         self._upkeep.stop()
         self._house.draining = True
+        for rooms in self._all_rooms():
+            rooms.stop()
         streams = list(self._house.streams)
         all_gone = DeferredList([stream.closed() for stream in streams])
         for stream in streams:
@@ -186,6 +232,10 @@ class XmppService(Service):
         all_gone.addCallback(lambda _: self.parents.stop())
         all_gone.addCallback(lambda _: self._extras.seen.written())
         return all_gone.addCallback(lambda _: None)
+
+    def _all_rooms(self) -> list[RoomsService]:
+        outside = self.rooms_outside
+        return [self.rooms] if outside is None else [self.rooms, outside]
 
     def _account_changed(self, topic: str, payload: Payload) -> None:
         """Who lost the account or its password must log in again."""

@@ -189,7 +189,9 @@ class Messages:
         to: Jid,
     ) -> None:
         """To the domain or a component: the sender's side only."""
-        self._exchange.deliver(stanza, session.jid, to)
+        safe = self._exchange.deliver(stanza, session.jid, to)
+        if safe is not None:
+            session.owe(safe)
         kind = stanza.type
         if kind not in LASTING_TYPES:
             return
