@@ -264,7 +264,7 @@ class OutsideSuite(ParentSuite):
         for host in (self.host, self.upload):
             while True:
                 try:
-                    await client.ask(host, "<ping xmlns='urn:xmpp:ping'/>")
+                    await client.ask(host, "<ping xmlns='urn:xmpp:ping'/>", "get", 3.0)
                     break
                 except Refused:
                     if asyncio.get_running_loop().time() > deadline:

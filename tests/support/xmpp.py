@@ -176,7 +176,9 @@ class MemoryClient:
     def bind(self, resource: str) -> Node:
         """The answer to a bind request."""
         wish = element("bind", None, element("resource", None, resource), ns=NS_BIND)
-        [answer] = self.send(element("iq", {"type": "set", "id": "b"}, wish))
+        answers = self.send(element("iq", {"type": "set", "id": "b"}, wish))
+        # Others may have a word for the address at once.
+        [answer] = [node for node in answers if node.attributes.get("id") == "b"]
         return answer
 
 

@@ -55,6 +55,7 @@ listen:
 """
 EJABBERD_COMPONENT = '      {host}: {{password: "{secret}"}}\n'
 EJABBERD_MODULES = """\
+s2s_access: none
 auth_method: [internal]
 auth_password_format: scram
 modules:

@@ -24,6 +24,7 @@ from mosaic.config.settings import Xmpp
 from mosaic.services.xmpp.answers import Answers
 from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Exchange, Undeliverable
+from mosaic.services.xmpp.extras.conversion import Conversion
 from mosaic.services.xmpp.extras.furnish import Extras
 from mosaic.services.xmpp.extras.outlet import Outlet
 from mosaic.services.xmpp.extras.parents import Parents
@@ -104,7 +105,7 @@ class XmppService(Service):
         house.features.extend(self._people.features)
         for name in ("active", "inactive"):
             house.nonzas[NS_CSI, name] = client_state
-        house.at_bind.add(NS_CSI, "inactive", self._people.at_bind)
+            house.at_bind.add(NS_CSI, name, self._people.at_bind)
         house.at_bind.add(NS_CARBONS, "enable", self._people.at_bind)
         self._extras = Extras(
             exchange=house.exchange,
@@ -118,6 +119,8 @@ class XmppService(Service):
             new_id=house.new_token,
         )
         house.marks.append(self._extras.profiles.mark)
+        conversion = Conversion(self._extras.profiles, self._people.pep)
+        conversion.register(house.answers)
         self.parents = Parents(
             house.clock, house.exchange, self._extras, house.settings
         )

@@ -33,6 +33,7 @@ from mosaic.services.xmpp.people.subscriptions import Subscriptions
 from mosaic.services.xmpp.session import Session
 from mosaic.store.errors import NotFound
 from mosaic.store.people import People as PeopleStore
+from mosaic.wire.xmpp.payloads import NS_CARBONS
 from mosaic.wire.xmpp.subscription import Contact
 from mosaic.wire.xmpp.xml import Node, Xml, element
 
@@ -101,7 +102,7 @@ class People:
         self._caps.on_known.append(events.known)
         self.presence.on_available.append(self._caps.heard)
         self.presence.on_gone += [self._caps.gone, events.gone]
-        self._pep = Pep(self.persons, store, events, ids, settings)
+        self.pep = Pep(self.persons, store, events, ids, settings)
         exchange.on_bind.append(self.persons.bound)
         exchange.inbox = self.messages.arrived
         if offline:
@@ -110,16 +111,16 @@ class People:
 
     def register(self, answers: Answers) -> None:
         """Answer what clients ask."""
-        for part in (*self._answering, self._caps, self._pep):
+        for part in (*self._answering, self._caps, self.pep):
             part.register(answers)
         answers.shows = self._shows
 
     def at_bind(self, session: Session, wish: Node) -> str:
         """What a client turns on while it binds (XEP-0386 section 5)."""
-        if wish.ns == NS_CSI:
-            become_inactive(session)
-        else:
+        if wish.ns == NS_CARBONS:
             session.carbons = True
+        elif wish.name == "inactive":
+            become_inactive(session)
         return ""
 
     async def _shows(self, question: Question) -> bool:

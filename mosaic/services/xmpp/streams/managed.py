@@ -71,8 +71,8 @@ class Managed:
     """
 
     __slots__ = (
-        "_answer_due", "_asked", "_awaited", "_expiry", "_house", "_line", "_owed",
-        "_settled", "_working", "ended", "handled", "id", "queue", "resume_s",
+        "_answer_due", "_asked", "_awaited", "_expiry", "_full", "_house", "_line",
+        "_owed", "_settled", "_working", "ended", "handled", "id", "queue", "resume_s",
         "session",
     )  # fmt: skip
 
@@ -90,6 +90,7 @@ class Managed:
         self._asked = False
         self._answer_due: int | None = None
         self._working = False
+        self._full = False
         self._owed: dict[Deferred[Any], int] = {}
         self._settled: list[Deferred[None]] = []
         self._expiry: IDelayedCall | None = None
@@ -114,7 +115,8 @@ class Managed:
         if (
             self.queue.size_bytes > settings.unacked_bytes
             or len(self.queue) > settings.unacked_stanzas
-        ) and not self.ended:
+        ) and not self._full:
+            self._full = True
             # Later: ending one tells others, who may overflow in turn.
             self._house.clock.callLater(0, self._overflowed)
 
