@@ -6,7 +6,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from mosaic.services.xmpp.answers import NS_DISCO_INFO, NS_DISCO_ITEMS, NS_PING
+from mosaic.services.xmpp.answers import NS_PING
+from mosaic.services.xmpp.extras.disco import NS_DISCO_INFO, NS_DISCO_ITEMS
 from mosaic.services.xmpp.rooms.names import (
     NS_CONFERENCE,
     NS_DATA,

@@ -18,6 +18,7 @@ STANZA_ERROR_TYPES = {
     "recipient-unavailable": "wait",
     "registration-required": "auth",
     "remote-server-not-found": "cancel",
+    "remote-server-timeout": "wait",
     "resource-constraint": "wait",
     "service-unavailable": "cancel",
 }

@@ -25,6 +25,11 @@ RENEW_BYTES = 1 << 20
 """expat remembers each distinct name for its whole life, so a parser that a
 client feeds new names forever is replaced after this many bytes."""
 
+_ANY_HEADER = (
+    b"<stream:stream xmlns='jabber:client' "
+    b"xmlns:stream='http://etherx.jabber.org/streams'>"
+)
+
 _PROLOG = re.compile(
     rb"[ \t\r\n]*+(?:<\?xml[ \t\r\n][^>]*+>)?+[ \t\r\n]*+(?:<(?![?!])|\Z)"
 )
@@ -288,6 +293,17 @@ class StreamParser:
         self._priming = False
         self._pending.clear()
         self._base = self._fed = len(self._header)
+
+
+def read_stanza(raw: bytes) -> Stanza:
+    """What the start of a stanza says that is bytes already: one that the server
+    has sent, so that it is well-formed."""
+    parser = StreamParser(max_stanza_bytes=1 << 30, max_depth=1 << 30)
+    parser.feed(_ANY_HEADER)
+    for event in parser.feed(raw):
+        if isinstance(event, Stanza):
+            return event
+    raise ValueError("these bytes are not one stanza")
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mosaic.services.xmpp.answers import NS_DISCO_INFO, NS_DISCO_ITEMS, NS_PING
+from mosaic.services.xmpp.answers import NS_PING
 from mosaic.services.xmpp.exchange import Undeliverable
+from mosaic.services.xmpp.extras.disco import NS_DISCO_INFO, NS_DISCO_ITEMS
 from mosaic.services.xmpp.rooms.forms import field, form
 from mosaic.services.xmpp.rooms.front import Front
 from mosaic.services.xmpp.rooms.muc import Muc

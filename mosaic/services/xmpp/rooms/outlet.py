@@ -1,33 +1,18 @@
-"""The way out of a room: to sessions here, or through another server."""
+"""The way out of the rooms to the sessions of this process.
+
+It goes around the router: a stanza for a hundred is bytes from its first copy
+to its last.
+"""
 
 from __future__ import annotations
-
-from typing import Protocol
 
 from mosaic.services.xmpp.exchange import Exchange, Undeliverable
 from mosaic.wire.xmpp.jid import Jid
 from mosaic.wire.xmpp.stanza import Stanza
 
 
-class Outlet(Protocol):
-    """Where the stanzas of rooms go. They never see a session."""
-
-    def send(self, to: Jid, data: bytes) -> bool:
-        """Write one whole stanza, with its addresses, for a full address.
-
-        False if there is certainly nobody there any more; an outlet that cannot
-        know says True, and an error may come back later.
-        """
-
-    def deliver(self, stanza: Stanza, sender: Jid, to: Jid) -> None:
-        """Send to any address by the rules of delivery (RFC 6121 section 8.5).
-
-        Raises Undeliverable where that is known at once.
-        """
-
-
 class LocalOutlet:
-    """To the sessions of this server."""
+    """See extras.outlet.Outlet."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from mosaic.services.xmpp.answers import NS_DISCO_INFO, NS_DISCO_ITEMS, NS_PING
+from mosaic.services.xmpp.answers import NS_PING
 from mosaic.services.xmpp.exchange import Undeliverable
+from mosaic.services.xmpp.extras.disco import NS_DISCO_INFO, NS_DISCO_ITEMS
 from mosaic.services.xmpp.rooms.archive import Archive
 from mosaic.services.xmpp.rooms.configuration import Configuration
 from mosaic.services.xmpp.rooms.disco import Disco

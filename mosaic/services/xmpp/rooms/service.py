@@ -13,8 +13,9 @@ from twisted.internet.task import LoopingCall
 from mosaic.auth.interface import Door
 from mosaic.bus.interface import Bus, Subscription
 from mosaic.config.settings import Xmpp
-from mosaic.services.xmpp.answers import NS_DISCO_INFO
 from mosaic.services.xmpp.exchange import NS_STANZAS, Undeliverable
+from mosaic.services.xmpp.extras.disco import NS_DISCO_INFO
+from mosaic.services.xmpp.extras.outlet import Outlet
 from mosaic.services.xmpp.rooms.admission import (
     Admission,
     is_request,
@@ -27,7 +28,6 @@ from mosaic.services.xmpp.rooms.muc import Knock, Muc
 from mosaic.services.xmpp.rooms.news import News
 from mosaic.services.xmpp.rooms.nicks import wished
 from mosaic.services.xmpp.rooms.occupants import Occupant, Seat
-from mosaic.services.xmpp.rooms.outlet import Outlet
 from mosaic.services.xmpp.rooms.private import Private
 from mosaic.services.xmpp.rooms.questions import Questions
 from mosaic.services.xmpp.rooms.render import farewell
