@@ -28,6 +28,7 @@ from mosaic.services.xmpp.extras.furnish import Extras
 from mosaic.services.xmpp.extras.parents import Parents
 from mosaic.services.xmpp.extras.surroundings import Surroundings
 from mosaic.services.xmpp.household import Household
+from mosaic.services.xmpp.hubs import HubContacts
 from mosaic.services.xmpp.people.carbons import carbons_at_bind
 from mosaic.services.xmpp.people.csi import NS_CSI, client_state
 from mosaic.services.xmpp.people.messages import Messages
@@ -40,6 +41,7 @@ from mosaic.store.interface import Store
 from mosaic.wire.xmpp.jid import is_prepared_local
 from mosaic.wire.xmpp.payloads import NS_CARBONS
 from mosaic.wire.xmpp.stanza import Stanza
+from mosaic.workspace.hubs import HubSource
 
 _log = Logger()
 
@@ -61,6 +63,7 @@ class XmppService(Service):
         store: Store,
         bus: Bus,
         around: Surroundings | None = None,
+        hubs: HubSource | None = None,
     ) -> None:
         self.setName("xmpp")
         self._store = store
@@ -96,6 +99,13 @@ class XmppService(Service):
             wall=self._around.wall,
         )
         self.rooms = self._hung.home
+        if hubs is not None:
+            HubContacts(
+                exchange,
+                hubs,
+                directory=self._people.directory,
+                presence=self._people.presence,
+            )
         self._upkeep = Upkeep(self._house)
         self._furnish()
 
