@@ -158,7 +158,7 @@ class RoomsService:
         muc = self._by_local.get(to.local)
         seat = None if muc is None else muc.people.seats.get(sender)
         if stanza.type == "":
-            if muc is not None and seat is not None and not is_request(stanza):
+            if muc is not None and seat is not None:
                 self._changed(muc, seat, stanza, to)
             else:
                 self._enter(stanza, sender, to)
@@ -172,7 +172,8 @@ class RoomsService:
             self._bounced(muc, seat, stanza)
 
     def _changed(self, muc: Muc, seat: Seat, stanza: Stanza, to: Jid) -> None:
-        """Another presence (section 7.7) or another nick (section 7.6)."""
+        """Another presence (section 7.7), another nick (section 7.6), or a client
+        that has lost its state and asks for everything again (section 7.2)."""
         if not seat.pace.take(self.front.clock.seconds()):
             raise Undeliverable("resource-constraint", text="not so fast")
         occupant = seat.occupant
@@ -181,11 +182,11 @@ class RoomsService:
                 nick = wished(to.resource)
             except ValueError as error:
                 raise Undeliverable("not-acceptable", text=str(error)) from None
-            if nick in muc.people.by_nick:
-                raise Undeliverable("conflict", text="somebody else has this nickname")
             set_presence(seat, stanza)
-            occupant.name = nick
-            muc.rename(occupant, nick, stanza.id)
+            muc.take_nick(occupant, nick, stanza.id)
+            return
+        if is_request(stanza):
+            self._enter(stanza, seat.jid, to)
             return
         set_presence(seat, stanza)
         if occupant.seats[-1] is not seat:
