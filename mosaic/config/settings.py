@@ -118,11 +118,6 @@ class Xmpp(Section, frozen=True):
     auth_timeout_s: float = 10.0
     max_stanza_bytes_before_login: int = 65536
     max_stanza_bytes: int = 262144
-    create_rooms: bool = True
-    presence_limit: int = 200
-    max_occupants: int = 2000
-    room_stanzas_per_s: float = 120.0
-    room_stanza_burst: int = 240
     idle_s: float = 120.0
     answer_s: float = 30.0
     resume_s: float = 300.0
@@ -138,6 +133,11 @@ class Xmpp(Section, frozen=True):
     pep_nodes: int = 100
     pep_items: int = 1000
     pep_item_bytes: int = 65536
+    create_rooms: bool = True
+    presence_limit: int = 200
+    max_occupants: int = 2000
+    room_stanzas_per_s: float = 120.0
+    room_stanza_burst: int = 240
 
 
 class Http(Section, frozen=True):

@@ -34,8 +34,8 @@ class MemoryStore(
 
     def __init__(self, *, wall: Callable[[], float] = time.time) -> None:
         MemoryHistory.__init__(self, wall)
-        MemoryRoomHistory.__init__(self)
         MemoryBelongings.__init__(self)
+        MemoryRoomHistory.__init__(self)
         self._accounts: dict[str, Account] = {}
         MemoryPeople.__init__(self, self._accounts)
         self._verifiers: dict[str, ScramVerifier] = {}

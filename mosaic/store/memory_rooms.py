@@ -97,7 +97,7 @@ class MemoryRoomHistory:
                 del kept[seq]
 
     @fired
-    def sayings(self, hub_id: str, span: Span) -> list[Entry]:
+    def room_archive(self, hub_id: str, span: Span) -> list[Entry]:
         """Entries of a span."""
         found = list(self._within(hub_id, span))
         limit = max(span.limit, 0)
@@ -106,12 +106,12 @@ class MemoryRoomHistory:
         return found[-limit:] if limit else []
 
     @fired
-    def saying(self, hub_id: str, seq: int) -> Entry:
+    def archived(self, hub_id: str, seq: int) -> Entry:
         """One entry."""
         return self._entry(hub_id, seq)
 
     @fired
-    def count_sayings(self, hub_id: str, span: Span) -> int:
+    def count_archive(self, hub_id: str, span: Span) -> int:
         """How many entries a span has."""
         return sum(1 for _ in self._within(hub_id, span))
 

@@ -23,13 +23,13 @@ class RoomHistory(Protocol):
         NotFound for the room, or for the line that it is about.
         """
 
-    def sayings(self, hub_id: str, span: Span) -> Deferred[list[Entry]]:
+    def room_archive(self, hub_id: str, span: Span) -> Deferred[list[Entry]]:
         """Entries of a span, oldest first. Raises NotFound."""
 
-    def saying(self, hub_id: str, seq: int) -> Deferred[Entry]:
+    def archived(self, hub_id: str, seq: int) -> Deferred[Entry]:
         """One entry. Raises NotFound."""
 
-    def count_sayings(self, hub_id: str, span: Span) -> Deferred[int]:
+    def count_archive(self, hub_id: str, span: Span) -> Deferred[int]:
         """How many entries a span has, whatever its limit. Raises NotFound."""
 
     def find_line(

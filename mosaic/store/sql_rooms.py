@@ -21,15 +21,15 @@ class SqlRoomHistory:
         """Keep what was said, once. Raises NotFound."""
         return self._change(sayings.add, hub_id, saying)
 
-    def sayings(self, hub_id: str, span: Span) -> Deferred[list[Entry]]:
+    def room_archive(self, hub_id: str, span: Span) -> Deferred[list[Entry]]:
         """Entries of a span, oldest first. Raises NotFound."""
         return self._ask(sayings.page, hub_id, span)
 
-    def saying(self, hub_id: str, seq: int) -> Deferred[Entry]:
+    def archived(self, hub_id: str, seq: int) -> Deferred[Entry]:
         """One entry. Raises NotFound."""
         return self._ask(sayings.one, hub_id, seq)
 
-    def count_sayings(self, hub_id: str, span: Span) -> Deferred[int]:
+    def count_archive(self, hub_id: str, span: Span) -> Deferred[int]:
         """How many entries a span has. Raises NotFound."""
         return self._ask(sayings.count, hub_id, span)
 

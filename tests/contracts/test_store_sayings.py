@@ -62,7 +62,7 @@ class SayingContract(StoreContract):
     def archive(self, **span: object) -> list[Entry]:
         """A span of it."""
         wanted = Span(**span)  # type: ignore[arg-type]  # fields of one type each
-        return self.result(self.store.sayings(HUB, wanted))
+        return self.result(self.store.room_archive(HUB, wanted))
 
     def texts(self) -> list[str]:
         """What a browser shows."""
@@ -150,11 +150,11 @@ class SayingContract(StoreContract):
         self.assertEqual(seqs(start=NOW + 3, end=NOW + 5), [3, 4, 5])
         self.assertEqual(seqs(limit=0), [])
         self.assertEqual(seqs(limit=0, newest=True), [])
-        whole = self.store.count_sayings(HUB, Span(after=2, limit=0))
+        whole = self.store.count_archive(HUB, Span(after=2, limit=0))
         self.assertEqual(self.result(whole), 5)
-        self.assertEqual(self.result(self.store.saying(HUB, 2)).seq, 2)
-        self.fails(NotFound, self.store.saying(HUB, 8))
-        self.fails(NotFound, self.store.sayings("999999999", Span()))
+        self.assertEqual(self.result(self.store.archived(HUB, 2)).seq, 2)
+        self.fails(NotFound, self.store.archived(HUB, 8))
+        self.fails(NotFound, self.store.room_archive("999999999", Span()))
 
     def test_a_line_is_found_by_the_id_of_its_stanza(self) -> None:
         """The newest of that occupant: ids are the client's."""

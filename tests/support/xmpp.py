@@ -210,6 +210,7 @@ class MemoryXmpp:
         )
         self.service.startService()
         self.household = self.service._house
+        self.sockets: Any = None
 
     def resumable(self, previous: str) -> Managed:
         """The managed session of that name."""

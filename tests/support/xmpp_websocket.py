@@ -64,7 +64,7 @@ class MemorySocket:
         self.transport = SocketTransport(
             peerAddress=IPv4Address("TCP", "192.0.2.7", 4711)
         )
-        factory = SocketFactory(house.household)
+        factory = self.factory_of(house)
         self.protocol: Any = cast(Any, factory.buildProtocol(None))
         self.transport.protocol = self.protocol
         self.protocol.makeConnection(self.transport)
@@ -78,6 +78,15 @@ class MemorySocket:
         house.clock.advance(0)
         self.answer = self.transport.value()
         self.transport.clear()
+
+    @staticmethod
+    def factory_of(house: MemoryXmpp) -> SocketFactory:
+        """One for each house. Autobahn's own timers are on the real reactor."""
+        if house.sockets is None:
+            house.sockets = SocketFactory(house.household)
+            house.sockets.protocol.openHandshakeTimeout = 0
+            house.sockets.protocol.closeHandshakeTimeout = 0
+        return cast(SocketFactory, house.sockets)
 
     @property
     def open(self) -> bool:

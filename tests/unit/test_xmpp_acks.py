@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from hypothesis import given
@@ -132,6 +133,21 @@ class AckTests(ManagedCase):
         self.ann.send(f"<a xmlns='{NS_SM}' h='2'/>")
         self.assertEqual(len(managed.queue), 1)
         self.assertTrue(self.ann.open)
+
+    def test_news_of_what_was_received(self) -> None:
+        """For those who may forget only what the client has."""
+        session = self.house.resumable(self.previous).session
+        heard: list[int] = []
+        session.when_received(partial(heard.append, 0))
+        for number in (1, 2, 3):
+            self.bob.send(message("ann@localhost/r"))
+            session.when_received(partial(heard.append, number))
+        self.assertEqual(heard, [0])
+        self.ann.send(f"<a xmlns='{NS_SM}' h='2'/>")
+        self.assertEqual(heard, [0, 1, 2])
+        self.ann.drop()
+        self.resume(self.previous, 3)
+        self.assertEqual(heard, [0, 1, 2, 3])
 
     def test_asked_after_some_stanzas(self) -> None:
         """And not again while the answer is on its way."""

@@ -215,8 +215,9 @@ class IqTests(Base):
         self.assertEqual(identity.attributes["category"], "server")
         [answer] = self.ann.send(iq(f"<query xmlns='{ITEMS}'/>", "localhost"))
         items = [n.attributes["jid"] for n in answer.children[0].children]
-        hosts = ["mosaic.localhost", "rooms.localhost", "upload.localhost"]
-        self.assertEqual(items, hosts)
+        self.assertEqual(
+            items, ["mosaic.localhost", "rooms.localhost", "upload.localhost"]
+        )
 
     def test_disco_of_oneself(self) -> None:
         """An account says that it is one."""

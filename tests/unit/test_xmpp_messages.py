@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -345,7 +346,7 @@ class Debts:
     def __init__(self) -> None:
         self.owed: list[Deferred[object]] = []
 
-    def owe(self, done: Deferred[object]) -> None:
+    def owe(self, done: Deferred[Any]) -> None:
         """One more."""
         self.owed.append(done)
 

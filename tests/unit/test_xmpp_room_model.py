@@ -215,7 +215,7 @@ class DoorsMachine(RuleBasedStateMachine):
 
     def check_agreement(self) -> None:
         """Occupants, roles and history, at every client and page."""
-        archive = self.meeting.store.sayings(self.meeting.hub_id, Span(limit=999))
+        archive = self.meeting.store.room_archive(self.meeting.hub_id, Span(limit=999))
         history = [entry.text for entry in self.meeting.value(archive)]
         muc = self.meeting.rooms.live.get(self.meeting.hub_id)
         here = {}

@@ -135,7 +135,7 @@ class Chat:
         """A line was edited or taken back: tell how it reads now."""
         assert entry.about is not None
         try:
-            line = await self._store.saying(self._hub_id, entry.about)
+            line = await self._store.archived(self._hub_id, entry.about)
         except NotFound:
             return
         message = message_of(line)

@@ -63,6 +63,10 @@ class ClientStream(StreamBase):
 
     def _stream_started(self, start: StreamStart) -> None:
         """Answer a header with ours and the features (sections 4.7, 4.3.2)."""
+        if self._phase is not Phase.HEADER:
+            # On a WebSocket nothing else keeps a client from opening for ever.
+            self.close("policy-violation", "the stream is open")
+            return
         self._send_header()
         if not _is_version_1(start.attributes.get("version", "")):
             self.close("unsupported-version")
@@ -332,7 +336,7 @@ class ClientStream(StreamBase):
         if handled is None:
             return False
         try:
-            managed.queue.acknowledge(handled)
+            managed.acknowledged(handled)
         except AckError as error:
             self.close("undefined-condition", str(error))
             return False

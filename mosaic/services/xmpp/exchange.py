@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from twisted.internet.defer import Deferred
+
 from mosaic.services.xmpp.session import Session
 from mosaic.wire.xmpp.errors import STANZA_ERROR_TYPES
 from mosaic.wire.xmpp.jid import Jid
@@ -20,8 +22,9 @@ NS_STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas"
 MAX_SESSIONS = 50
 """Resources that one account may have bound at a time."""
 
-Component = Callable[[Stanza, Jid, Jid], None]
-"""Takes a stanza, its sender and its addressee."""
+Component = Callable[[Stanza, Jid, Jid], Deferred[None] | None]
+"""Takes a stanza, its sender and its addressee; fires when what was said is safe
+or refused, None if that is so already."""
 Guard = Callable[[Stanza, Jid, Jid], bool]
 """Whether a stanza may pass from its sender to its addressee; False drops it
 without a word. Raises Undeliverable."""
@@ -102,19 +105,19 @@ class Exchange:
 
     # Delivery.
 
-    def deliver(self, stanza: Stanza, sender: Jid, to: Jid) -> None:
-        """Pass a stanza on to whom it is for.
+    def deliver(self, stanza: Stanza, sender: Jid, to: Jid) -> Deferred[None] | None:
+        """Pass a stanza on to whom it is for; see Component for what it returns.
 
         Raises Undeliverable; nobody is told about a lost error or result.
         """
         if not self.may_pass(stanza, sender, to):
-            return
+            return None
         component = self.components.get(to.domain)
         if component is not None:
-            component(stanza, sender, to)
-        elif to.domain != self.domain:
+            return component(stanza, sender, to)
+        if to.domain != self.domain:
             raise Undeliverable("remote-server-not-found")
-        elif stanza.name != "message":
+        if stanza.name != "message":
             self._send(stanza, sender, self._receivers(stanza, to))
         elif self.inbox and to.local and stanza.type in LASTING_TYPES:
             self.inbox(stanza, sender, to)
@@ -123,6 +126,7 @@ class Exchange:
             if not receivers and stanza.type in ("groupchat", *LASTING_TYPES):
                 raise Undeliverable("service-unavailable")
             self._send(stanza, sender, receivers)
+        return None
 
     def may_pass(self, stanza: Stanza, sender: Jid, to: Jid) -> bool:
         """Ask the guard. Raises Undeliverable."""

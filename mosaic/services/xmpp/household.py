@@ -15,12 +15,14 @@ from mosaic.config.settings import Xmpp
 from mosaic.services.xmpp.answers import Answers
 from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Exchange
+from mosaic.services.xmpp.outbox import Turn
 from mosaic.services.xmpp.people.messages import Messages
 from mosaic.services.xmpp.people.persons import Persons
 from mosaic.services.xmpp.people.presence import Presence
 from mosaic.services.xmpp.session import Session
 from mosaic.services.xmpp.streams.inline import AtBind
 from mosaic.services.xmpp.streams.managed import EndedSessions, Managed
+from mosaic.services.xmpp.streams.spare import SpareParsers
 from mosaic.wire.xmpp.stanza import Stanza
 from mosaic.wire.xmpp.xml import Xml
 
@@ -59,8 +61,8 @@ class Household:
     at_bind: what may be turned on while binding (XEP-0386). nonzas: who takes
     elements that are no stanzas, by namespace and name.
     resumable: managed sessions by what a client names to come back. ended: those
-    that are over. errands: what a stop has to wait for. draining: nobody new is
-    let in.
+    that are over. draining: nobody new is let in. parsers:
+    those that no stream needs at the moment.
     """
 
     clock: IReactorTime
@@ -80,7 +82,11 @@ class Household:
     nonzas: dict[tuple[str, str], Nonza] = field(default_factory=dict)
     resumable: dict[str, Managed] = field(default_factory=dict)
     ended: EndedSessions = field(default_factory=EndedSessions)
-    errands: set[Deferred[None]] = field(default_factory=set)
     draining: bool = False
+    parsers: SpareParsers = field(default_factory=SpareParsers)
+    turn: Turn = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.turn = Turn(self.clock)
 
     new_token: Callable[[], str] = new_token

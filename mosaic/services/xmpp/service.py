@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
@@ -23,8 +24,9 @@ from mosaic.bus.interface import Bus, Payload, Subscription
 from mosaic.config.settings import Xmpp
 from mosaic.services.xmpp.answers import Answers
 from mosaic.services.xmpp.counters import Counters
-from mosaic.services.xmpp.exchange import Exchange
+from mosaic.services.xmpp.exchange import Exchange, Undeliverable
 from mosaic.services.xmpp.extras.furnish import Extras
+from mosaic.services.xmpp.extras.outlet import Outlet
 from mosaic.services.xmpp.extras.parents import Parents
 from mosaic.services.xmpp.extras.surroundings import Surroundings
 from mosaic.services.xmpp.household import Household
@@ -33,15 +35,19 @@ from mosaic.services.xmpp.people.carbons import carbons_at_bind
 from mosaic.services.xmpp.people.csi import NS_CSI, client_state
 from mosaic.services.xmpp.people.messages import Messages
 from mosaic.services.xmpp.people.parts import People
-from mosaic.services.xmpp.rooms.hang import NAME, HungRooms
+from mosaic.services.xmpp.rooms.outlet import LocalOutlet
+from mosaic.services.xmpp.rooms.service import RoomsService
 from mosaic.services.xmpp.session import Session
 from mosaic.services.xmpp.streams.tcp import TcpStream
 from mosaic.services.xmpp.streams.upkeep import Upkeep
 from mosaic.store.interface import Store
-from mosaic.wire.xmpp.jid import is_prepared_local
+from mosaic.wire.xmpp.jid import Jid, is_prepared_local
 from mosaic.wire.xmpp.payloads import NS_CARBONS
 from mosaic.wire.xmpp.stanza import Stanza
 from mosaic.workspace.hubs import HubSource
+
+ROOMS = "Rooms"
+"""What the rooms are called in service discovery."""
 
 _log = Logger()
 
@@ -89,16 +95,6 @@ class XmppService(Service):
             messages=self._people.messages,
             answers=Answers(exchange),
         )
-        self._hung = HungRooms(
-            reactor,
-            settings,
-            exchange,
-            door=door,
-            store=store,
-            bus=bus,
-            wall=self._around.wall,
-        )
-        self.rooms = self._hung.home
         if hubs is not None:
             HubContacts(
                 exchange,
@@ -107,6 +103,7 @@ class XmppService(Service):
                 presence=self._people.presence,
             )
         self._upkeep = Upkeep(self._house)
+        self.rooms = self._make_rooms(f"rooms.{domain}", domain, LocalOutlet(exchange))
         self._furnish()
 
     def _furnish(self) -> None:
@@ -132,13 +129,47 @@ class XmppService(Service):
         self.parents = Parents(
             house.clock, house.exchange, self._extras, house.settings
         )
-        house.answers.name_host(self.rooms.front.host, NAME)
-        if self.parents.outside is not None:
-            self._hung.hang_under(
-                self.parents.outside,
-                host=f"rooms.{house.settings.component_domain}",
-                accounts=house.settings.component_accounts,
-            )
+        house.exchange.components[self.rooms.front.host] = self._to_rooms
+        house.answers.name_host(self.rooms.front.host, ROOMS)
+        self.rooms_outside = self._rooms_outside()
+
+    def _to_rooms(self, stanza: Stanza, sender: Jid, to: Jid) -> None:
+        """What was said is acknowledged once it is safe (XEP-0198)."""
+        done = self.rooms.receive(stanza, sender, to)
+        session = self._house.exchange.find(sender)
+        if done is not None and session is not None:
+            session.owe(cast("Deferred[object]", done))
+
+    def _make_rooms(self, host: str, accounts: str, outlet: Outlet) -> RoomsService:
+        house = self._house
+        return RoomsService(
+            house.clock,
+            house.settings,
+            host=host,
+            domain=accounts,
+            door=house.door,
+            store=self._store,
+            bus=self._bus,
+            outlet=outlet,
+            wall=self._around.wall,
+        )
+
+    def _rooms_outside(self) -> RoomsService | None:
+        """The same rooms under another server, if there is one."""
+        settings = self._house.settings
+        if not settings.component:
+            return None
+        host = f"rooms.{settings.component_domain}"
+
+        def receive(stanza: Stanza, sender: Jid, to: Jid) -> None:
+            try:
+                rooms.receive(stanza, sender, to)
+            except Undeliverable as error:
+                rooms.front.refuse(stanza, sender, error)
+
+        outlet = self.parents.hang_outside(host, ROOMS, receive)
+        rooms = self._make_rooms(host, settings.component_accounts, outlet)
+        return rooms
 
     @property
     def counters(self) -> Counters:
@@ -180,7 +211,8 @@ class XmppService(Service):
         when it may be used."""
         super().startService()
         self._upkeep.start()
-        self._hung.start()
+        for rooms in self._all_rooms():
+            rooms.start()
         self._house.draining = False
         self._hearing = [
             self._bus.subscribe("account.*", self._account_changed),
@@ -200,20 +232,24 @@ class XmppService(Service):
         while self._hearing:
             self._hearing.pop().cancel()
         self._upkeep.stop()
-        self._hung.stop()
         self._house.draining = True
+        for rooms in self._all_rooms():
+            rooms.stop()
         streams = list(self._house.streams)
         all_gone = DeferredList([stream.closed() for stream in streams])
         for stream in streams:
             stream.close("system-shutdown")
         for managed in list(self._house.resumable.values()):
             managed.close("system-shutdown")
-        errands = DeferredList(list(self._house.errands))
 
-        all_gone.addCallback(lambda _: errands)
+        all_gone.addCallback(lambda _: self._people.flush())
         all_gone.addCallback(lambda _: self.parents.stop())
         all_gone.addCallback(lambda _: self._extras.seen.written())
         return all_gone.addCallback(lambda _: None)
+
+    def _all_rooms(self) -> list[RoomsService]:
+        outside = self.rooms_outside
+        return [self.rooms] if outside is None else [self.rooms, outside]
 
     def _account_changed(self, topic: str, payload: Payload) -> None:
         """Who lost the account or its password must log in again."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred
 
@@ -22,7 +22,7 @@ MAX_DIRECTED = 1000
 class Debts(Protocol):
     """Where it is kept what an acknowledgement has to wait for."""
 
-    def owe(self, done: Deferred[object]) -> None:
+    def owe(self, done: Deferred[Any]) -> None:
         """Do not acknowledge the stanza in work before this has fired."""
 
 
@@ -77,7 +77,7 @@ class Session:
         """The stanza's bytes as this session says them."""
         return stanza.stamped(self.address)
 
-    def owe(self, done: Deferred[object]) -> None:
+    def owe(self, done: Deferred[Any]) -> None:
         """The stanza that is being handled is safe only when this has fired.
 
         What it fires with is not touched. Without this, a stanza counts as

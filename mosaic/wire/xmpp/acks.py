@@ -15,15 +15,17 @@ class AckQueue:
     """Stanzas in the order of sending, until they are acknowledged.
 
     size_bytes: what they hold together. acked: how many the peer has handled,
-    modulo 2**32. unasked: how many were sent since the last request.
+    modulo 2**32. sent: how many were sent in all. unasked: how many of them since
+    the last request.
     """
 
-    __slots__ = ("_waiting", "acked", "size_bytes", "unasked")
+    __slots__ = ("_waiting", "acked", "sent", "size_bytes", "unasked")
 
     def __init__(self) -> None:
         self._waiting: list[bytes] = []
         self.size_bytes = 0
         self.acked = 0
+        self.sent = 0
         self.unasked = 0
 
     def __len__(self) -> int:
@@ -33,6 +35,7 @@ class AckQueue:
         """One more was sent; how many since the last request."""
         self._waiting.append(stanza)
         self.size_bytes += len(stanza)
+        self.sent += 1
         self.unasked += 1
         return self.unasked
 

@@ -34,6 +34,7 @@ class FrameParser(StreamParser):
         super().__init__(max_stanza_bytes=max_stanza_bytes)
         self._bare = False
         self._header = _ROOT
+        self._root_end = b"</w"
         self._renew()
 
     def feed(self, data: bytes) -> list[Event]:
@@ -66,7 +67,7 @@ class FrameParser(StreamParser):
         # Where it goes, a stream header declares a default namespace.
         return replace(stanza, inherited=_UNDECLARED) if self._bare else stanza
 
-    def _started(self, name: str, attributes: list[str]) -> None:
+    def _started(self, name: str, attributes: dict[str, str]) -> None:
         if self._depth == 1:
             self._bare = all(prefix is not None for prefix, _ in self._namespaces)
         super()._started(name, attributes)

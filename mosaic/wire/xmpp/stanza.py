@@ -13,12 +13,14 @@ STANZA_NAMES = frozenset({"message", "presence", "iq"})
 _START = re.compile(
     rb"""<([^\s/>]+)((?:\s+[^\s=]+\s*=\s*(?:"[^"]*"|'[^']*'))*)\s*(/?)>"""
 )
+_NAME = re.compile(rb"<([^\s/>]+)")
 _ATTRIBUTE = re.compile(rb"""\s+([^\s=]+)\s*=\s*("[^"]*"|'[^']*')""")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Stanza:
-    """One child of the stream.
+    """One child of the stream. Not to be changed (not frozen, as that would make
+    each one three times as dear).
 
     raw: its bytes, checked to be namespace-well-formed XML without DOCTYPE,
     comment or processing instruction. name and ns: of its element. attributes:
@@ -112,6 +114,13 @@ class StartTag:
             return set()
         names = (name for name, _ in _ATTRIBUTE.findall(self._attributes))
         return {name for name in names if name.startswith(b"xmlns")}
+
+
+def start_tag_name(raw: bytes) -> bytes:
+    """The name in a start tag, with its prefix."""
+    found = _NAME.match(raw)
+    assert found is not None
+    return found[1]
 
 
 def start_tag_end(buffer: bytes | bytearray, start: int) -> tuple[int, bool]:

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from mosaic.services.xmpp.exchange import Exchange, Undeliverable, error_reply
 from mosaic.services.xmpp.extras.outlet import Receive
-from mosaic.services.xmpp.outbox import Outbox
+from mosaic.services.xmpp.outbox import Outbox, Turn
 from mosaic.wire.xmpp.component import (
     NS_COMPONENT,
     ComponentParser,
@@ -164,7 +164,7 @@ class ComponentStream(Protocol):
         self._hosts.streams.add(self)
         self._outbox = Outbox(
             self.transport,
-            self._hosts.clock,
+            Turn(self._hosts.clock),
             limit_bytes=OUTBOX_BYTES,
             overflow=self._too_slow,
         )

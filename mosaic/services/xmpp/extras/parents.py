@@ -19,6 +19,7 @@ from mosaic.services.xmpp.extras.listener import (
     ComponentHosts,
     HostsOutlet,
 )
+from mosaic.services.xmpp.extras.outlet import Outlet, Receive
 
 
 class Parents:
@@ -62,9 +63,16 @@ class Parents:
             desks = extras.hang_under(
                 self.outside, accounts=accounts, mosaic=base, base=base
             )
-            below = [Item(one.host, one.identity.name) for one in desks[1:]]
-            desks[0].list_below(lambda: below)
+            self._below = [Item(one.host, one.identity.name) for one in desks[1:]]
+            desks[0].list_below(lambda: self._below)
         self.hosts = self._make_hosts(clock, exchange, extras)
+
+    def hang_outside(self, host: str, name: str, receive: Receive) -> Outlet:
+        """Host one more component under the other server, which there must be;
+        before start(). name: what service discovery calls it."""
+        assert self.outside is not None
+        self._below.append(Item(host, name))
+        return self.outside.host(host, receive)
 
     def _make_hosts(
         self, clock: IReactorTime, exchange: Exchange, extras: Extras

@@ -161,7 +161,9 @@ class Messages:
         to: Jid,
     ) -> Deferred[None] | None:
         """To the domain or a component: the sender's side only."""
-        self._exchange.deliver(stanza, session.jid, to)
+        safe = self._exchange.deliver(stanza, session.jid, to)
+        if safe is not None:
+            session.owe(safe)
         kind = stanza.type
         if kind not in LASTING_TYPES:
             return None
@@ -317,11 +319,10 @@ class Messages:
 
     # What was not received.
 
-    def undelivered(self, raw: bytes, session: Session) -> Deferred[None] | None:
+    def undelivered(self, raw: bytes, session: Session) -> None:
         """A stanza that was sent to a session which ended without having
-        acknowledged it (XEP-0198): to the account's others, or for later. Fires
-        when that is safe."""
-        return self._later.undelivered(raw, session)
+        acknowledged it (XEP-0198): to the account's others, or for later."""
+        self._later.undelivered(raw, session)
 
 
 def _refused(reason: Failure, session: Session, stanza: Stanza, to: Jid) -> None:

@@ -148,17 +148,15 @@ class Offline:
 
     # Those that were not received.
 
-    def undelivered(self, raw: bytes, session: Session) -> Deferred[None] | None:
-        """Find another way for what an ended session never acknowledged; fires
-        when that is safe."""
+    def undelivered(self, raw: bytes, session: Session) -> None:
+        """Find another way for what an ended session never acknowledged."""
         stanza = as_stanza(raw)
         if stanza is None:
-            return None
+            return
         if stanza.name == "iq" and stanza.type in ("get", "set"):
             self._answer_for(stanza, session)
         elif stanza.name == "message" and stanza.type in LASTING_TYPES:
-            return self._again(stanza, session)
-        return None
+            self._again(stanza, session)
 
     def _answer_for(self, stanza: Stanza, session: Session) -> None:
         """The asker must not wait for ever (RFC 6120 section 8.2.3)."""
@@ -176,13 +174,13 @@ class Offline:
         except Undeliverable:
             pass
 
-    def _again(self, stanza: Stanza, session: Session) -> Deferred[None] | None:
+    def _again(self, stanza: Stanza, session: Session) -> None:
         carried = carries(stanza)
         if not carried & Carries.CONTENT or carried & Carries.NO_STORE:
-            return None
+            return
         found = children(stanza)
         if any(child.ns in _COPIES for child in found):
-            return None  # a copy, or a page of an archive: the original is elsewhere
+            return  # a copy, or a page of an archive: the original is elsewhere
         name = session.jid.local
         id = _stanza_id(found, session.bare)
         if id is not None:
@@ -200,8 +198,7 @@ class Offline:
         elif self._offline:
             waiting = Waiting(name, self._ids.new() if id is None else id, stanza.raw)
             kept = self._keeper.keep((), (waiting,))
-            return kept.addCallbacks(_nothing, _nothing)  # the keeper has logged it
-        return None
+            kept.addErrback(lambda _: None)  # the keeper has logged it
 
     def _missed(self, other: Session, stanza: Stanza, id: int | None) -> bool:
         """Whether another session has neither the message nor a copy."""
@@ -214,10 +211,6 @@ class Offline:
         Deferred.fromCoroutine(steps).addErrback(
             lambda reason: _log.failure("waiting messages stay", reason)
         )
-
-
-def _nothing(_: object) -> None:
-    return None
 
 
 _COPIES = {NS_CARBONS, "urn:xmpp:mam:2", "http://jabber.org/protocol/pubsub#event"}

@@ -72,7 +72,9 @@ class People:
         )
         self.presence = Presence(exchange, self.persons, sight, subscriptions)
         ids = MessageIds(wall)
-        keeper = Keeper(clock, store, offline_limit=settings.offline_messages)
+        keeper = self._keeper = Keeper(
+            clock, store, offline_limit=settings.offline_messages
+        )
         self.later = Offline(clock, exchange, store, keeper, ids, offline=offline)
         self.messages = Messages(
             exchange, self.persons, keeper, ids, self.later, offline=offline
@@ -119,6 +121,10 @@ class People:
         except NotFound:
             return False
         return self._sight.shows(person, f"{asker}@{self._domain}")
+
+    def flush(self) -> None:
+        """Hand everything to the store that has been said."""
+        self._keeper.flush()
 
     async def prune(self) -> int:
         """Forget what is too old to keep (xmpp.archive_days); how many."""

@@ -68,7 +68,7 @@ class Archive:
         ends: list[Xml] = []
         for name, newest in (("start", False), ("end", True)):
             span = Span(limit=1, newest=newest)
-            for entry in await self._front.store.sayings(muc.hub_id, span):
+            for entry in await self._front.store.room_archive(muc.hub_id, span):
                 said = {"id": str(entry.seq), "timestamp": stamp(entry.at)}
                 ends.append(element(name, said))
         return element("metadata", None, *ends, ns=NS_MAM)
@@ -82,7 +82,7 @@ class Archive:
         wish = _read(query)
         store, hub_id = self._front.store, muc.hub_id
         if wish.counted:
-            count = await store.count_sayings(hub_id, wish.span)
+            count = await store.count_archive(hub_id, wish.span)
             return _fin(_set(count=count), complete=count == 0)
         if wish.ids is not None:
             entries = await self._exactly(muc, wish.ids)
@@ -90,7 +90,7 @@ class Archive:
         else:
             await self._must_exist(muc, query)
             limit = wish.span.limit
-            entries = await store.sayings(hub_id, _longer(wish.span))
+            entries = await store.room_archive(hub_id, _longer(wish.span))
             more = len(entries) > limit
             if more:
                 entries = entries[1:] if wish.span.newest else entries[:limit]
@@ -103,7 +103,7 @@ class Archive:
         found = []
         for seq in sorted(set(ids)):
             try:
-                found.append(await self._front.store.saying(muc.hub_id, seq))
+                found.append(await self._front.store.archived(muc.hub_id, seq))
             except NotFound:
                 raise Undeliverable("item-not-found") from None
         return found

@@ -101,7 +101,9 @@ async def wanted_entries(
     if wanted.seconds is not None:
         starts.append(now - wanted.seconds)
     span = Span(start=max(starts, default=None), limit=wanted.max_stanzas, newest=True)
-    found = [e for e in await store.sayings(hub_id, span) if e.kind is not Kind.OTHER]
+    found = [
+        e for e in await store.room_archive(hub_id, span) if e.kind is not Kind.OTHER
+    ]
     if wanted.max_chars is None:
         return found
     kept: list[Entry] = []

@@ -1,18 +1,18 @@
-"""The way out of the rooms to the sessions of this process.
+"""The way out of a room: to the sessions of this server.
 
-It goes around the router: a stanza for a hundred is bytes from its first copy
-to its last.
+Under another server it is that parent's own (extras/outside.py).
 """
 
 from __future__ import annotations
 
 from mosaic.services.xmpp.exchange import Exchange, Undeliverable
+from mosaic.services.xmpp.extras.outlet import Outlet as Outlet
 from mosaic.wire.xmpp.jid import Jid
 from mosaic.wire.xmpp.stanza import Stanza
 
 
 class LocalOutlet:
-    """See extras.outlet.Outlet."""
+    """See Outlet."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange

@@ -225,7 +225,7 @@ class Speech:
         try:
             while muc.heard_seq < seq:
                 span = Span(after=muc.heard_seq)
-                entries = await self._front.store.sayings(muc.hub_id, span)
+                entries = await self._front.store.room_archive(muc.hub_id, span)
                 if not entries:
                     break
                 for entry in entries:
@@ -265,7 +265,7 @@ async def find_archived(front: Front, muc: Muc, ident: str) -> Entry:
     if not (ident.isascii() and ident.isdigit() and len(ident) < 16):
         raise Undeliverable("item-not-found")
     try:
-        return await front.store.saying(muc.hub_id, int(ident))
+        return await front.store.archived(muc.hub_id, int(ident))
     except NotFound:
         raise Undeliverable("item-not-found") from None
 

@@ -22,6 +22,7 @@ from mosaic.services.xmpp.outbox import Outbox
 from mosaic.services.xmpp.session import Session
 from mosaic.services.xmpp.streams.leaving import leave
 from mosaic.services.xmpp.streams.managed import Managed
+from mosaic.services.xmpp.streams.spare import Place
 from mosaic.services.xmpp.streams.steps import begin
 from mosaic.services.xmpp.streams.upkeep import Upkeep
 from mosaic.wire.xmpp.acks import NS_SM, AckError, read_count
@@ -85,11 +86,15 @@ class StreamBase:
     _held_bytes = 0
     _lost = False
     _account = ""
+    _place: Place
+    """Where the stream stands, while it has no parser of its own."""
 
     def __init__(self, house: Household) -> None:
         self._house = house
         self._phase = Phase.HEADER
-        self._parser = self.new_parser(house.settings.max_stanza_bytes_before_login)
+        self._parser: StreamParser | None = self.new_parser(
+            house.settings.max_stanza_bytes_before_login
+        )
 
     # How it is written.
 
@@ -99,7 +104,8 @@ class StreamBase:
 
     def allow_stanzas(self, max_bytes: int) -> None:
         """Another limit, without a fresh stream."""
-        self._parser.max_stanza_bytes = max_bytes
+        if self._parser is not None:
+            self._parser.max_stanza_bytes = max_bytes
 
     def opening(self, stream_id: str) -> str:
         """The header that we answer with."""
@@ -122,7 +128,7 @@ class StreamBase:
         self._house.counters.streams += 1
         self._outbox = Outbox(
             self.transport,
-            self._house.clock,
+            self._house.turn,
             limit_bytes=OUTBOX_BYTES,
             overflow=self._too_slow,
         )
@@ -135,11 +141,17 @@ class StreamBase:
     def dataReceived(self, data: bytes) -> None:
         """Act on each event in order; a restart drops what came behind it."""
         self._quiet = 0
-        events = self._parser.feed(data)
-        if self._held is None:
-            self._act(events)
-        else:
+        parser = self._parser
+        if parser is None:
+            parser = self._parser = self._house.parsers.take(self._place)
+        events = parser.feed(data)
+        if self._held is not None:
             self._hold_more(events, len(data))
+            return
+        self._act(events)
+        if self._phase is Phase.BOUND and self._held is None and parser.idle:
+            self._place = self._house.parsers.put(parser)
+            self._parser = None
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Leave the house, or leave the session in it for a while."""

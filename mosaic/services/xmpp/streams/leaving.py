@@ -21,28 +21,15 @@ def leave(house: Household, session: Session, unacknowledged: list[bytes]) -> No
     house.exchange.unbind(session)
     house.presence.gone(session)
     for raw in unacknowledged:
-        _hand_on(house, session, raw)
+        if raw.startswith(b"<presence"):
+            continue
+        try:
+            _hand_on(house, session, raw)
+        except Exception as error:
+            reason = Failure(error)  # type: ignore[no-untyped-call]
+            _log.failure("an undelivered stanza was lost", reason)
 
 
 def _hand_on(house: Household, session: Session, raw: bytes) -> None:
-    """One that fails does not hold up the others."""
-    if raw.startswith(b"<presence"):
-        return
     house.counters.undelivered += 1
-    try:
-        errand = house.messages.undelivered(raw, session)
-    except Exception as error:
-        _lost(Failure(error))  # type: ignore[no-untyped-call]
-        return
-    if errand is None:
-        return
-    house.errands.add(errand)
-
-    def done(_: object) -> None:
-        house.errands.discard(errand)
-
-    errand.addErrback(_lost).addCallback(done)
-
-
-def _lost(reason: Failure) -> None:
-    _log.failure("an undelivered stanza was lost", reason)
+    house.messages.undelivered(raw, session)

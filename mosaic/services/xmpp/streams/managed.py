@@ -7,9 +7,9 @@ on receiving for a while; a new connection of the same account takes it over.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
@@ -71,9 +71,9 @@ class Managed:
     """
 
     __slots__ = (
-        "_answer_due", "_asked", "_expiry", "_house", "_line", "_marks", "_owed",
-        "_received", "_settled", "_working", "ended", "handled", "id", "queue",
-        "resume_s", "session",
+        "_answer_due", "_asked", "_awaited", "_expiry", "_house", "_line", "_owed",
+        "_settled", "_working", "ended", "handled", "id", "queue", "resume_s",
+        "session",
     )  # fmt: skip
 
     def __init__(
@@ -93,8 +93,7 @@ class Managed:
         self._owed: dict[Deferred[object], int] = {}
         self._settled: list[Deferred[None]] = []
         self._expiry: IDelayedCall | None = None
-        self._received = 0
-        self._marks: deque[tuple[int, Callable[[], None]]] = deque()
+        self._awaited: list[tuple[int, Callable[[], None]]] = []
         session.send = self.send
         session.when_received = self.when_received
         session.acks = self
@@ -128,21 +127,24 @@ class Managed:
 
     def acknowledged(self, handled: int) -> None:
         """The client says how many it has handled. Raises AckError."""
-        before = len(self.queue)
         self.queue.acknowledge(handled)
-        self._received += before - len(self.queue)
-        while self._marks and self._marks[0][0] <= self._received:
-            self._marks.popleft()[1]()
         self._asked = False
+        if self._awaited:
+            self._tell_received()
         if self.queue.unasked >= ASK_EVERY:
             self.ask()
 
     def when_received(self, received: Callable[[], None]) -> None:
         """See Session.when_received."""
         if len(self.queue):
-            self._marks.append((self._received + len(self.queue), received))
+            self._awaited.append((self.queue.sent, received))
         else:
             received()
+
+    def _tell_received(self) -> None:
+        acked = self.queue.sent - len(self.queue)
+        while self._awaited and self._awaited[0][0] <= acked:
+            self._awaited.pop(0)[1]()
 
     def _overflowed(self) -> None:
         if not self.ended:
@@ -162,7 +164,7 @@ class Managed:
         if self._settled:
             self._settle()
 
-    def owe(self, done: Deferred[object]) -> None:
+    def owe(self, done: Deferred[Any]) -> None:
         """See Session.owe."""
         self._owed[done] = self.handled + 1
 
