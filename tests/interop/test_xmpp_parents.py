@@ -241,6 +241,38 @@ class ParentSuite(TestCase):
         leaving = bob.make_presence(pto=f"{room}/bob", ptype="unavailable")
         leaving.send()
 
+    async def check_a_room(self) -> None:
+        """Made by entering it; two talk in it, and it can be read again."""
+        room = f"tea@{self.rooms}"
+        heard: dict[str, asyncio.Queue[Any]] = {}
+        for name in ("ann", "bob"):
+            client = await self.client(name)
+            heard[name] = asyncio.Queue()
+            client.add_event_handler("groupchat_message", heard[name].put_nowait)
+            for plugin in ("xep_0045", "xep_0313"):
+                client.register_plugin(plugin)
+            muc = client.plugin["xep_0045"]
+            joined = await muc.join_muc_wait(room, name.title(), timeout=WITHIN_S)
+            seen = {presence["from"].resource for presence in joined[2]}
+            self.assertIn("Ann", seen)
+        bob = await self.client("bob")
+        bob.send_message(mto=room, mbody="tea?", mtype="groupchat")
+        for queue in heard.values():
+            message = await asyncio.wait_for(queue.get(), WITHIN_S)
+            self.assertEqual(
+                (message["from"].resource, message["body"]), ("Bob", "tea?")
+            )
+        fin = await bob.plugin["xep_0313"].retrieve(jid=room, timeout=WITHIN_S)
+        texts = [
+            said["mam_result"]["forwarded"]["stanza"]["body"]
+            for said in fin["mam"]["results"]
+        ]
+        self.assertEqual(texts, ["tea?"])
+        query = await self.ask("bob", room, f"<query xmlns='{ITEMS}'/>")
+        self.assertEqual(len(list(query)), 2)
+        for name in heard:
+            (await self.client(name)).plugin["xep_0045"].leave_muc(room, name.title())
+
     async def check_what_is_no_question_comes_back(self) -> None:
         """A message to a component that takes none."""
         bob = await self.client("bob")

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
@@ -30,6 +31,7 @@ from mosaic.services.xmpp.extras.outlet import Outlet
 from mosaic.services.xmpp.extras.parents import Parents
 from mosaic.services.xmpp.extras.surroundings import Surroundings
 from mosaic.services.xmpp.household import Household
+from mosaic.services.xmpp.hubs import HubContacts
 from mosaic.services.xmpp.people.csi import NS_CSI, client_state
 from mosaic.services.xmpp.people.messages import Messages
 from mosaic.services.xmpp.people.parts import People
@@ -42,6 +44,7 @@ from mosaic.store.interface import Store
 from mosaic.wire.xmpp.jid import Jid, is_prepared_local
 from mosaic.wire.xmpp.payloads import NS_CARBONS
 from mosaic.wire.xmpp.stanza import Stanza
+from mosaic.workspace.hubs import HubSource
 
 ROOMS = "Rooms"
 """What the rooms are called in service discovery."""
@@ -66,6 +69,7 @@ class XmppService(Service):
         store: Store,
         bus: Bus,
         around: Surroundings | None = None,
+        hubs: HubSource | None = None,
     ) -> None:
         self.setName("xmpp")
         self._store = store
@@ -94,6 +98,13 @@ class XmppService(Service):
             answers=Answers(exchange),
             counters=counters,
         )
+        if hubs is not None:
+            HubContacts(
+                exchange,
+                hubs,
+                directory=self._people.directory,
+                presence=self._people.presence,
+            )
         self._upkeep = Upkeep(self._house)
         self.rooms = self._make_rooms(f"rooms.{domain}", domain, LocalOutlet(exchange))
         self._furnish()
@@ -124,9 +135,16 @@ class XmppService(Service):
         self.parents = Parents(
             house.clock, house.exchange, self._extras, house.settings
         )
-        house.exchange.components[self.rooms.front.host] = self.rooms.receive
+        house.exchange.components[self.rooms.front.host] = self._to_rooms
         house.answers.name_host(self.rooms.front.host, ROOMS)
         self.rooms_outside = self._rooms_outside()
+
+    def _to_rooms(self, stanza: Stanza, sender: Jid, to: Jid) -> None:
+        """What was said is acknowledged once it is safe (XEP-0198)."""
+        done = self.rooms.receive(stanza, sender, to)
+        session = self._house.exchange.find(sender)
+        if done is not None and session is not None:
+            session.owe(cast("Deferred[object]", done))
 
     def _make_rooms(self, host: str, accounts: str, outlet: Outlet) -> RoomsService:
         house = self._house
