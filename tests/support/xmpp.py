@@ -191,6 +191,7 @@ class MemoryXmpp:
         store: Any = None,
         door: Any = None,
         around: Any = None,
+        hubs: Any = None,
         bus: Any = None,
         clock: Clock | None = None,
         **settings: Any,
@@ -207,6 +208,7 @@ class MemoryXmpp:
             store=self.store,
             bus=self.bus,
             around=around or Surroundings(wall=self.wall),
+            hubs=hubs,
         )
         self.service.startService()
         self.household = self.service._house

@@ -91,7 +91,7 @@ class Managed:
         self._answer_due: int | None = None
         self._working = False
         self._full = False
-        self._owed: dict[Deferred[object], int] = {}
+        self._owed: dict[Deferred[Any], int] = {}
         self._settled: list[Deferred[None]] = []
         self._expiry: IDelayedCall | None = None
         self._awaited: list[tuple[int, Callable[[], None]]] = []
@@ -168,6 +168,8 @@ class Managed:
 
     def owe(self, done: Deferred[Any]) -> None:
         """See Session.owe."""
+        if done in self._owed:
+            return  # several stanzas in one commit: the first one counts
         self._owed[done] = self.handled + 1
 
         def paid(result: object) -> object:
@@ -240,6 +242,9 @@ class Managed:
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
+        quiet, self.session.quiet = self.session.quiet, None
+        if quiet is not None:
+            quiet.let_go()  # XEP-0352 section 5.1: active again
         self._house.counters.detached -= 1
         self._house.counters.resumed += 1
         self._line = line
