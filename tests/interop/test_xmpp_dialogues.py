@@ -1,0 +1,106 @@
+"""What the XEPs promise, as dialogues: Mosaic plays them all, Prosody those that
+it knows too, so that the scripts are no invention of ours."""
+
+from __future__ import annotations
+
+import os
+from unittest import SkipTest, TestCase
+
+from tests.support.dialogue_play import Unexpected
+from tests.support.dialogue_stage import Stage
+from tests.support.prosody import PROSODY
+
+NOT_YET: frozenset[str] = frozenset(
+    [
+        "0012-last",
+        "0030-disco",
+        "0045-history",
+        "0045-join",
+        "0045-kick-ban",
+        "0045-members-only",
+        "0045-nick",
+        "0045-owner",
+        "0045-subject",
+        "0045-talk",
+        "0050-commands",
+        "0054-vcard",
+        "0084-avatar",
+        "0092-version",
+        "0115-caps",
+        "0153-presence",
+        "0163-own-devices",
+        "0163-pep",
+        "0191-blocking",
+        "0191-unblock",
+        "0198-acks",
+        "0198-others",
+        "0198-resume",
+        "0198-unknown",
+        "0202-time",
+        "0203-offline",
+        "0215-services",
+        "0249-invite",
+        "0280-carbons",
+        "0292-vcard4",
+        "0313-pages",
+        "0313-people",
+        "0313-room",
+        "0334-hints",
+        "0334-offline",
+        "0352-csi",
+        "0359-forged-full",
+        "0363-upload",
+        "0388-resume",
+        "0388-sasl2",
+        "0398-conversion",
+        "0402-bookmarks",
+        "0410-self-ping",
+        "0425-moderation",
+        "0484-fast",
+        "6121-roster",
+        "6121-subscription",
+    ]
+)
+"""Scripts whose feature is still missing; one that passes has to leave."""
+
+
+def failures(stage: Stage, names: list[str]) -> dict[str, str]:
+    """What went wrong in each script that did not go as written."""
+    wrong = {}
+    for name in names:
+        try:
+            stage.play(name)
+        except Unexpected as error:
+            wrong[name] = str(error)
+    return wrong
+
+
+class DialogueTests(TestCase):
+    """tests/dialogues/*.txt"""
+
+    def stage(self, server: str) -> Stage:
+        """One that is running."""
+        stage = Stage(server)
+        self.addCleanup(stage.stop)
+        stage.start()
+        return stage
+
+    def test_mosaic(self) -> None:
+        """All of them, but those that are known to be missing."""
+        stage = self.stage("mosaic")
+        wrong = failures(stage, list(stage.scripts))
+        unknown = {name: why for name, why in wrong.items() if name not in NOT_YET}
+        self.assertEqual(unknown, {}, "\n".join(unknown.values()))
+        self.assertEqual(NOT_YET - set(wrong), frozenset(), "these pass now")
+
+    def test_prosody(self) -> None:
+        """The second opinion: a script that fails here is wrong, not Mosaic."""
+        if not PROSODY.exists():
+            if os.environ.get("CI") == "true":
+                self.fail("prosody is not installed: apt-get install prosody")
+            raise SkipTest("prosody is not installed")
+        stage = self.stage("prosody")
+        names = [name for name, it in stage.scripts.items() if "prosody" in it.also]
+        self.assertGreater(len(names), 40)
+        wrong = failures(stage, names)
+        self.assertEqual(wrong, {}, "\n".join(wrong.values()))

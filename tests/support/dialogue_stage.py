@@ -1,0 +1,90 @@
+"""Where dialogues are played: one server for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+
+from mosaic.cli.office import open_office
+from mosaic.config.flags import settings_from_flags
+from mosaic.wire.sasl.verifier import derive_verifier
+from tests.support.dialogue import Script, parse_script
+from tests.support.dialogue_play import PASSWORD, Play
+from tests.support.prosody import RunningProsody
+from tests.support.running import ROOT, RunningMosaic
+from tests.support.xmpp_client import Address
+
+FOLDER = ROOT / "tests" / "dialogues"
+
+
+def read_scripts() -> dict[str, Script]:
+    """All of them, by the names of their files."""
+    return {
+        path.stem: parse_script(path.read_text())
+        for path in sorted(FOLDER.glob("*.txt"))
+    }
+
+
+class Stage:
+    """A running server with the accounts of all scripts.
+
+    server: "mosaic" or "prosody". only: names of scripts, or None for all.
+    """
+
+    def __init__(self, server: str, only: Collection[str] | None = None) -> None:
+        self.scripts = {
+            name: script
+            for name, script in read_scripts().items()
+            if only is None or name in only
+        }
+        self._tags = {name: f"x{n}" for n, name in enumerate(self.scripts)}
+        self.server = self._prosody() if server == "prosody" else self._mosaic()
+
+    def start(self) -> None:
+        """Let the curtain rise."""
+        self.server.start()
+
+    def stop(self) -> None:
+        """And fall."""
+        self.server.stop()
+
+    def play(self, name: str) -> None:
+        """One script. Raises dialogue_play.Unexpected."""
+        address = Address(self.server.port)
+        play = Play(self.scripts[name], address, self._tags[name])
+        asyncio.run(play.perform())
+
+    def _tagged(self, kind: str) -> list[list[str]]:
+        """Accounts for each script: "accounts", "admins" or "strangers"."""
+        return [
+            [f"{account}{self._tags[name]}" for account in getattr(script, kind)]
+            for name, script in self.scripts.items()
+        ]
+
+    def _prosody(self) -> RunningProsody:
+        accounts, strangers = self._tagged("accounts"), self._tagged("strangers")
+        return RunningProsody(
+            {name: PASSWORD for names in accounts for name in names},
+            contacts=[
+                sorted(set(known) - set(alone))
+                for known, alone in zip(accounts, strangers, strict=True)
+            ],
+            admins=_flat(self._tagged("admins")),
+        )
+
+    def _mosaic(self) -> RunningMosaic:
+        state = Path(tempfile.mkdtemp(prefix="mosaic-stage-"))
+        admins = set(_flat(self._tagged("admins")))
+        verifier = derive_verifier(PASSWORD, salt=b"salt of a test..")
+        with open_office(settings_from_flags({"state": str(state)})) as office:
+            for name in _flat(self._tagged("accounts")):
+                office.wait(
+                    office.store.add_account(name, verifier, admin=name in admins)
+                )
+        return RunningMosaic(state=state)
+
+
+def _flat(lists: list[list[str]]) -> list[str]:
+    return [name for names in lists for name in names]
