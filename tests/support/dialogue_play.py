@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import ssl
 import urllib.request
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from mosaic.wire.xmpp.stanza import Stanza
 from tests.support.dialogue import Element, Memory, Script, Step, matches, read_xml
-from tests.support.xmpp_client import NS_SM, Address, Gone, XmppClient
+from tests.support.xmpp_client import Address, Gone, XmppClient
 
 PASSWORD = "secret"
 NS_UPLOAD = "urn:xmpp:http:upload:0"
 WAIT_S = 5.0
+
+
+_RESUME = re.compile(r"<resume .*\bh='(\d+)'")
 
 
 class Unexpected(AssertionError):
@@ -79,19 +82,9 @@ class Play:
         client.stanzas.append(features)
 
     def _new(self, who: str) -> XmppClient:
-        client = XmppClient(self._address, heard=self._heard(who))
+        client = XmppClient(self._address)
         self._clients[who] = client
         return client
-
-    def _heard(self, who: str) -> Callable[[Stanza], bool]:
-        def heard(stanza: Stanza) -> bool:
-            """Notice the beginning of management; leave it to be received."""
-            if stanza.ns == NS_SM and stanza.name == "enabled":
-                client = self._clients[who]
-                client.managed, client.handled = True, 0
-            return False
-
-        return heard
 
     async def _connects(self, step: Step) -> None:
         client = self._new(step.who)
@@ -110,7 +103,10 @@ class Play:
         client.stanzas.insert(0, success)
 
     async def _sends(self, step: Step) -> None:
-        self._clients[step.who].send(self._memory.outward(step.xml).strip())
+        client, text = self._clients[step.who], self._memory.outward(step.xml)
+        if resumed := _RESUME.search(text):
+            client.carried = int(resumed[1])
+        client.send(text.strip())
 
     async def _receives(self, step: Step) -> None:
         client = self._clients[step.who]

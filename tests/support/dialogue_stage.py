@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Collection
-from pathlib import Path
 
 from mosaic.cli.office import open_office
 from mosaic.config.flags import settings_from_flags
@@ -75,15 +73,21 @@ class Stage:
         )
 
     def _mosaic(self) -> RunningMosaic:
-        state = Path(tempfile.mkdtemp(prefix="mosaic-stage-"))
-        admins = set(_flat(self._tagged("admins")))
-        verifier = derive_verifier(PASSWORD, salt=b"salt of a test..")
-        with open_office(settings_from_flags({"state": str(state)})) as office:
-            for name in _flat(self._tagged("accounts")):
-                office.wait(
-                    office.store.add_account(name, verifier, admin=name in admins)
-                )
-        return RunningMosaic(state=state)
+        return mosaic_with_accounts(
+            _flat(self._tagged("accounts")), admins=_flat(self._tagged("admins"))
+        )
+
+
+def mosaic_with_accounts(
+    names: Collection[str], *, admins: Collection[str] = ()
+) -> RunningMosaic:
+    """A Mosaic, not yet started, whose accounts all have PASSWORD."""
+    server = RunningMosaic()
+    verifier = derive_verifier(PASSWORD, salt=b"salt of a test..")
+    with open_office(settings_from_flags({"state": str(server.state)})) as office:
+        for name in names:
+            office.wait(office.store.add_account(name, verifier, admin=name in admins))
+    return server
 
 
 def _flat(lists: list[list[str]]) -> list[str]:

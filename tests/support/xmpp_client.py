@@ -46,6 +46,8 @@ class XmppClient:
     """One connection. `stanzas` holds what came and nobody has taken.
 
     heard: called with each stanza first; True keeps it out of `stanzas`.
+    handled: stanzas that came since acknowledgements began (XEP-0198). carried:
+    those of the session that is resumed.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class XmppClient:
         self.gone = False
         self.managed = False
         self.handled = 0
+        self.carried = 0
         self.acknowledged = 0
         self._heard = heard
         self._news = asyncio.Event()
@@ -117,17 +120,25 @@ class XmppClient:
             self._news.set()
 
     def _take_in(self, stanza: Stanza) -> None:
-        if self.managed and stanza.ns == NS_SM:
+        if stanza.ns == NS_SM:
             if stanza.name == "r":
                 self.send(f"<a xmlns='{NS_SM}' h='{self.handled}'/>")
                 return
-            if stanza.name == "a":
-                self.acknowledged = int(stanza.attributes["h"])
+            self._counting(stanza)
         elif self.managed and stanza.ns == NS_CLIENT:
             self.handled = (self.handled + 1) % (1 << 32)
         if self._heard is None or not self._heard(stanza):
             self.stanzas.append(stanza)
         self._news.set()
+
+    def _counting(self, stanza: Stanza) -> None:
+        """Counts begin with `<enabled/>` or go on with `<resumed/>`."""
+        if stanza.name == "enabled":
+            self.managed, self.handled = True, 0
+        elif stanza.name == "resumed":
+            self.managed, self.handled = True, self.carried
+        if stanza.name in ("a", "resumed"):
+            self.acknowledged = int(stanza.attributes["h"])
 
     async def changed(self, until: float) -> bool:
         """Wait for anything to arrive; False when the loop's time until is over."""
@@ -160,6 +171,14 @@ class XmppClient:
 
     def _said(self) -> str:
         return b"\n".join(stanza.raw for stanza in self.stanzas).decode()
+
+    def pause(self) -> None:
+        """Read no more, and say nothing of it."""
+        self.gone = True
+        if self._writer is not None:
+            transport = self._writer.transport
+            assert isinstance(transport, asyncio.Transport)
+            transport.pause_reading()
 
     def cut(self) -> None:
         """The network fails: no goodbye of any kind."""
@@ -247,11 +266,17 @@ class XmppClient:
     async def manage(self) -> Stanza:
         """Switch on acknowledgements with resumption; `<enabled/>`."""
         self.send(f"<enable xmlns='{NS_SM}' resume='true'/>")
-        self.handled = self.acknowledged = 0
         enabled = await self.take(lambda stanza: stanza.ns == NS_SM)
         if enabled.name != "enabled":
             raise PermissionError(enabled.raw.decode())
         return enabled
+
+    async def resume(self, previous: str, handled: int) -> Stanza:
+        """Go on with a session; `<resumed/>` or `<failed/>`."""
+        self.carried = handled
+        self.send(f"<resume xmlns='{NS_SM}' previd='{previous}' h='{handled}'/>")
+        answers = ("resumed", "failed")
+        return await self.take(lambda it: it.ns == NS_SM and it.name in answers)
 
 
 def _sasl(name: str, data: bytes, more: dict[str, str | None] | None = None) -> str:
