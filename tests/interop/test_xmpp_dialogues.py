@@ -70,7 +70,7 @@ def failures(stage: Stage, names: list[str]) -> dict[str, str]:
     for name in names:
         try:
             stage.play(name)
-        except Unexpected as error:
+        except (Unexpected, RuntimeError) as error:
             wrong[name] = str(error)
     return wrong
 
@@ -82,7 +82,6 @@ class DialogueTests(TestCase):
         """One that is running."""
         stage = Stage(server)
         self.addCleanup(stage.stop)
-        stage.start()
         return stage
 
     def test_mosaic(self) -> None:

@@ -15,7 +15,8 @@ A script:
 
 The first line is what the script shows. `also: prosody` means that Prosody does
 the same (the test against the oracle plays it there too). `admins: NAME` may
-administer; `strangers: NAME` are in nobody's roster, as all others are. `[client] NAME
+administer; `strangers: NAME` are in nobody's roster, as all others are (Mosaic
+knows that of all of them or of none). `[client] NAME
 RESOURCE` has an account of that name; `[client] NAME = ACCOUNT RESOURCE` is one
 more connection of an account.
 

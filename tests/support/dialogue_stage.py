@@ -26,7 +26,7 @@ def read_scripts() -> dict[str, Script]:
 
 
 class Stage:
-    """A running server with the accounts of all scripts.
+    """Servers with the accounts of all scripts, started when they are needed.
 
     server: "mosaic" or "prosody". only: names of scripts, or None for all.
     """
@@ -38,19 +38,18 @@ class Stage:
             if only is None or name in only
         }
         self._tags = {name: f"x{n}" for n, name in enumerate(self.scripts)}
-        self.server = self._prosody() if server == "prosody" else self._mosaic()
-
-    def start(self) -> None:
-        """Let the curtain rise."""
-        self.server.start()
+        self._kind = server
+        self._servers: dict[bool, RunningMosaic | RunningProsody] = {}
 
     def stop(self) -> None:
-        """And fall."""
-        self.server.stop()
+        """Let the curtain fall."""
+        for server in self._servers.values():
+            server.stop()
 
     def play(self, name: str) -> None:
-        """One script. Raises dialogue_play.Unexpected."""
-        address = Address(self.server.port)
+        """One script. Raises dialogue_play.Unexpected, or RuntimeError if the
+        server does not start."""
+        address = Address(self._server(self.scripts[name]).port)
         play = Play(self.scripts[name], address, self._tags[name])
         asyncio.run(play.perform())
 
@@ -60,6 +59,16 @@ class Stage:
             [f"{account}{self._tags[name]}" for account in getattr(script, kind)]
             for name, script in self.scripts.items()
         ]
+
+    def _server(self, script: Script) -> RunningMosaic | RunningProsody:
+        """Where strangers are strangers, or where all are contacts."""
+        alone = bool(script.strangers) and self._kind == "mosaic"
+        if alone not in self._servers:
+            kind = self._kind
+            server = self._prosody() if kind == "prosody" else self._mosaic(alone)
+            self._servers[alone] = server
+            server.start()
+        return self._servers[alone]
 
     def _prosody(self) -> RunningProsody:
         accounts, strangers = self._tagged("accounts"), self._tagged("strangers")
@@ -72,17 +81,26 @@ class Stage:
             admins=_flat(self._tagged("admins")),
         )
 
-    def _mosaic(self) -> RunningMosaic:
+    def _mosaic(self, alone: bool) -> RunningMosaic:
         return mosaic_with_accounts(
-            _flat(self._tagged("accounts")), admins=_flat(self._tagged("admins"))
+            _flat(self._tagged("accounts")),
+            admins=_flat(self._tagged("admins")),
+            settings="[xmpp]\neveryone_is_contact = false\n" if alone else "",
         )
 
 
 def mosaic_with_accounts(
-    names: Collection[str], *, admins: Collection[str] = ()
+    names: Collection[str], *, admins: Collection[str] = (), settings: str = ""
 ) -> RunningMosaic:
-    """A Mosaic, not yet started, whose accounts all have PASSWORD."""
+    """A Mosaic, not yet started, whose accounts all have PASSWORD.
+
+    settings: TOML.
+    """
     server = RunningMosaic()
+    if settings:
+        config = server.state / "mosaic.toml"
+        config.write_text(settings)
+        server.flags = ("--config", str(config))
     verifier = derive_verifier(PASSWORD, salt=b"salt of a test..")
     with open_office(settings_from_flags({"state": str(server.state)})) as office:
         for name in names:
