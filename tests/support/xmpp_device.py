@@ -192,6 +192,7 @@ class Device:
         self._out.clear()
         self._acked = 0
         self._of_session.clear()
+        self._whole, self._came = False, ""
         enabled = await client.manage()
         self._session = enabled.attributes.get("id", "")
         self.fresh += 1
@@ -250,7 +251,6 @@ class Device:
         last that came out of the archive.
         """
         self._whole = False
-        self._came = ""
         after, complete, page = self._known, False, 0
         while not complete:
             page += 1
