@@ -43,12 +43,13 @@ modules_enabled = {{
     "disco"; "roster"; "saslauth"; "tls"; "blocklist"; "bookmarks"; "carbons";
     "pep"; "private"; "smacks"; "mam"; "vcard4"; "vcard_legacy"; "csi_simple";
     "ping"; "time"; "uptime"; "version"; "lastactivity"; "admin_adhoc"; "groups";
-    "turn_external"; "offline";
+    "turn_external"; "offline"; "websocket";
 }}
 modules_disabled = {{ "s2s"; "limits" }}
 authentication = "internal_hashed"
 password_hash = "SHA-256"
 c2s_require_encryption = true
+consider_websocket_secure = true
 admins = {{ {admins} }}
 groups_file = "{folder}/groups"
 turn_external_secret = "secret"
@@ -75,14 +76,14 @@ class RunningProsody:
         contacts: Iterable[Sequence[str]] = (),
         admins: Iterable[str] = (),
     ) -> None:
-        self.port, self._http = lasting_port(), lasting_port()
+        self.port, self.http_port = lasting_port(), lasting_port()
         self.folder = Path(tempfile.mkdtemp(prefix="prosody-test-"))
         self._process: subprocess.Popen[bytes] | None = None
         text = CONFIG.format(
             root="true" if os.getuid() == 0 else "false",
             folder=self.folder,
             port=self.port,
-            http=self._http,
+            http=self.http_port,
             admins="; ".join(f'"{name}@localhost"' for name in admins),
         )
         (self.folder / "prosody.cfg.lua").write_text(text)
