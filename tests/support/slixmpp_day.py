@@ -15,22 +15,16 @@ from xml.etree import ElementTree
 from slixmpp import ClientXMPP
 from slixmpp.exceptions import IqError
 
-PLUGINS = [
-    "xep_0030",
-    "xep_0045",
-    "xep_0059",
-    "xep_0060",
-    "xep_0107",
-    "xep_0115",
-    "xep_0163",
-    "xep_0191",
-    "xep_0198",
-    "xep_0199",
-    "xep_0280",
-    "xep_0313",
-    "xep_0359",
-    "xep_0402",
-]
+PLUGINS = (
+    *("xep_0030", "xep_0045", "xep_0059", "xep_0060", "xep_0107", "xep_0115"),
+    *("xep_0163", "xep_0191", "xep_0198", "xep_0199", "xep_0280", "xep_0313"),
+    *("xep_0359", "xep_0402"),
+)
+EVENTS = (
+    *("session_start", "session_resumed", "disconnected", "failed_all_auth"),
+    *("message", "groupchat_message", "carbon_sent", "carbon_received"),
+    "user_mood_publish",
+)
 WITHIN_S = 10.0
 NS_SERVICES = "urn:xmpp:extdisco:2"
 NS_UPLOAD = "urn:xmpp:http:upload:0"
@@ -47,18 +41,7 @@ class Client(ClientXMPP):  # type: ignore[misc]  # slixmpp is untyped here
         for plugin in PLUGINS:
             self.register_plugin(plugin)
         self._queues: dict[str, asyncio.Queue[Any]] = {}
-        for event in [
-            "session_start",
-            "session_resumed",
-            "disconnected",
-            "message",
-            "groupchat_message",
-            "carbon_sent",
-            "carbon_received",
-            "user_mood_publish",
-            "failed_all_auth",
-            "presence_available",
-        ]:
+        for event in EVENTS:
             queue = self._queues[event] = asyncio.Queue()
             self.add_event_handler(event, queue.put_nowait)
 
