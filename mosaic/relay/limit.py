@@ -39,3 +39,46 @@ class ByteLimit:
     def take(self, size_bytes: int) -> None:
         """It passes."""
         self._tokens -= size_bytes
+
+
+def changed_limit(
+    held: ByteLimit | None, bytes_per_s: float, now: float
+) -> ByteLimit | None:
+    """The limit at another rate, with what was saved up; None for rate 0."""
+    if not bytes_per_s:
+        return None
+    if held is None:
+        return ByteLimit(bytes_per_s, now)
+    held.change(bytes_per_s)
+    return held
+
+
+class UserLimits:
+    """The limits that all allocations of a user share."""
+
+    def __init__(self) -> None:
+        self._limits: dict[int, ByteLimit] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._limits)
+
+    def change(self, user: int, bytes_per_s: float, now: float) -> None:
+        """Another rate for a user; 0 lifts the limit."""
+        limit = changed_limit(self._limits.pop(user, None), bytes_per_s, now)
+        if limit is not None:
+            self._limits[user] = limit
+
+    def allow(
+        self, own: ByteLimit | None, user: int, size_bytes: int, now: float
+    ) -> bool:
+        """Count a packet against an allocation's limit and its user's, or, if
+        one of them is used up, against neither."""
+        shared = self._limits.get(user) if self._limits else None
+        if own is None and shared is None:
+            return True
+        limits = [limit for limit in (own, shared) if limit is not None]
+        if not all(limit.has(size_bytes, now) for limit in limits):
+            return False
+        for limit in limits:
+            limit.take(size_bytes)
+        return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from typing import TypeVar
 
 from twisted.internet.interfaces import IReactorFDSet
 
@@ -14,7 +15,8 @@ from mosaic.relay.interface import (
     PlaneCounters,
     Sink,
 )
-from mosaic.relay.limit import ByteLimit
+from mosaic.relay.legs import Leg
+from mosaic.relay.limit import ByteLimit, UserLimits, changed_limit
 from mosaic.relay.ports import QUARANTINE_S, RelayPorts
 from mosaic.relay.relaysocket import IcmpError, RelaySocket
 from mosaic.relay.sockets import (
@@ -26,8 +28,14 @@ from mosaic.relay.sockets import (
     open_udp,
 )
 from mosaic.relay.trafficclass import TrafficClass
+from mosaic.relay.watch import Watch, watch_for
+from mosaic.relay.ways import Flows
 from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.turn.forwarding import COOKIE, SEND_TYPE, Route
+
+L = TypeVar("L", bound=ListenerSocket)
+
+_KNOWN_PEERS = 65536
 
 
 def _open_relay(host: str, port: int) -> socket.socket:
@@ -36,27 +44,6 @@ def _open_relay(host: str, port: int) -> socket.socket:
 
 def _close(sock: socket.socket) -> None:
     sock.close()
-
-
-class _Leg:
-    """A relay here: its route, its socket, the way to its client.
-
-    other: the relay of the other family, if the client has two. host: what its
-    socket was bound to.
-    """
-
-    __slots__ = ("deliver", "host", "limit", "other", "route", "socket", "user")
-
-    def __init__(
-        self, route: Route, deliver: Callable[[bytes], bool], user: int, host: str
-    ) -> None:
-        self.host = host
-        self.route = route
-        self.deliver = deliver
-        self.user = user
-        self.limit: ByteLimit | None = None
-        self.other: _Leg | None = None
-        self.socket: RelaySocket | None = None
 
 
 class PurePlane:
@@ -81,6 +68,7 @@ class PurePlane:
         self._traffic = TrafficClass(preserve_dscp)
         self.counters = PlaneCounters()
         self._reactor = reactor
+        self._relay_readers = watch_for(reactor)
         self._ports = RelayPorts(
             ports, opens=_open_relay, closes=_close, rest_s=quarantine_s, clock=clock
         )
@@ -90,12 +78,14 @@ class PurePlane:
         self._wildcards: dict[tuple[int, int], WildcardSocket] = {}
         self._local_hosts: set[str] = set()
         self._sinks: dict[FiveTuple, Sink] = {}
-        self._user_limits: dict[int, ByteLimit] = {}
-        self._legs: dict[int, _Leg] = {}
+        self._limits = UserLimits()
+        self._legs: dict[int, Leg] = {}
         self._held: dict[int, tuple[socket.socket, str]] = {}
-        self._by_client: dict[FiveTuple, _Leg] = {}
-        self._by_udp: dict[tuple[Address, Address], _Leg] = {}
-        self._by_relayed: dict[Address, _Leg] = {}
+        self._by_client: dict[FiveTuple, Leg] = {}
+        self._by_udp: dict[tuple[Address, Address], Leg] = {}
+        self._by_relayed: dict[Address, Leg] = {}
+        self._flows = Flows(self.counters, clock)
+        self._known_peers: set[Address] = set()
 
     def start(self, control: Control) -> None:
         """Begin to hand over STUN messages."""
@@ -110,6 +100,8 @@ class PurePlane:
         self._listeners.clear()
         self._wildcards.clear()
         self._sinks.clear()
+        if isinstance(self._relay_readers, Watch):
+            self._relay_readers.close()
 
     # Listeners and clients
 
@@ -117,15 +109,17 @@ class PurePlane:
         """Open a UDP listener; raises OSError."""
         sock = open_udp(host, port, LISTENER_BUFFER_BYTES)
         if host in WILDCARDS:
-            wildcard = WildcardSocket(
-                self._reactor, sock, self._from_udp, self._traffic
-            )
+            wildcard = self._listen_on(WildcardSocket, sock)
             bound = wildcard.address
             self._wildcards[bound.family, bound.port] = wildcard
             return bound
-        listener = ListenerSocket(self._reactor, sock, self._from_udp, self._traffic)
+        listener = self._listen_on(ListenerSocket, sock)
         self._listeners[listener.address] = listener
         return listener.address
+
+    def _listen_on(self, kind: type[L], sock: socket.socket) -> L:
+        self._forget_all()
+        return kind(self._reactor, sock, self._from_udp, self._traffic, self._flows)
 
     def _listener(self, server: Address) -> ListenerSocket | None:
         return self._listeners.get(server) or self._wildcards.get(
@@ -178,7 +172,7 @@ class PurePlane:
         sock, host = self._take_socket(bind, even, reserve, claims)
         relayed = Address(advertise, sock.getsockname()[1])
         route = Route(relay, five_tuple, relayed, expires_at)
-        leg = _Leg(route, self._way_to(five_tuple), user, host)
+        leg = Leg(route, self._way_to(five_tuple), user, host)
         if bytes_per_s:
             leg.limit = ByteLimit(bytes_per_s, self._clock())
 
@@ -188,9 +182,19 @@ class PurePlane:
         def failed(error: IcmpError) -> None:
             self._tell_of(leg, error)
 
-        leg.socket = RelaySocket(self._reactor, sock, received, failed, self._traffic)
+        leg.socket = RelaySocket(
+            self._relay_readers,
+            sock,
+            received,
+            failed,
+            self._traffic,
+            self._flows,
+            leg.ways,
+        )
         self._local_hosts.update((bind, advertise, five_tuple.server.host))
         self._legs[relay] = self._by_relayed[relayed] = leg
+        if relayed in self._known_peers:
+            self._forget_all()
         self._meet(leg)
         return relayed
 
@@ -211,7 +215,7 @@ class PurePlane:
         self._held[reserve] = after, bind
         return sock, bind
 
-    def _meet(self, leg: _Leg) -> None:
+    def _meet(self, leg: Leg) -> None:
         """The client's packets find this leg, and its other one beside it."""
         five_tuple = leg.route.five_tuple
         first = self._by_client.get(five_tuple)
@@ -221,13 +225,16 @@ class PurePlane:
         self._by_client[five_tuple] = leg
         if five_tuple.transport == "udp":
             self._by_udp[five_tuple.client, five_tuple.server] = leg
+            clients = self._flows.clients_of(five_tuple.server)
+            clients[five_tuple.client] = leg.ways.to_peers
 
-    def _part(self, leg: _Leg) -> None:
+    def _part(self, leg: Leg) -> None:
         """The client's packets find it no more, only its other one."""
         five_tuple = leg.route.five_tuple
         if self._by_client.get(five_tuple) is leg:
             del self._by_client[five_tuple]
             self._by_udp.pop((five_tuple.client, five_tuple.server), None)
+            self._flows.clients_of(five_tuple.server).pop(five_tuple.client, None)
         other, leg.other = leg.other, None
         if other is not None:
             other.other = None
@@ -239,6 +246,7 @@ class PurePlane:
         leg = self._legs.get(relay)
         if leg is not None:
             self._part(leg)
+            leg.ways.forget()
             leg.route.move(five_tuple)
             leg.deliver = self._way_to(five_tuple)
             self._local_hosts.add(five_tuple.server.host)
@@ -257,41 +265,20 @@ class PurePlane:
         """Another limit for an allocation; 0 lifts it."""
         leg = self._legs.get(relay)
         if leg is not None:
-            leg.limit = self._changed(leg.limit, bytes_per_s)
+            leg.limit = changed_limit(leg.limit, bytes_per_s, self._clock())
+            leg.ways.forget()
 
     def limit_user(self, user: int, bytes_per_s: float) -> None:
         """A limit that a user's allocations share; 0 lifts it."""
-        limit = self._changed(self._user_limits.pop(user, None), bytes_per_s)
-        if limit is not None:
-            self._user_limits[user] = limit
-
-    def _changed(self, held: ByteLimit | None, bytes_per_s: float) -> ByteLimit | None:
-        if not bytes_per_s:
-            return None
-        if held is None:
-            return ByteLimit(bytes_per_s, self._clock())
-        held.change(bytes_per_s)
-        return held
-
-    def _too_fast(self, leg: _Leg, size_bytes: int, now: float) -> bool:
-        """Count a packet against both limits of an allocation, or against none."""
-        own = leg.limit
-        shared = self._user_limits.get(leg.user) if self._user_limits else None
-        if own is None and shared is None:
-            return False
-        limits = [limit for limit in (own, shared) if limit is not None]
-        if not all(limit.has(size_bytes, now) for limit in limits):
-            self.counters.over_limit += 1
-            return True
-        for limit in limits:
-            limit.take(size_bytes)
-        return False
+        self._limits.change(user, bytes_per_s, self._clock())
+        self._forget_all()
 
     def extend(self, relay: int, expires_at: float) -> None:
         """The allocation passes packets until then."""
         leg = self._legs.get(relay)
         if leg is not None:
             leg.route.expires_at = expires_at
+            leg.ways.forget()
 
     def permit(
         self, relay: int, host: str, expires_at: float, *, own_only: bool
@@ -300,12 +287,14 @@ class PurePlane:
         leg = self._legs.get(relay)
         if leg is not None:
             leg.route.permit(host, expires_at, own_only, self._clock())
+            leg.ways.forget()
 
     def bind(self, relay: int, channel: int, peer: Address, expires_at: float) -> None:
         """Bind or refresh a channel."""
         leg = self._legs.get(relay)
         if leg is not None:
             leg.route.bind(channel, peer, expires_at)
+            leg.ways.forget()
 
     def close(self, relay: int) -> None:
         """End a relay, or free a port that is held."""
@@ -318,6 +307,7 @@ class PurePlane:
         if leg is None:
             return
         self._part(leg)
+        leg.ways.forget()
         del self._by_relayed[leg.route.relayed]
         if leg.socket is not None:
             leg.socket.close()
@@ -366,7 +356,7 @@ class PurePlane:
             at += total
         return at
 
-    def _from_client(self, leg: _Leg | None, data: bytes | memoryview) -> None:
+    def _from_client(self, leg: Leg | None, data: bytes | memoryview) -> None:
         counters = self.counters
         now = self._clock()
         outbound = None if leg is None else leg.route.from_client(data, now)
@@ -377,7 +367,8 @@ class PurePlane:
             counters.from_clients_no_route += 1
             return
         peer, payload, own_only, whole = outbound
-        if self._too_fast(leg, len(payload), now):
+        if not self._limits.allow(leg.limit, leg.user, len(payload), now):
+            counters.over_limit += 1
             return
         counters.from_clients += 1
         counters.from_clients_bytes += len(payload)
@@ -392,28 +383,69 @@ class PurePlane:
             else leg.socket.send(payload, peer)
         ):
             counters.to_peers_failed += 1
+        else:
+            self._learn_out(leg, data, peer)
+
+    def _learn_out(self, leg: Leg, data: bytes | memoryview, peer: Address) -> None:
+        """The next packet of this channel needs no further look, unless its
+        bytes are counted."""
+        if leg.limit is None and not self._limits and leg.socket is not None:
+            channel = data[0] << 8 | data[1]
+            until = leg.route.out_until(channel)
+            if until:
+                self._know(peer)
+                leg.ways.to_peers[channel] = until, leg.socket.sendto, peer
+
+    def _learn_in(self, leg: Leg, peer: Address) -> None:
+        """The same for what this peer sends to a channel of a UDP client."""
+        five_tuple = leg.route.five_tuple
+        listener = self._listener(five_tuple.server)
+        if leg.limit is not None or self._limits or leg.socket is None:
+            return
+        found = leg.route.in_until(peer)
+        if found and listener is not None and five_tuple.transport == "udp":
+            until, channel = found
+            way = listener.way(five_tuple.client, five_tuple.server)
+            leg.ways.to_client[leg.socket.as_sender(peer)] = until, channel, way
+
+    def _know(self, peer: Address) -> None:
+        """Remember whom packets are sent to without a look: it may become one
+        of our own relayed addresses."""
+        if len(self._known_peers) >= _KNOWN_PEERS:
+            self._forget_all()
+        self._known_peers.add(peer)
+
+    def _forget_all(self) -> None:
+        self._known_peers.clear()
+        for leg in self._legs.values():
+            leg.ways.forget()
 
     def _hairpin(
-        self, leg: _Leg, other: _Leg, payload: bytes | memoryview, now: float
+        self, leg: Leg, other: Leg, payload: bytes | memoryview, now: float
     ) -> None:
         """Both ends are clients here: straight across, by the other's rules."""
         frame = other.route.from_peer(leg.route.relayed, payload, now, own=True)
         if frame is None:
             self.counters.from_peers_no_route += 1
             return
-        if not self._too_fast(other, len(payload), now):
+        if self._limits.allow(other.limit, other.user, len(payload), now):
             self.counters.hairpins += 1
             self._to_client(other, frame, len(payload))
+        else:
+            self.counters.over_limit += 1
 
-    def _from_peer(self, leg: _Leg, payload: memoryview, peer: Address) -> None:
+    def _from_peer(self, leg: Leg, payload: memoryview, peer: Address) -> None:
         now = self._clock()
         frame = leg.route.from_peer(peer, payload, now, own=False)
         if frame is None:
             self.counters.from_peers_no_route += 1
-        elif not self._too_fast(leg, len(payload), now):
+        elif self._limits.allow(leg.limit, leg.user, len(payload), now):
             self._to_client(leg, frame, len(payload))
+            self._learn_in(leg, peer)
+        else:
+            self.counters.over_limit += 1
 
-    def _tell_of(self, leg: _Leg, error: IcmpError) -> None:
+    def _tell_of(self, leg: Leg, error: IcmpError) -> None:
         peer, icmp_type, code, data = error
         self._traffic.at_hand = 0
         now = self._clock()
@@ -421,7 +453,7 @@ class PurePlane:
         if frame is not None and leg.deliver(frame):
             self.counters.icmp += 1
 
-    def _to_client(self, leg: _Leg, frame: bytes, size: int) -> None:
+    def _to_client(self, leg: Leg, frame: bytes, size: int) -> None:
         self.counters.from_peers += 1
         self.counters.from_peers_bytes += size
         if not leg.deliver(frame):

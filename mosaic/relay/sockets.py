@@ -17,12 +17,15 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mosaic.relay.trafficclass import ANCILLARY_BYTES, PLAIN, TrafficClass
+from mosaic.relay.ways import HEAD, HEADROOM, ClientWays, Flows, Send
 from mosaic.wire.stun.address import Address, pack_host, unpack_host
 
 LISTENER_BUFFER_BYTES = 4 << 20
 RELAY_BUFFER_BYTES = 256 << 10
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 _ROUNDS = 64
+BUFFER = memoryview(bytearray(HEADROOM + 65536))
+"""One for all: what is in it is dealt with before the next read."""
 _SO_RCVBUFFORCE = 33
 _DATAGRAMS = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
 _IP_PKTINFO: int = getattr(socket, "IP_PKTINFO", 8)
@@ -90,7 +93,7 @@ class UdpSocket:
         self._sock = sock
         self._received = received
         self._closed = False
-        self._buffer = memoryview(bytearray(65536))
+        self._budget = 1
         name = sock.getsockname()
         self.address = Address(name[0], name[1])
         reactor.addReader(self)
@@ -120,21 +123,22 @@ class UdpSocket:
         if self._traffic.preserve:
             self._read_with_class()
             return
-        receive, buffer, address = self._sock.recvfrom_into, self._buffer, self.address
-        for _ in range(_ROUNDS):
-            if self._closed:
-                return
-            try:
-                size, sender = receive(buffer)
-            except BlockingIOError:
-                return
-            except OSError:  # an ICMP error for an earlier datagram
-                self.read_failed()
-                continue
-            self._received(buffer[:size], _peer(sender), address)
+        self._read_quickly()
+
+    def _read_quickly(self) -> None:
+        """Without the class of what comes."""
+        raise NotImplementedError
+
+    def _spend(self, read: int) -> None:
+        """How much to read next time: asking a dry socket costs as much as a
+        datagram, so a socket that has one at a time is asked once a time."""
+        if read >= self._budget:
+            self._budget = min(2 * self._budget, _ROUNDS)
+        else:
+            self._budget = max(read, 1)
 
     def _read_with_class(self) -> None:
-        receive, buffer, address = self._sock.recvmsg_into, self._buffer, self.address
+        receive, buffer, address = self._sock.recvmsg_into, BUFFER, self.address
         for _ in range(_ROUNDS):
             if self._closed:
                 return
@@ -146,7 +150,7 @@ class UdpSocket:
                 self.read_failed()
                 continue
             self._traffic.note(ancillary)
-            self._received(buffer[:size], _peer(sender), address)
+            self._received(buffer[:size], peer_address(sender), address)
 
     def read_failed(self) -> None:
         """Instead of a datagram there was an error; nobody asks which."""
@@ -163,16 +167,68 @@ class UdpSocket:
         return True
 
 
-def _peer(sender: Any) -> Address:
+def peer_address(sender: Any) -> Address:
+    """What the kernel calls a sender, as an Address."""
     return Address(sender[0], sender[1])
 
 
 class ListenerSocket(UdpSocket):
-    """Bound to one address: everything that arrives is for it."""
+    """Bound to one address: everything that arrives is for it.
 
-    def reply(self, data: bytes, to: Address, server: Address) -> bool:
+    flows: channels that need no further look; none by default.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorFDSet,
+        sock: socket.socket,
+        received: Received,
+        traffic: TrafficClass = PLAIN,
+        flows: Flows | None = None,
+    ) -> None:
+        self._flows = flows or Flows()
+        super().__init__(reactor, sock, received, traffic)
+
+    def _read_quickly(self) -> None:
+        receive, address = self._sock.recvfrom_into, self.address
+        clients, now = self._flows.clients_of(address), self._flows.clock()
+        read = passed = passed_bytes = 0
+        for read in range(1, self._budget + 1):
+            try:
+                size, sender = receive(BUFFER)
+            except BlockingIOError:
+                read -= 1
+                break
+            except OSError:  # an ICMP error for an earlier datagram
+                continue
+            ways = clients.get(sender[:2])
+            if ways is not None:
+                # An established channel: everything in line, for speed.
+                channel, length = HEAD.unpack_from(BUFFER)
+                way = ways.get(channel)
+                if way and way[0] > now and length <= size - HEADROOM:
+                    try:
+                        way[1](BUFFER[HEADROOM : HEADROOM + length], way[2])
+                    except OSError:
+                        pass  # the long way knows what to do
+                    else:
+                        passed += 1
+                        passed_bytes += length
+                        continue
+            self._received(BUFFER[:size], peer_address(sender), address)
+            if self._closed:
+                break
+        self._flows.from_clients(passed, passed_bytes)
+        self._spend(read)
+
+    def reply(self, data: bytes | memoryview, to: Address, server: Address) -> bool:
         """Answer from the address that was reached."""
         return self.send(data, to)
+
+    def way(self, to: Address, server: Address) -> Send:
+        """How to answer, looked up once."""
+        send = self._sock.sendto
+        return lambda data: send(data, to)
 
 
 class WildcardSocket(ListenerSocket):
@@ -185,38 +241,52 @@ class WildcardSocket(ListenerSocket):
         sock: socket.socket,
         received: Received,
         traffic: TrafficClass = PLAIN,
+        flows: Flows | None = None,
     ) -> None:
         self._v6 = sock.family == socket.AF_INET6
-        self._reached: dict[bytes, Address] = {}
+        self._reached: dict[bytes, tuple[Address, ClientWays]] = {}
         self._sources: dict[str, list[tuple[int, int, bytes]]] = {}
         tell_destination(sock)
-        super().__init__(reactor, sock, received, traffic)
+        super().__init__(reactor, sock, received, traffic, flows)
 
     def doRead(self) -> None:
         """As for other sockets, with the address that was reached."""
-        receive, buffer = self._sock.recvmsg_into, self._buffer
-        buffers = [buffer]
-        for _ in range(_ROUNDS):
-            if self._closed:
-                return
+        receive, preserve = self._sock.recvmsg_into, self._traffic.preserve
+        now, into, reached = self._flows.clock(), (BUFFER,), self._reached
+        read = passed = passed_bytes = 0
+        for read in range(1, self._budget + 1):
             try:
-                size, ancillary, _, sender = receive(buffers, _ANCILLARY_BYTES)
+                size, ancillary, _, sender = receive(into, _ANCILLARY_BYTES)
             except BlockingIOError:
-                return
+                read -= 1
+                break
             except OSError:  # an ICMP error for an earlier datagram
                 continue
-            if self._traffic.preserve:
+            info = ancillary[0][2]
+            server, clients = reached.get(info) or self._note(info)
+            if preserve:
                 self._traffic.note(ancillary)
-            self._received(buffer[:size], _peer(sender), self._server(ancillary))
+            ways = clients.get(sender[:2])
+            if ways is not None and not preserve:
+                # An established channel: everything in line, for speed.
+                channel, length = HEAD.unpack_from(BUFFER)
+                way = ways.get(channel)
+                if way and way[0] > now and length <= size - HEADROOM:
+                    try:
+                        way[1](BUFFER[HEADROOM : HEADROOM + length], way[2])
+                    except OSError:
+                        pass  # the long way knows what to do
+                    else:
+                        passed += 1
+                        passed_bytes += length
+                        continue
+            self._received(BUFFER[:size], peer_address(sender), server)
+            if self._closed:
+                break
+        self._flows.from_clients(passed, passed_bytes)
+        self._spend(read)
 
-    def _server(self, ancillary: list[tuple[int, int, bytes]]) -> Address:
-        if not ancillary:
-            return self.address
-        info = ancillary[0][2]
-        held = self._reached.get(info)
-        return held if held is not None else self._note(info)
-
-    def _note(self, info: bytes) -> Address:
+    def _note(self, info: bytes) -> tuple[Address, ClientWays]:
         """Remember an address of this machine that a client has reached."""
         if len(self._reached) >= 1024:
             self._reached.clear()
@@ -225,7 +295,8 @@ class WildcardSocket(ListenerSocket):
         if self._v6:
             # what came over a scoped address must leave by its interface
             self._sources[host] = [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, info)]
-        self._reached[info] = Address(host, self.address.port)
+        server = Address(host, self.address.port)
+        self._reached[info] = server, self._flows.clients_of(server)
         return self._reached[info]
 
     def _source(self, host: str) -> list[tuple[int, int, bytes]]:
@@ -244,7 +315,12 @@ class WildcardSocket(ListenerSocket):
         self._sources[host] = [source]
         return self._sources[host]
 
-    def reply(self, data: bytes, to: Address, server: Address) -> bool:
+    def way(self, to: Address, server: Address) -> Send:
+        """How to answer from there, looked up once."""
+        send, rows = self._sock.sendmsg, self._source(server.host)
+        return lambda data: send((data,), rows, 0, to)
+
+    def reply(self, data: bytes | memoryview, to: Address, server: Address) -> bool:
         """Answer from the address that was reached, or that is named."""
         with suppress(OSError):
             rows = [*self._source(server.host), *self._traffic.rows(self._sock)]

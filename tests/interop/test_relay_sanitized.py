@@ -24,7 +24,7 @@ SUITES = tuple(
     f"tests.contracts.test_{name}"
     for name in (
         *("relay", "native_relay", "native_sockets", "native_clients"),
-        *("relay_challenges", "traffic_class"),
+        *("relay_challenges", "relay_admission", "traffic_class"),
     )
 )
 FUZZ_S = float(os.environ.get("MOSAIC_FUZZ_S", "20"))

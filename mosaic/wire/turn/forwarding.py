@@ -182,6 +182,23 @@ class Route:
         pad = bytes(-size % 4) if self.stream else b""
         return b"".join((channel.head, size.to_bytes(2, "big"), payload, pad))
 
+    def out_until(self, number: int) -> float:
+        """Until when packets to that channel pass, if nothing changes; 0 if not
+        at all, or to our own relayed addresses only."""
+        channel = self._channels.get(number)
+        if channel is None or channel.permission.own_only:
+            return 0.0
+        return min(self.expires_at, channel.expires_at)
+
+    def in_until(self, peer: Address) -> tuple[float, int] | None:
+        """Until when packets from that peer pass to a channel, if nothing
+        changes, and the channel; None if they do not."""
+        channel = self._numbers.get(peer)
+        if channel is None or channel.permission.own_only:
+            return None
+        until = min(self.expires_at, channel.expires_at, channel.permission.expires_at)
+        return until, int.from_bytes(channel.head, "big")
+
     def from_icmp(
         self, peer: Address, icmp_type: int, code: int, data: bytes, now: float
     ) -> bytes | None:
