@@ -146,6 +146,9 @@ class ClientStream(StreamBase):
         login = self._login
         assert login is not None
         answer = await login.answer(stanza, nonce=self._house.new_token())
+        if isinstance(answer, LoggedIn):
+            # Known before it is bound: whom it blocks, and who may see it.
+            await self._house.persons.load(answer.account)
         if self._phase is not Phase.BUSY:
             return  # closed meanwhile
         if isinstance(answer, LoggedIn):

@@ -148,6 +148,15 @@ class Keeper:
         self._uncommitted_bytes += size_bytes
         return batch
 
+    async def written(self) -> None:
+        """Return when all that was said so far is on disk, or could not be: who
+        reads after this misses nothing that was delivered."""
+        self.flush()
+        for batch in list(self._writing):
+            waiter: Deferred[None] = Deferred()
+            batch.committed.chainDeferred(waiter)
+            await waiter
+
     async def settled(self) -> None:
         """Return when nothing waits for the disk any more."""
         self.flush()

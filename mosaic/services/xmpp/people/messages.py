@@ -84,7 +84,7 @@ class Messages:
             raise NOT_ACCEPTABLE
         carried = carries(stanza)
         if carried & Carries.STANZA_ID:
-            stanza = _without_stanza_ids(stanza, "")
+            stanza = _without_stanza_ids(stanza, self._exchange.domain)
         if to.domain != self._exchange.domain or not to.local:
             self._said_elsewhere(session, sender, stanza, carried, to)
         elif stanza.type not in LASTING_TYPES:
@@ -255,7 +255,7 @@ class Messages:
             raise Undeliverable("service-unavailable")
         carried = carries(stanza)
         if carried & Carries.STANZA_ID:
-            stanza = _without_stanza_ids(stanza, receiver.bare)
+            stanza = _without_stanza_ids(stanza, self._exchange.domain)
         raw = stanza.stamped(str(sender))
         rows: list[Archived] = []
         id, incoming = 0, raw
@@ -336,12 +336,16 @@ class Messages:
         self._later.undelivered(read_stanza(stanza), session)
 
 
-def _without_stanza_ids(stanza: Stanza, by: str) -> Stanza:
-    """XEP-0359 section 5: nobody else gives ids in our name. by: only those."""
+def _without_stanza_ids(stanza: Stanza, domain: str) -> Stanza:
+    """XEP-0359 section 5: nobody else gives ids in the name of our accounts."""
     gone = [
         (child.start, child.end)
         for child in children(stanza)
         if (child.ns, child.name) == (NS_SID, "stanza-id")
-        and (not by or child.attributes.get("by") == by)
+        and _domain_of(child.attributes.get("by", "")) == domain
     ]
     return replace(stanza, raw=without(stanza.raw, gone))
+
+
+def _domain_of(jid: str) -> str:
+    return jid.partition("/")[0].rpartition("@")[2]

@@ -84,7 +84,7 @@ class Offline:
         self._flooding.add(name)
         try:
             # What was just said to the account must be among them.
-            self._keeper.flush()
+            await self._keeper.written()
             held = await self._store.waiting(name)
         finally:
             self._flooding.discard(name)

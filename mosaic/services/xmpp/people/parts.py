@@ -92,7 +92,7 @@ class People:
                 limit=settings.roster_items,
             ),
             Carbons(),
-            Archive(self.persons, store),
+            Archive(self.persons, store, keeper),
             Blocking(
                 exchange, self.persons, self.presence, limit=settings.blocked_addresses
             ),
