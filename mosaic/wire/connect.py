@@ -211,6 +211,10 @@ class ConnectClient:
     def _refused(self, response: h11.Response) -> HopError:
         self._over = True
         status = response.status_code
+        if status == 401:  # tinyproxy's word for a wrong password
+            if self._scheme is not None:
+                return LoginRefused(self._hop, self._scheme.name)
+            return LoginWanted(self._hop)
         reason = bytes(response.reason).decode("latin-1", "replace")[:80]
         return TargetRefused(
             self._hop,

@@ -117,6 +117,15 @@ class ConnectTests(SynchronousTestCase):
             client.receive(WANTS % b"Basic realm=x")
         self.assertIn("Basic", str(caught.exception))
 
+    def test_unauthorized_is_a_wrong_password_too(self) -> None:
+        """tinyproxy 1.11 answers a wrong password with 401."""
+        client = begun(Basic(Login("u", "p")))
+        client.receive(WANTS % b"Basic realm=x")
+        with self.assertRaises(LoginRefused):
+            client.receive(b"HTTP/1.1 401 Unauthorized\r\n\r\n")
+        with self.assertRaises(LoginWanted):
+            begun().receive(b"HTTP/1.1 401 Unauthorized\r\n\r\n")
+
     def test_missing_login_names_the_schemes(self) -> None:
         """So that the person knows what to ask for."""
         with self.assertRaises(LoginWanted) as caught:
