@@ -22,7 +22,7 @@ PASSES = 20
 """Rounds of resolving names; each answer may ask for others."""
 START_S = 10.0
 """For Python and the engine to be loaded."""
-STEP_S = 1.8
+STEP_S = 1.5
 """For the script to be loaded, and for each answer; then it is killed."""
 MAX_LINE_BYTES = 65536
 WORKER = Path(__file__).with_name("worker.py")

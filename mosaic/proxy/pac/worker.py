@@ -89,8 +89,9 @@ def _limit_process() -> None:
 
 def _words(error: Exception) -> str:
     text = str(error).strip() or type(error).__name__
-    lines = text.splitlines()
-    return lines[0][:200]
+    if text == "null":  # the engine has no memory left for words
+        return "out of memory"
+    return text.splitlines()[0][:200]
 
 
 def _say(answer: dict[str, Any]) -> None:
