@@ -8,6 +8,7 @@ from collections.abc import Callable
 from mosaic.wire.turn.budget import prefix_of
 from mosaic.wire.turn.limits import Limits
 from mosaic.wire.turn.refusals import AllocationQuotaReached
+from mosaic.wire.turn.visitors import PER_VISITOR, TOTAL, is_visitor
 
 OwnerOf = Callable[[str], str]
 
@@ -29,12 +30,21 @@ class Quotas:
         self._per_credential: Counter[str] = Counter()
         self._per_owner: Counter[str] = Counter()
         self._per_host: Counter[str] = Counter()
+        self._visitors = 0
+
+    def is_visitor(self, username: str) -> bool:
+        """Whether a username is of a stranger who checks the network."""
+        return is_visitor(self._owner_of(username))
 
     def check(self, username: str, host: str, limits: Limits) -> None:
         """Raises AllocationQuotaReached if there is no room for one more."""
         if self._per_credential[username] >= limits.per_credential:
             raise AllocationQuotaReached("too many allocations of this credential")
-        if self._per_owner[self._owner_of(username)] >= limits.per_owner:
+        owner = self._owner_of(username)
+        if is_visitor(owner):
+            if self._per_owner[owner] >= PER_VISITOR or self._visitors >= TOTAL:
+                raise AllocationQuotaReached("too many checks of the network")
+        elif self._per_owner[owner] >= limits.per_owner:
             raise AllocationQuotaReached("too many allocations of this user")
         if self._per_host[quota_host(host)] >= limits.per_address:
             raise AllocationQuotaReached("too many allocations from this address")
@@ -44,9 +54,11 @@ class Quotas:
         self._per_credential[username] += 1
         self._per_owner[self._owner_of(username)] += 1
         self._per_host[quota_host(host)] += 1
+        self._visitors += self.is_visitor(username)
 
     def refund(self, username: str, host: str) -> None:
         """One less; nothing is kept of who holds nothing."""
+        self._visitors -= self.is_visitor(username)
         for counter, key in (
             (self._per_credential, username),
             (self._per_owner, self._owner_of(username)),
