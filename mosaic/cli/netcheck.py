@@ -56,6 +56,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     from mosaic.netcheck.engine import NetworkCheck, Server
     from mosaic.proxy.client import Dialler
     from mosaic.proxy.discover import routes_for
+    from mosaic.proxy.endpoint import Patience
     from mosaic.proxy.logins import LoginFileError, Logins, read_logins
     from mosaic.proxy.routes import ProxyTextError
 
@@ -70,7 +71,13 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
         raise Refused(str(error)) from error
     check = NetworkCheck(
         server,
-        Dialler(reactor=reactor, routes=routes, logins=logins, trust=trust),
+        Dialler(
+            reactor=reactor,
+            routes=routes,
+            logins=logins,
+            trust=trust,
+            patience=Patience(connect_s=5.0),
+        ),
         told=_ignore if options.json else _tell,
         quick=options.quick,
     )

@@ -8,7 +8,7 @@ import secrets
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -39,6 +39,9 @@ from mosaic.wire.hops import HopError, NoAnswer, TlsRefused
 MAX_ANSWER_BYTES = 65536
 DNS_S = 5.0
 NOISE_BYTES = 2 * 1024 * 1024
+NEEDS_THE_PORT = ("proxy", "tls", "rest", "drcp", "updates", "bandwidth")
+"""Checks that go to the server's own port."""
+EARLY = ("dns", "tcp", "proxy")
 SLOW_KBIT_S = 1100
 """Below this a call with video suffers."""
 
@@ -106,7 +109,7 @@ class NetworkCheck:
         self._checks: list[Check] = []
         self._facts: ServerFacts | None = None
         self._spki = ""
-        self._way: Proxy | None = None
+        self._closed: HopError | None = None
         self._hop = f"server {server.host}:{server.port}"
 
     async def run(self) -> Report:
@@ -143,9 +146,15 @@ class NetworkCheck:
     async def _try(self, name: str, work: Callable[[], Awaitable[Check]]) -> None:
         began = self._reactor.seconds()
         try:
+            if self._closed is not None and name in NEEDS_THE_PORT:
+                raise self._closed
             check = await work()
         except Exception as error:
             check = failed(name, error)
+            # Nothing else gets through there, and each try takes its time.
+            early = isinstance(error, HopError) and error.stage in EARLY
+            if early and name in NEEDS_THE_PORT:
+                self._closed = cast("HopError", error)
         if check.ms is None and check.outcome != "skipped":
             ms = round((self._reactor.seconds() - began) * 1000, 1)
             check = msgspec.structs.replace(check, ms=ms)
@@ -239,7 +248,6 @@ class NetworkCheck:
             "source": self._dialler.routes.describe(),
             "ways": [str(way) for way in ways],
         }
-        self._way = ways[0]
         if all(way.kind == "direct" for way in ways):
             return Check(name="proxy", outcome="skipped", detail="direct", data=data)
         endpoint = self._dialler.endpoint(
@@ -257,7 +265,7 @@ class NetworkCheck:
                 name="tls", outcome="skipped", detail="plain HTTP was asked for"
             )
         host, port = self._server.host, self._server.port
-        endpoint = self._dialler.endpoint(host, port, tls=True, alpn=b"http/1.1")
+        endpoint = self._dialler.endpoint(host, port, tls=True)
         try:
             stream = await open_stream(self._reactor, endpoint, self._hop)
         except TlsRefused as error:

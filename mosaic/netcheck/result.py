@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
+from twisted.web.client import ResponseFailed
 
 from mosaic.wire.hops import HopError
 
@@ -66,12 +67,11 @@ def failed(name: str, error: BaseException, ms: float | None = None) -> Check:
             detail=str(error),
             advice=error.advice,
         )
+    detail = str(error) or type(error).__name__
+    if isinstance(error, ResponseFailed):
+        detail = "the connection was cut before the answer was whole"
     return Check(
-        name=name,
-        outcome="blocked",
-        ms=ms,
-        stage="application",
-        detail=str(error) or type(error).__name__,
+        name=name, outcome="blocked", ms=ms, stage="application", detail=detail
     )
 
 
