@@ -49,7 +49,7 @@ class Cable:
         """Load rules into a namespace, in place of those before."""
         subprocess.run(
             self.inside(name, "nft", "-f", "-"),
-            input="flush ruleset\n" + rules,
+            input=f"flush ruleset\n{rules}\n",
             text=True,
             check=True,
             capture_output=True,
