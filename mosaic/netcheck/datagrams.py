@@ -48,11 +48,16 @@ class Datagrams(DatagramProtocol):
     async def ask(
         self, request: bytes, to: Address, waits_s: tuple[float, ...] = RETRIES_S
     ) -> bytes | None:
-        """The answer; None if there is none after all copies."""
+        """The answer; None if there is none after all copies, or if this machine's
+        own firewall does not let the request out."""
         for wait_s in waits_s:
             waiting: Deferred[bytes] = Deferred()
             self._waiting[request[8:20]] = waiting
-            self.transport.write(request, (to.host, to.port))
+            try:
+                self.transport.write(request, (to.host, to.port))
+            except OSError:
+                self._waiting.pop(request[8:20], None)
+                return None
             waiting.addTimeout(wait_s, self._reactor, lambda result, _: b"")
             answer = await waiting
             self._waiting.pop(request[8:20], None)

@@ -32,12 +32,13 @@ from mosaic.netcheck.streams import (
     who_is_there,
 )
 from mosaic.proxy.client import Dialler, http_client
-from mosaic.proxy.endpoint import ProxiedEndpoint
+from mosaic.proxy.endpoint import Patience, ProxiedEndpoint
 from mosaic.proxy.routes import Proxy
 from mosaic.wire.hops import HopError, NoAnswer, TlsRefused
 
 MAX_ANSWER_BYTES = 65536
 DNS_S = 5.0
+STRAIGHT_S = 3.0
 NOISE_BYTES = 2 * 1024 * 1024
 NEEDS_THE_PORT = ("proxy", "tls", "rest", "drcp", "updates", "bandwidth")
 """Checks that go to the server's own port."""
@@ -217,7 +218,7 @@ class NetworkCheck:
             self._reactor,
             self._server.host,
             port,
-            patience=self._dialler.patience,
+            patience=Patience(connect_s=STRAIGHT_S),
         )
         try:
             stream = await open_stream(self._reactor, straight, self._hop)

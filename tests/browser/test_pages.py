@@ -77,6 +77,41 @@ class PageTests(BrowserTestCase):
         """The box on the wall, idle."""
         self.look_at("hub", "/hub", "")
 
+    def test_netcheck(self) -> None:
+        """The network check, done: every way of the relay answers on loopback."""
+        for size, scheme in LOOKS:
+            page = self.page(viewport=SIZES[size], color_scheme=scheme)
+            page.goto(f"{self.server.url}/netcheck")
+            expect(page.get_by_role("status")).to_contain_text("Everything works")
+            for way in ("UDP", "TCP", "TLS"):
+                row = page.get_by_role("listitem").filter(has_text=f"voice by {way}")
+                expect(row).to_contain_text("ms")
+            keep_screenshot(page, f"page-netcheck-{size}-{scheme}")
+            self.assert_no_sideways_scroll(page)
+            self.assert_accessible(page, f"netcheck {size} {scheme}")
+            page.close()
+
+    def test_a_result_of_the_network_check_is_passed_on_by_keyboard(self) -> None:
+        """Its link opens elsewhere without checking anything there."""
+        context = self.context()
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page = context.new_page()
+        page.goto(f"{self.server.url}/netcheck")
+        expect(page.get_by_role("status")).to_contain_text("Everything works")
+        self.press_by_tab(page, "Copy link")
+        expect(page.get_by_text("Copied")).to_be_visible()
+        link: str = page.evaluate("() => navigator.clipboard.readText()")
+        self.assertRegex(link, r"/netcheck#r=[\d.-]+$")
+        other = self.page()
+        asked: list[str] = []
+        other.on("request", lambda request: asked.append(request.url))
+        other.goto(link)
+        expect(other.get_by_text("Somebody's result")).to_be_visible()
+        expect(other.get_by_role("status")).to_contain_text("Everything works")
+        self.assertFalse([url for url in asked if "/api/" in url], asked)
+        self.press_by_tab(other, "Check from here")
+        expect(other.get_by_role("button", name="Check again")).to_be_visible()
+
     def test_workspace(self) -> None:
         """The meeting with each of its panels."""
         room = self.room()
