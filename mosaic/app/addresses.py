@@ -41,6 +41,12 @@ class Addresses:
             return self.local_url
         return self.https_url or self.local_url or f"https://{self.public_host}"
 
+    @property
+    def xmpp_websocket_url(self) -> str | None:
+        """Where XMPP clients of browsers connect."""
+        base = self.https_url
+        return base and f"wss{base.removeprefix('https')}/xmpp-websocket"
+
     def join_url(self, hub_id: str, pin: str | None = None) -> str:
         """A link into a room; the PIN rides in the fragment, which no log sees."""
         fragment = f"#pin={pin}" if pin else ""

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
@@ -49,6 +50,7 @@ from mosaic.services.rest.origin import origin_allowed
 from mosaic.services.rest.root import build_rest
 from mosaic.services.turn.service import TurnService
 from mosaic.services.turn.tuning import RELOADABLE
+from mosaic.services.xmpp.extras.surroundings import Surroundings
 from mosaic.services.xmpp.service import XmppService
 from mosaic.store.sql import SqlStore
 from mosaic.tls.authority import ensure_certificates
@@ -119,6 +121,7 @@ class _Builder:
             credentials=CredentialDesk(self.turn_secrets),
             credential_ttl_s=settings.turn.credential_ttl_s,
             turn_urls=lambda host: self.addresses.turn_urls(host),
+            scram_sha_1=settings.xmpp.scram_sha_1,
         )
         self.turn = TurnService(
             self.reactor,
@@ -153,6 +156,13 @@ class _Builder:
             door=self.door,
             store=self.store,
             bus=self.bus,
+            around=Surroundings(
+                public_host=settings.public_host,
+                web=lambda: self.addresses.https_url or self.addresses.base_url,
+                max_upload_bytes=settings.http.max_upload_bytes,
+                listen=lambda text: self._endpoint(text),
+                connect=partial(clientFromString, self.reactor),
+            ),
         )
         self.rest = build_rest(
             settings=settings,
@@ -168,7 +178,8 @@ class _Builder:
             live=DocumentHistory(self.drcp, self.store),
             readiness={"house": self._check_ready},
             metrics_text=self.metrics.text,
-            children=self.drcp.resources(),
+            children={**self.drcp.resources(), **self.xmpp.resources()},
+            xmpp_websocket=lambda: self.addresses.xmpp_websocket_url,
             find_state=self.drcp.find_state,
             netcheck=self._netcheck_facts,
         )
@@ -177,6 +188,7 @@ class _Builder:
             store=self.store,
             files=self.rest.blobs,
             grace_s=self.settings.history.blob_grace_s,
+            keep_days=self.settings.xmpp.upload_keep_days,
         )
 
     def _build_ports(self) -> None:
@@ -186,14 +198,15 @@ class _Builder:
             certs
             or ensure_certificates(self.state, self.settings.public_host, time.time())
         )
+        self._endpoint = make_endpoints(
+            self.reactor,
+            default_context=self.context,
+            certificates=self.certificates,
+            transport=self.settings.tls.transport,
+        )
         self.listeners = Listeners(
             self.settings.endpoints,
-            make_endpoint=make_endpoints(
-                self.reactor,
-                default_context=self.context,
-                certificates=self.certificates,
-                transport=self.settings.tls.transport,
-            ),
+            make_endpoint=self._endpoint,
             make_factory=self._port_factory,
         )
 
@@ -260,6 +273,7 @@ class _Builder:
         chores.every(HOUR_S, "forgetting expired tokens", self.door.forget_expired)
         chores.every(DAY_S, "renewing certificates", self._renew_certificates)
         chores.every(DAY_S / 4, "collecting files", self.collection.run)
+        chores.every(HOUR_S, "pruning XMPP archives", self.xmpp.prune)
         return chores
 
     def _renew_certificates(self) -> None:
@@ -399,7 +413,12 @@ class _Builder:
         metrics.watch(
             "mosaic_xmpp",
             lambda: self.xmpp.counters,
-            gauges=("streams", "sessions"),
+            gauges=("streams", "sessions", "detached"),
+        )
+        metrics.watch(
+            "mosaic_xmpp_rooms",
+            lambda: self.xmpp.rooms.counters,
+            gauges=("rooms", "occupants", "waiting"),
         )
         metrics.watch("mosaic_relay", lambda: self.turn.counters.plane)
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mosaic.app.keys import load_or_make_keys, make_private_folder
+from mosaic.config.errors import ConfigError
 from mosaic.config.load import state_folder
 from mosaic.config.settings import Settings
+from mosaic.config.xmpp import read_secret, secret_files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,11 @@ def problems(settings: Settings) -> Iterator[Problem]:
     else:
         yield from _taken_ports(settings)
     yield from _certificates(settings, state)
+    for key, path in secret_files(settings.xmpp):
+        try:
+            read_secret(key, path)
+        except ConfigError as error:
+            yield Problem(key=key, message=str(error).removeprefix(f"{key}: "))
 
 
 def _certificates(settings: Settings, state: Path) -> Iterator[Problem]:

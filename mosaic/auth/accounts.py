@@ -7,7 +7,12 @@ from typing import ParamSpec, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 
-from mosaic.auth.interface import InvalidToken, Issued, WrongCredentials
+from mosaic.auth.interface import (
+    InvalidToken,
+    Issued,
+    LastAdministrator,
+    WrongCredentials,
+)
 from mosaic.auth.issue import TokenDesk
 from mosaic.auth.passwords import (
     check_against,
@@ -49,6 +54,7 @@ class AccountDesk:
         *,
         server_key: bytes,
         iterations: int,
+        scram_sha_1: bool,
         run_in_thread: RunInThread,
     ) -> None:
         self._store = store
@@ -58,6 +64,7 @@ class AccountDesk:
         self._locks = locks
         self._server_key = server_key
         self._iterations = iterations
+        self._scram_sha_1 = scram_sha_1
         self._run_in_thread = run_in_thread
 
     async def log_in(self, name: str, password: str, *, address: str) -> Issued:
@@ -80,6 +87,18 @@ class AccountDesk:
             kept = name[:64]
         stored = await self._store.verifier(kept)
         fake = fake_verifier(kept, key=self._server_key, iterations=self._iterations)
+        return fake if stored is None else stored
+
+    async def scram_sha_1_verifier(self, name: str) -> ScramVerifier:
+        """The same for SCRAM-SHA-1: fake too for accounts that have none yet."""
+        try:
+            kept = account_name(name)
+        except ValueError:
+            kept = name[:64]
+        stored = await self._store.scram_sha_1(kept)
+        fake = fake_verifier(
+            kept, key=self._server_key, iterations=self._iterations, digest="sha1"
+        )
         return fake if stored is None else stored
 
     async def set_up(self, code: str, name: str, password: str) -> Issued:
@@ -107,22 +126,35 @@ class AccountDesk:
         return any(account.admin for account in await self._store.accounts())
 
     async def add(self, name: str, password: str, *, admin: bool) -> Account:
-        """A new account. Raises NameTaken, ValueError."""
+        """A new account, and tell. Raises NameTaken, ValueError."""
         kept = account_name(name)
-        return await self._store.add_account(
+        account = await self._store.add_account(
             kept, await self._derive(password), admin=admin
         )
+        await self._keep_second(kept, password)
+        self._bus.publish("accounts", {"type": "added"})
+        return account
 
     async def set_password(self, name: str, password: str) -> None:
         """Change it, revoke the tokens, and tell. Raises NotFound, ValueError."""
         kept = account_name(name)
         await self._store.set_verifier(kept, await self._derive(password))
+        await self._keep_second(kept, password)
         self._bus.publish(f"account.{kept}", {"type": "password"})
 
-    async def remove(self, name: str) -> None:
-        """Remove an account and tell. Raises NotFound, ValueError."""
+    async def remove(self, name: str, *, last_admin: bool = False) -> None:
+        """Remove an account and tell.
+
+        last_admin: whether even the last administrator may go. Raises NotFound,
+        LastAdministrator, ValueError.
+        """
         kept = account_name(name)
-        await self._store.remove_account(kept)
+        async with self._locks.hold("administrators"):
+            accounts = await self._store.accounts()
+            admins = [one.name for one in accounts if one.admin]
+            if admins == [kept] and not last_admin:
+                raise LastAdministrator
+            await self._store.remove_account(kept)
         self._bus.publish(f"account.{kept}", {"type": "removed"})
 
     async def _derive(self, password: str) -> ScramVerifier:
@@ -130,6 +162,15 @@ class AccountDesk:
         return await self._run_in_thread(
             new_verifier, password, iterations=self._iterations
         )
+
+    async def _keep_second(self, kept: str, password: str) -> None:
+        """SCRAM-SHA-1's, if the operator wants it. The one of the password before
+        is dead already: it belongs to another first one."""
+        if self._scram_sha_1:
+            second = await self._run_in_thread(
+                new_verifier, password, iterations=self._iterations, digest="sha1"
+            )
+            await self._store.set_scram_sha_1(kept, second)
 
     async def _find(self, name: str) -> Account | None:
         """The account, by the same steps whether it exists or not."""

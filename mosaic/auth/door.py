@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from mosaic.auth.accounts import AccountDesk, RunInThread
 from mosaic.auth.backoff import Backoff, address_key
+from mosaic.auth.fast import FastDesk
 from mosaic.auth.interface import Forbidden, Issued, TurnCredentials
 from mosaic.auth.issue import TokenDesk
 from mosaic.auth.rooms import RoomDesk
@@ -37,6 +38,7 @@ class HouseDoor:
     clock: the reactor's, for back-off. wall: Unix seconds now, for expiry.
     server_key: secret bytes that stay the same after a restart. turn_urls:
     the TURN URLs that a client which reached us at `host` should try.
+    scram_sha_1: whether new passwords get a second verifier.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class HouseDoor:
         credentials: CredentialMinter,
         credential_ttl_s: int,
         turn_urls: Callable[[str], tuple[str, ...]],
+        scram_sha_1: bool = False,
     ) -> None:
         self._wall = wall
         self._credentials = credentials
@@ -73,7 +76,11 @@ class HouseDoor:
             locks,
             server_key=server_key,
             iterations=settings.scram_iterations,
+            scram_sha_1=scram_sha_1,
             run_in_thread=run_in_thread,
+        )
+        self.fast = FastDesk(
+            store, server_key=server_key, ttl_s=settings.fast_token_ttl_s, wall=wall
         )
         self._rooms = RoomDesk(store, bus, self._tokens, self._tries, wall=wall)
 
@@ -92,7 +99,7 @@ class HouseDoor:
 
     async def forget_expired(self) -> int:
         """Remove tokens that can never be used again; how many."""
-        return await self._tokens.forget_expired()
+        return await self._tokens.forget_expired() + await self.fast.forget_expired()
 
     # Accounts -------------------------------------------------------------
     async def new_setup_code(self) -> str | None:
@@ -111,13 +118,21 @@ class HouseDoor:
         """Change it and revoke the account's tokens. Raises NotFound, ValueError."""
         await self._accounts.set_password(name, password)
 
-    async def remove_account(self, name: str) -> None:
-        """Remove it and its tokens, and tell. Raises NotFound, ValueError."""
-        await self._accounts.remove(name)
+    async def remove_account(self, name: str, *, last_admin: bool = False) -> None:
+        """Remove it and its tokens, and tell.
+
+        last_admin: whether even the last administrator may go. Raises NotFound,
+        LastAdministrator, ValueError.
+        """
+        await self._accounts.remove(name, last_admin=last_admin)
 
     async def scram_verifier(self, name: str) -> ScramVerifier:
         """The account's verifier; for unknown names a fake one."""
         return await self._accounts.scram_verifier(name)
+
+    async def scram_sha_1_verifier(self, name: str) -> ScramVerifier:
+        """The same for SCRAM-SHA-1."""
+        return await self._accounts.scram_sha_1_verifier(name)
 
     # Back-off -------------------------------------------------------------
     def check_tries(self, *, account: str, address: str) -> None:
@@ -134,10 +149,17 @@ class HouseDoor:
 
     # Rooms ----------------------------------------------------------------
     async def create_room(
-        self, name: str, *, owner: str | None, alias: str | None = None
+        self,
+        name: str,
+        *,
+        owner: str | None,
+        alias: str | None = None,
+        open_to_accounts: bool = False,
     ) -> Room:
         """A new room with a random Hub ID and PIN. Raises NameTaken, ValueError."""
-        return await self._rooms.create(name, owner=owner, alias=alias)
+        return await self._rooms.create(
+            name, owner=owner, alias=alias, open_to_accounts=open_to_accounts
+        )
 
     async def join(
         self,
@@ -160,6 +182,10 @@ class HouseDoor:
         return await self._rooms.token(
             hub_id, role=role, name=name, ttl_s=ttl_s, account=account
         )
+
+    async def prolong(self, token: str) -> float:
+        """Let a room token live longer; until when. Raises NotFound."""
+        return await self._tokens.prolong(token)
 
     async def role_in(self, principal: Principal, hub_id: str) -> Role | None:
         """The role somebody has in a room, None while in its lobby."""

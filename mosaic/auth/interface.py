@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from mosaic.auth.fast import FastDesk
 from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account, Principal, Role, Room
 
@@ -31,6 +32,13 @@ class RoomUnavailable(AuthError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"this room is {reason}")
         self.reason = reason
+
+
+class LastAdministrator(AuthError):
+    """Nobody could administer the house after that."""
+
+    def __init__(self) -> None:
+        super().__init__("this is the last administrator")
 
 
 class TryLater(AuthError):
@@ -80,12 +88,24 @@ class Door(Protocol):
     async def set_password(self, name: str, password: str) -> None:
         """Change it and revoke the account's tokens."""
 
-    async def remove_account(self, name: str) -> None:
-        """Remove it with its tokens and tell the bus. Raises NotFound."""
+    async def remove_account(self, name: str, *, last_admin: bool = False) -> None:
+        """Remove it with its tokens and tell the bus.
+
+        last_admin: whether even the last administrator may go, as the operator
+        may want. Raises NotFound, LastAdministrator.
+        """
 
     async def scram_verifier(self, name: str) -> ScramVerifier:
         """The account's verifier; for unknown names a fake one that looks and
         costs the same, the same each time."""
+
+    async def scram_sha_1_verifier(self, name: str) -> ScramVerifier:
+        """The same for SCRAM-SHA-1; also fake for accounts whose password was set
+        while that was off."""
+
+    @property
+    def fast(self) -> FastDesk:
+        """Tokens for quick logins."""
 
     def check_tries(self, *, account: str, address: str) -> None:
         """Raises TryLater while the account or the address is backed off."""
@@ -97,7 +117,12 @@ class Door(Protocol):
         """Forget the account's failures from this address."""
 
     async def create_room(
-        self, name: str, *, owner: str | None, alias: str | None = None
+        self,
+        name: str,
+        *,
+        owner: str | None,
+        alias: str | None = None,
+        open_to_accounts: bool = False,
     ) -> Room:
         """A new room with a random Hub ID and PIN."""
 
@@ -113,7 +138,13 @@ class Door(Protocol):
         """A room token for a guest (PIN) or a member (session).
 
         The principal is waiting=True when the room has a lobby.
-        Raises WrongCredentials, TryLater, RoomUnavailable.
+        Raises WrongCredentials, TryLater, RoomUnavailable, Forbidden.
+        """
+
+    async def prolong(self, token: str) -> float:
+        """Let a room token live as long again as a new one does; until when.
+
+        For those who hold no token themselves and stay. Raises NotFound.
         """
 
     async def room_token(

@@ -121,6 +121,15 @@ class TokenDesk:
         """Forget a token; unknown ones are no error."""
         await self._store.remove_token(tokens.digest(token))
 
+    async def prolong(self, token: str) -> float:
+        """Let a room token live as long again as a new one; until when.
+
+        Raises NotFound.
+        """
+        expires_at = self._wall() + self._settings.room_token_ttl_s
+        await self._store.prolong_token(tokens.digest(token), expires_at)
+        return expires_at
+
     async def forget_expired(self) -> int:
         """Remove tokens that can never be used again; how many."""
         return await self._store.remove_tokens(expired_before=self._wall() - LEEWAY_S)

@@ -24,14 +24,21 @@ def check_password(password: str) -> None:
         raise ValueError(f"a password has at least {MIN_PASSWORD_CHARS} characters")
 
 
-def new_verifier(password: str, *, iterations: int) -> ScramVerifier:
+def new_verifier(
+    password: str, *, iterations: int, digest: str = "sha256"
+) -> ScramVerifier:
     """The verifier to keep, with a fresh salt. One PBKDF2: run in a thread."""
     return derive_verifier(
-        password, salt=secrets.token_bytes(SALT_BYTES), iterations=iterations
+        password,
+        salt=secrets.token_bytes(SALT_BYTES),
+        iterations=iterations,
+        digest=digest,
     )
 
 
-def fake_verifier(name: str, *, key: bytes, iterations: int) -> ScramVerifier:
+def fake_verifier(
+    name: str, *, key: bytes, iterations: int, digest: str = "sha256"
+) -> ScramVerifier:
     """What an unknown account shows: always the same for the same name.
 
     key: the server's secret, so that nobody else can tell it from a real one.
@@ -40,14 +47,18 @@ def fake_verifier(name: str, *, key: bytes, iterations: int) -> ScramVerifier:
 
     subject = name.encode("utf-8", "surrogatepass")
 
+    if digest != "sha256":
+        subject = digest.encode() + b"\x00" + subject
+
     def part(label: bytes) -> bytes:
-        return hmac.digest(key, label + b"\x00" + subject, "sha256")
+        return hmac.digest(key, label + b"\x00" + subject, digest)
 
     return ScramVerifier(
         salt=part(b"salt")[:SALT_BYTES],
         iterations=iterations,
         stored_key=part(b"stored key"),
         server_key=part(b"server key"),
+        digest=digest,
     )
 
 

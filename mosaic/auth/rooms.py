@@ -7,7 +7,12 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mosaic.auth.interface import Issued, RoomUnavailable, WrongCredentials
+from mosaic.auth.interface import (
+    Forbidden,
+    Issued,
+    RoomUnavailable,
+    WrongCredentials,
+)
 from mosaic.auth.issue import TokenDesk
 from mosaic.auth.tries import ROOM, Tries
 from mosaic.bus.interface import Bus, Payload
@@ -49,7 +54,12 @@ class RoomDesk:
         self._wall = wall
 
     async def create(
-        self, name: str, *, owner: str | None, alias: str | None = None
+        self,
+        name: str,
+        *,
+        owner: str | None,
+        alias: str | None = None,
+        open_to_accounts: bool = False,
     ) -> Room:
         """A new room. Raises NameTaken for the alias, ValueError."""
         kept_name = room_name(name)
@@ -62,6 +72,7 @@ class RoomDesk:
                 created_at=self._wall(),
                 owner=owner,
                 alias=kept_alias,
+                open_to_accounts=open_to_accounts,
             )
             try:
                 await self._store.add_room(room)
@@ -83,14 +94,19 @@ class RoomDesk:
     ) -> Issued:
         """A room token for a member (by session) or anybody else (by PIN).
 
-        Raises WrongCredentials, TryLater, RoomUnavailable, ValueError (name).
+        Raises WrongCredentials, TryLater, RoomUnavailable, Forbidden (banned),
+        ValueError (name).
         """
         account = session.account if session is not None else None
         shown = display_name(name or account or "")
         entry = await self._member_entry(hub_id, session)
         if entry is None:
+            entry = await self._open_entry(hub_id, session)
+        if entry is None:
             entry = await self._pin_entry(hub_id, pin, address)
         _check_open(entry)
+        if not entry.known and account is not None:
+            await self._check_ban(entry.room.hub_id, account)
         waiting = entry.room.lobby and not entry.known
         issued = await self._tokens.room(
             entry.room.hub_id,
@@ -185,7 +201,23 @@ class RoomDesk:
                     self._tries.note_failure(account=account, address=address)
                 raise WrongCredentials("wrong Hub ID or PIN")
             self._tries.note_success(account=account, address=address)
-        return _Entry(room, Role.EDITOR, known=False)
+        return _Entry(room, _newcomer(room), known=False)
+
+    async def _open_entry(
+        self, hub_id: str, session: Principal | None
+    ) -> _Entry | None:
+        """How an account comes into a room that is open to accounts."""
+        if session is None or session.hub_id is not None or session.account is None:
+            return None
+        room = await self._find(hub_id)
+        if room is None or not room.open_to_accounts:
+            return None
+        return _Entry(room, _newcomer(room), known=False)
+
+    async def _check_ban(self, hub_id: str, account: str) -> None:
+        """Raises Forbidden; told to those alone who know the PIN."""
+        if account in await self._store.banned(hub_id):
+            raise Forbidden("a host of this room has shut you out")
 
     async def _find(self, hub_id: str) -> Room | None:
         try:
@@ -217,6 +249,11 @@ def _check_open(entry: _Entry) -> None:
         raise RoomUnavailable("closed")
     if entry.room.locked and entry.role is not Role.HOST:
         raise RoomUnavailable("locked")
+
+
+def _newcomer(room: Room) -> Role:
+    """As what somebody comes in who has no standing role."""
+    return Role.VIEWER if room.moderated else Role.EDITOR
 
 
 def _digits(hub_id: str) -> str:

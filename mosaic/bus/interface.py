@@ -23,6 +23,10 @@ class Bus(Protocol):
       room.<hub_id>         {"type": "updated"|"closed"|"reopened"|"pin"}
       room.<hub_id>.people  {"type": "admitted"|"refused"|"role"|"kicked"|
                              "waiting", "participant_id": ..., "role"?, "name"?}
+                            {"type": "member", "account": ...}
+      room.<hub_id>.attendance  workspace.attendance: who is there, by which door
+      room.<hub_id>.chat        workspace.conversation: what was said
+      attendance            {"type": "question"}: a door has opened and asks
       account.<name>        {"type": "removed"|"password"}
       store                 {"type": "changed"}: another process wrote
     """

@@ -85,7 +85,7 @@ def _passwd(settings: Settings, options: argparse.Namespace) -> None:
 
 def _remove(settings: Settings, options: argparse.Namespace) -> None:
     with open_office(settings) as office:
-        office.wait(office.door.remove_account(options.name))
+        office.wait(office.door.remove_account(options.name, last_admin=True))
 
 
 def _record(account: Account) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import msgspec
 
 from mosaic.config.errors import ConfigError
 from mosaic.config.settings import Endpoints, Settings
+from mosaic.config.xmpp import check_xmpp
 
 _HOST = re.compile(
     r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -21,6 +22,10 @@ _MAY_BE_ZERO = {
     "turn.bytes_per_s_allocation",
     "turn.bytes_per_s_user",
     "turn.port_quarantine_s",
+    "xmpp.resume_s",
+    "xmpp.archive_days",
+    "xmpp.offline_messages",
+    "xmpp.upload_keep_days",
 }
 
 
@@ -37,6 +42,7 @@ def check_values(settings: Settings) -> None:
         )
     _check_numbers(settings, "")
     _check_turn(settings)
+    check_xmpp(settings.xmpp, settings.public_host)
     _check_endpoints(settings.endpoints)
     if settings.store.commit_window_s > 0.02:
         raise ConfigError(

@@ -93,13 +93,51 @@ class Drcp(Section, frozen=True):
     unload_after_s: float = 60.0
 
 
+class XmppComponent(Section, frozen=True):
+    """A component of others that may connect (XEP-0114)."""
+
+    domain: str
+    secret_file: str
+
+
 class Xmpp(Section, frozen=True):
     """XMPP client-to-server."""
 
     domain: str = ""
+    contact_addresses: tuple[str, ...] = ()
+    avatar_max_bytes: int = 131072
+    upload_bytes_per_day: int = 1073741824
+    upload_keep_days: int = 0
+    upload_slot_s: float = 300.0
+    component: str = ""
+    component_domain: str = ""
+    component_secret_file: str = ""
+    component_accounts: str = ""
+    components_listen: str = ""
+    components: tuple[XmppComponent, ...] = ()
     auth_timeout_s: float = 10.0
     max_stanza_bytes_before_login: int = 65536
     max_stanza_bytes: int = 262144
+    idle_s: float = 120.0
+    answer_s: float = 30.0
+    resume_s: float = 300.0
+    unacked_stanzas: int = 5000
+    unacked_bytes: int = 2097152
+    channel_binding: bool = True
+    scram_sha_1: bool = False
+    everyone_is_contact: bool = True
+    archive_days: float = 0.0
+    offline_messages: int = 1000
+    roster_items: int = 1000
+    blocked_addresses: int = 1000
+    pep_nodes: int = 100
+    pep_items: int = 1000
+    pep_item_bytes: int = 65536
+    create_rooms: bool = True
+    presence_limit: int = 200
+    max_occupants: int = 2000
+    room_stanzas_per_s: float = 120.0
+    room_stanza_burst: int = 240
 
 
 class Http(Section, frozen=True):
@@ -133,6 +171,7 @@ class Auth(Section, frozen=True):
     session_ttl_s: float = 604800.0
     room_token_ttl_s: float = 43200.0
     scram_iterations: int = 10000
+    fast_token_ttl_s: float = 1814400.0
 
 
 class Store(Section, frozen=True):

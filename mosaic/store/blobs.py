@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from mosaic.store import rooms
+from mosaic.store.belongings_sql import upload_hashes
 from mosaic.store.history import Unreferenced
 from mosaic.store.interface import NotFound
 from mosaic.store.schema import (
@@ -53,8 +54,9 @@ def get(connection: Connection, hub_id: str, sha256: str) -> Blob:
 
 
 def hashes(connection: Connection) -> frozenset[str]:
-    """Of every file that some room keeps."""
-    return frozenset(connection.execute(select(blobs.c.sha256).distinct()).scalars())
+    """Of every file that some room or account keeps."""
+    of_rooms = connection.execute(select(blobs.c.sha256).distinct()).scalars()
+    return frozenset(of_rooms) | upload_hashes(connection)
 
 
 def room_ids(connection: Connection) -> list[str]:

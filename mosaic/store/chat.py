@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, func, insert, select
 
 from mosaic.store import rooms
+from mosaic.store.room_tables import room_stanzas
 from mosaic.store.schema import messages
 from mosaic.workspace.model import Message
 
@@ -29,10 +30,9 @@ def add(
     ).first()
     if known is not None:
         return Message(**known._mapping)
-    newest = select(func.max(messages.c.seq)).where(messages.c.hub_id == hub_id)
     message = Message(
         hub_id=hub_id,
-        seq=(connection.execute(newest).scalar() or 0) + 1,
+        seq=next_seq(connection, hub_id),
         message_id=message_id,
         author_id=author_id,
         author=author,
@@ -42,6 +42,20 @@ def add(
     values = {column.name: getattr(message, column.name) for column in messages.c}
     connection.execute(insert(messages).values(values))
     return message
+
+
+def last_seq(connection: Connection, hub_id: str) -> int:
+    """The newest number of the room's history, 0 if nothing was ever said."""
+    numbers = [0]
+    for table in (messages, room_stanzas):
+        newest = select(func.max(table.c.seq)).where(table.c.hub_id == hub_id)
+        numbers.append(connection.execute(newest).scalar() or 0)
+    return max(numbers)
+
+
+def next_seq(connection: Connection, hub_id: str) -> int:
+    """The number of what is said next."""
+    return last_seq(connection, hub_id) + 1
 
 
 def page(

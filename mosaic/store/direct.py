@@ -14,7 +14,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from mosaic.store import accounts, journal, moving, rooms, tokens
+from mosaic.store import accounts, journal, moving, rooms, sql_logins, tokens
 from mosaic.store.database import (
     DATABASE_ERRORS,
     database_path,
@@ -78,6 +78,10 @@ class DirectStore:
     def set_verifier(self, name: str, verifier: ScramVerifier) -> None:
         """Change a password and revoke the account's tokens. Raises NotFound."""
         self._run(accounts.set_verifier, name, verifier)
+
+    def set_scram_sha_1(self, name: str, verifier: ScramVerifier) -> None:
+        """The second verifier of the present password. Raises NotFound."""
+        self._run(sql_logins.set_scram_sha_1, name, verifier)
 
     def remove_account(self, name: str) -> None:
         """Raises NotFound."""

@@ -103,7 +103,7 @@ class History(Protocol):
         """
 
     def blob_hashes(self) -> Deferred[frozenset[str]]:
-        """SHA-256 of every file that some room keeps."""
+        """SHA-256 of every file that some room or account keeps."""
 
     # Faults ---------------------------------------------------------------
     def set_aside(self) -> Deferred[list[SetAside]]:

@@ -12,29 +12,21 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
+from mosaic.store.belongings import Belongings
+from mosaic.store.errors import NameTaken as NameTaken
+from mosaic.store.errors import NotFound as NotFound
+from mosaic.store.errors import StoreError as StoreError
+from mosaic.store.errors import StoreFull as StoreFull
 from mosaic.store.history import History
+from mosaic.store.logins import Logins
+from mosaic.store.people import People
+from mosaic.store.room_history import RoomHistory
 from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomContent
 from mosaic.workspace.versions import Author
 
 EMPTY_UPDATE = b"\x00\x00"
 """The Yjs update (v1) that changes nothing; it takes a quarantined one's place."""
-
-
-class StoreError(Exception):
-    """The store could not do it."""
-
-
-class NameTaken(StoreError):
-    """An account, alias or Hub ID of that name exists."""
-
-
-class NotFound(StoreError):
-    """No such account, room, document, token or blob."""
-
-
-class StoreFull(StoreError):
-    """The disk is full (or read-only): nothing was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +79,8 @@ class JournalEntry:
     writer: Author | None = None
 
 
-class Store(History, Protocol):
-    """Accounts, rooms, members, tokens, chat, blobs, documents, and History."""
+class Store(Belongings, History, Logins, People, RoomHistory, Protocol):
+    """Accounts, rooms, members, tokens, chat, blobs, documents, and more."""
 
     def start(self) -> Deferred[None]:
         """Open, migrate, and start the writer."""

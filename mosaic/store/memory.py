@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from mosaic.store.belongings_memory import MemoryBelongings
 from mosaic.store.interface import (
     EMPTY_UPDATE,
     JournalEntry,
@@ -19,17 +20,26 @@ from mosaic.store.interface import (
     StoredToken,
 )
 from mosaic.store.memory_history import DocumentRecord, MemoryHistory, RoomRecord, fired
+from mosaic.store.memory_logins import MemoryLogins
+from mosaic.store.memory_people import MemoryPeople
+from mosaic.store.memory_rooms import MemoryRoomHistory
 from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomContent
 
 
-class MemoryStore(MemoryHistory):
+class MemoryStore(
+    MemoryBelongings, MemoryHistory, MemoryLogins, MemoryPeople, MemoryRoomHistory
+):
     """The Store interface without a disk. wall: Unix seconds now."""
 
     def __init__(self, *, wall: Callable[[], float] = time.time) -> None:
-        super().__init__(wall)
+        MemoryHistory.__init__(self, wall)
+        MemoryBelongings.__init__(self)
+        MemoryRoomHistory.__init__(self)
         self._accounts: dict[str, Account] = {}
+        MemoryPeople.__init__(self, self._accounts)
         self._verifiers: dict[str, ScramVerifier] = {}
+        MemoryLogins.__init__(self, self._verifiers)
         self._tokens: dict[bytes, StoredToken] = {}
 
     @fired
@@ -84,6 +94,9 @@ class MemoryStore(MemoryHistory):
         """Remove an account; the rooms it owned stay, without an owner."""
         self._account(name)
         del self._accounts[name], self._verifiers[name]
+        self.forget_logins(name)
+        self.forget_person(name)
+        self._forget_belongings(name)
         self._drop_tokens(lambda token: token.account == name)
         for record in self._rooms.values():
             record.members.pop(name, None)
@@ -246,7 +259,7 @@ class MemoryStore(MemoryHistory):
                 return message
         message = Message(
             hub_id=hub_id,
-            seq=len(messages) + 1,
+            seq=self._last_seq(hub_id) + 1,
             message_id=message_id,
             author_id=author_id,
             author=author,

@@ -220,8 +220,13 @@ class MemoryHistory:
 
     @fired
     def blob_hashes(self) -> frozenset[str]:
-        """Of every file that some room keeps."""
-        return frozenset(sha for room in self._rooms.values() for sha in room.blobs)
+        """Of every file that some room or account keeps."""
+        of_rooms = {sha for room in self._rooms.values() for sha in room.blobs}
+        return frozenset(of_rooms | self._upload_hashes())
+
+    def _upload_hashes(self) -> set[str]:
+        """Those that accounts share."""
+        return set()
 
     # Faults ---------------------------------------------------------------
     @fired

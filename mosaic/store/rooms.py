@@ -123,4 +123,6 @@ def _values(room: Room) -> dict[str, object]:
         "locked": room.locked,
         "lobby": room.lobby,
         "closed_at": room.closed_at,
+        "moderated": room.moderated,
+        "open_to_accounts": room.open_to_accounts,
     }

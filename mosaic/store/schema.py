@@ -63,6 +63,8 @@ rooms = Table(
     Column("locked", Boolean, nullable=False),
     Column("lobby", Boolean, nullable=False),
     Column("closed_at", Float, nullable=True),
+    Column("moderated", Boolean, nullable=False, server_default="0"),
+    Column("open_to_accounts", Boolean, nullable=False, server_default="0"),
 )
 
 members = Table(
@@ -102,6 +104,8 @@ messages = Table(
     Column("author", String(128), nullable=False),
     Column("text", Text, nullable=False),
     Column("at", Float, nullable=False),
+    Column("edited_at", Float, nullable=True),
+    Column("retracted_at", Float, nullable=True),
     UniqueConstraint("hub_id", "message_id"),
 )
 

@@ -23,6 +23,7 @@ from mosaic.store import (
     tokens,
     versions,
 )
+from mosaic.store.belongings_sql import SqlBelongings
 from mosaic.store.database import (
     database_path,
     note_open,
@@ -32,6 +33,9 @@ from mosaic.store.database import (
 from mosaic.store.history import SetAside, Unreferenced
 from mosaic.store.interface import JournalEntry, StoredDocument, StoredToken
 from mosaic.store.schema import heartbeat
+from mosaic.store.sql_logins import SqlLogins
+from mosaic.store.sql_people import SqlPeople
+from mosaic.store.sql_rooms import SqlRoomHistory
 from mosaic.store.threads import Reader, Writer
 from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomContent
@@ -43,7 +47,7 @@ T = TypeVar("T")
 PROBE_EVERY_S = 1.0
 
 
-class SqlStore:
+class SqlStore(SqlBelongings, SqlLogins, SqlPeople, SqlRoomHistory):
     """The Store interface over one SQLite file.
 
     url_or_path: "sqlite:///…" or a path. reactor: also IReactorTime, for the
@@ -368,7 +372,7 @@ class SqlStore:
         return self._change(blobs.forget, found, at=self._wall(), grace_s=grace_s)
 
     def blob_hashes(self) -> Deferred[frozenset[str]]:
-        """Of every file that some room keeps."""
+        """Of every file that some room or account keeps."""
         return self._ask(blobs.hashes)
 
     def set_aside(self) -> Deferred[list[SetAside]]:

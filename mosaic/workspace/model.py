@@ -36,7 +36,9 @@ class Room:
     hub_id: 9 digits, the last a check digit. pin: 6 digits. Times are Unix
     seconds. closed_at: None while the room is open. owner: the account that
     made it, None for the room of the first run. alias: the local part of an
-    XMPP room address, or None.
+    XMPP room address, or None. moderated: who comes by the PIN comes as a viewer,
+    and viewers write no chat. open_to_accounts: everybody with an account comes
+    in without the PIN, as if they had it.
     """
 
     hub_id: str
@@ -48,6 +50,8 @@ class Room:
     locked: bool = False
     lobby: bool = False
     closed_at: float | None = None
+    moderated: bool = False
+    open_to_accounts: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +76,12 @@ class Principal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One line of chat. seq grows by one in each room; at is Unix seconds."""
+    """One line of chat. at is Unix seconds.
+
+    seq: grows in each room; what is no line of chat has numbers of its own in
+    between. edited_at: when the text became what it is, None if it is the
+    first. retracted_at: when it was taken back; the text is "" since then.
+    """
 
     hub_id: str
     seq: int
@@ -81,6 +90,8 @@ class Message:
     author: str
     text: str
     at: float
+    edited_at: float | None = None
+    retracted_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ ACCOUNT_NAME_CHARS = 64
 ROOM_NAME_CHARS = 100
 DISPLAY_NAME_CHARS = 64
 DOCUMENT_NAME_CHARS = 128
+FILE_NAME_CHARS = 200
 NOTES_PREFIX = "notes/"
 SINGLE_DOCUMENTS = frozenset({"board", "room"})
 
@@ -89,6 +90,12 @@ def display_name(text: str) -> str:
 def room_name(text: str) -> str:
     """A room's shown name: 1-100 characters, no control or bidi characters."""
     return _shown(text, ROOM_NAME_CHARS, "a room's name")
+
+
+def file_name(text: str) -> str:
+    """A file's shown name: 1-200 characters without folders or controls."""
+    last = text.replace("\\", "/").rpartition("/")[2]
+    return _shown(last, FILE_NAME_CHARS, "a file's name")
 
 
 def version_label(text: str) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,12 +34,20 @@ from mosaic.tls.context import ServerContext
 from mosaic.tls.endpoints import server_endpoint
 from mosaic.tls.transports import PlainServer
 from mosaic.wire.sasl.client import ScramClient
+from mosaic.wire.sasl.tokens import HT_EXPORTER, initiator_tag, responder_tag
 from mosaic.wire.xmpp.stanza import Stanza
 from mosaic.wire.xmpp.stream import StreamParser
 from mosaic.wire.xmpp.xml import Node, read_node
 from tests.support.certificate import self_signed_pem
 from tests.support.door import FakeDoor
-from tests.support.xmpp import ACCOUNTS, HEADER, FakeAccounts, FakeBus, condition, sasl
+from tests.support.xmpp import (
+    ACCOUNTS,
+    HEADER,
+    FakeBus,
+    condition,
+    furnished_store,
+    sasl,
+)
 
 ROOT = Path(mosaic.__file__).parent.parent
 reactor: Any = _reactor
@@ -97,12 +107,13 @@ class ClientTests(TestCase):
         self.certificate.write_text(
             self.pem[self.pem.index("-----BEGIN CERTIFICATE") :]
         )
+        self.door = FakeDoor(ACCOUNTS)
         self.service = XmppService(
             reactor,
             Xmpp(),
             domain="localhost",
-            door=cast(Any, FakeDoor(ACCOUNTS)),
-            store=cast(Any, FakeAccounts()),
+            door=cast(Any, self.door),
+            store=furnished_store(time.time),
             bus=FakeBus(),
         )
         self.service.startService()
@@ -164,34 +175,99 @@ class ClientTests(TestCase):
             client.verify(base64.b64decode(answer.text))
         return answer
 
+    async def upgraded(self) -> Caller:
+        """A caller on the STARTTLS port, after the upgrade."""
+        caller = await self.call(self.plain)
+        await caller.hear()
+        caller.say("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+        self.assertEqual((await caller.hear()).name, "proceed")
+        trust = Certificate.loadPEM(self.certificate.read_bytes())
+        cast(Any, caller.transport).startTLS(optionsForClientTLS("localhost", trust))
+        caller.open()
+        return caller
+
     async def test_channel_binding_matrix(self) -> None:
         """On TLS 1.3 a good binding is let in, a wrong one and the downgrade
-        flag are not; a client that cannot bind may come without."""
-        for how, expected in (
-            ("good", "success"),
-            ("wrong", "not-authorized"),
-            ("y", "not-authorized"),
-            ("none", "success"),
-        ):
+        flag are not; a client that cannot bind may come without. On both doors:
+        from the start, and after STARTTLS."""
+        for upgrade in (False, True):
+            for how, expected in (
+                ("good", "success"),
+                ("wrong", "not-authorized"),
+                ("other connection", "not-authorized"),
+                ("y", "not-authorized"),
+                ("none", "success"),
+            ):
+                caller = await (self.upgraded() if upgrade else self.call(self.direct))
+                offered, two, binding = (await caller.hear()).children
+                for offer in (offered, two):
+                    self.assertEqual(
+                        [m.text for m in offer.children if m.name == "mechanism"],
+                        ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"],
+                    )
+                types = [kind.attributes["type"] for kind in binding.children]
+                self.assertEqual(types, ["tls-exporter"])
+                ours = tls_exporter(caller.transport)
+                other = await self.call(self.direct)
+                await other.hear()
+                theirs = tls_exporter(other.transport)
+                assert ours is not None
+                assert theirs is not None
+                keys: dict[str, dict[str, Any]] = {
+                    "good": {"binding": ours},
+                    "wrong": {"binding": bytes(32)},
+                    "other connection": {"binding": theirs},
+                    "y": {"can_bind": True},
+                    "none": {},
+                }
+                answer = await self.scram(caller, **keys[how])
+                said = answer.name if answer.name == "success" else condition(answer)
+                self.assertEqual(said, expected, (how, upgrade))
+
+    async def test_types_of_binding_that_were_not_offered(self) -> None:
+        """A client that insists on another is not let in without one."""
+        for kind in ("tls-unique", "tls-server-end-point"):
             caller = await self.call(self.direct)
-            features = await caller.hear()
-            offered, binding = features.children
-            self.assertEqual(
-                [m.text for m in offered.children],
-                ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"],
-            )
-            self.assertEqual(binding.children[0].attributes, {"type": "tls-exporter"})
+            await caller.hear()
+            first = f"p={kind},,n=ann,r=mine".encode()
+            caller.say(sasl("auth", first, "SCRAM-SHA-256-PLUS"))
+            self.assertEqual(condition(await caller.hear()), "not-authorized")
+
+    async def test_tokens_are_bound_to_their_connection(self) -> None:
+        """HT-SHA-256-EXPR (XEP-0484): good with the exporter of this connection,
+        and with no other."""
+        client = hashlib.sha256(b"box").digest()
+        token = await self.door.fast.issue("ann", client, HT_EXPORTER, keep=None)
+        assert token is not None
+        for wrong, expected in ((False, "success"), (True, "failure")):
+            caller = await self.call(self.direct)
+            await caller.hear()
             ours = tls_exporter(caller.transport)
             assert ours is not None
-            keys: dict[str, dict[str, Any]] = {
-                "good": {"binding": ours},
-                "wrong": {"binding": bytes(32)},
-                "y": {"can_bind": True},
-                "none": {},
-            }
-            answer = await self.scram(caller, **keys[how])
-            said = answer.name if answer.name == "success" else condition(answer)
-            self.assertEqual(said, expected, how)
+            tag = initiator_tag(token.secret, bytes(32) if wrong else ours)
+            data = base64.b64encode(b"ann\0" + tag).decode()
+            caller.say(
+                f"<authenticate xmlns='urn:xmpp:sasl:2' mechanism='{HT_EXPORTER}'>"
+                f"<initial-response>{data}</initial-response><user-agent id='box'/>"
+                "<fast xmlns='urn:xmpp:fast:0'/></authenticate>"
+            )
+            answer = await caller.hear()
+            self.assertEqual(answer.name, expected)
+            if not wrong:
+                shown = base64.b64decode(answer.children[0].text)
+                self.assertEqual(shown, responder_tag(token.secret, ours))
+
+    async def test_binding_can_be_switched_off(self) -> None:
+        """Where a proxy ends TLS, its exporter is not the client's: nothing is
+        offered, and `y` is honest."""
+        self.service._house.settings = Xmpp(channel_binding=False)
+        caller = await self.call(self.direct)
+        features = await caller.hear()
+        self.assertEqual(
+            [n.name for n in features.children], ["mechanisms", "authentication"]
+        )
+        answer = await self.scram(caller, can_bind=True)
+        self.assertEqual(answer.name, "success")
 
     async def test_tls_1_2_is_not_offered_plus(self) -> None:
         """tls-exporter is safe there only with an extension we cannot see, so
@@ -216,20 +292,6 @@ class ClientTests(TestCase):
         )
         caller.say(sasl("auth", b"n,,n=ann,r=x", "SCRAM-SHA-256"))
         self.assertEqual(condition(await caller.hear()), "policy-violation")
-
-    async def test_starttls_then_plus(self) -> None:
-        """The upgraded connection has its own binding."""
-        caller = await self.call(self.plain)
-        await caller.hear()
-        caller.say("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
-        self.assertEqual((await caller.hear()).name, "proceed")
-        trust = Certificate.loadPEM(self.certificate.read_bytes())
-        transport = cast(Any, caller.transport)
-        transport.startTLS(optionsForClientTLS("localhost", trust))
-        caller.open()
-        await caller.hear()
-        answer = await self.scram(caller, binding=tls_exporter(transport))
-        self.assertEqual(answer.name, "success")
 
     async def test_drain_over_tls(self) -> None:
         """The last words arrive before the connection ends."""

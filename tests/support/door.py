@@ -6,7 +6,9 @@ import hashlib
 
 from twisted.internet.defer import Deferred
 
+from mosaic.auth.fast import FastDesk
 from mosaic.auth.interface import TryLater
+from mosaic.store.memory import MemoryStore
 from mosaic.wire.sasl.verifier import ScramVerifier, derive_verifier
 
 ITERATIONS = 4096
@@ -23,10 +25,34 @@ class FakeDoor:
         self.wait: Deferred[None] | None = None
         self.asked: list[str] = []
         self._failures: dict[tuple[str, str], int] = {}
-        self._verifiers = {
-            name: derive_verifier(password, salt=_salt(name), iterations=ITERATIONS)
-            for name, password in accounts.items()
-        }
+        self.now = 1_000_000.0
+        self.store = MemoryStore(wall=lambda: self.now)
+        self.fast = FastDesk(
+            self.store, server_key=b"server", ttl_s=1000.0, wall=lambda: self.now
+        )
+        self._verifiers: dict[str, ScramVerifier] = {}
+        self._second: dict[str, ScramVerifier] = {}
+        for name, password in accounts.items():
+            self._keep(name, password)
+            self.store.add_account(name, self._verifiers[name], admin=False)
+
+    def _keep(self, name: str, password: str) -> None:
+        salt = _salt(name + password)
+        self._verifiers[name] = derive_verifier(
+            password, salt=salt, iterations=ITERATIONS
+        )
+        self._second[name] = derive_verifier(
+            password, salt=salt, iterations=ITERATIONS, digest="sha1"
+        )
+
+    def set_password(self, name: str, password: str) -> None:
+        """Change it."""
+        self._keep(name, password)
+        self.store.set_verifier(name, self._verifiers[name])
+
+    async def scram_sha_1_verifier(self, name: str) -> ScramVerifier:
+        """The second verifier of an account that is there."""
+        return self._second[name]
 
     async def scram_verifier(self, name: str) -> ScramVerifier:
         """The verifier, or the same fake one for the same unknown name."""

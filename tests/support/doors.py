@@ -51,7 +51,7 @@ class Threads:
 class House:
     """Store, bus, clock and door of one test."""
 
-    def __init__(self, settings: Auth = FAST) -> None:
+    def __init__(self, settings: Auth = FAST, *, scram_sha_1: bool = False) -> None:
         self.clock = Clock()
         self.store = MemoryStore(wall=self.wall)
         self.bus = MemoryBus(self.clock)
@@ -72,6 +72,7 @@ class House:
             credentials=FakeMinter(),
             credential_ttl_s=3600,
             turn_urls=lambda host: (f"turn:{host}:3478?transport=udp",),
+            scram_sha_1=scram_sha_1,
         )
 
     def wall(self) -> float:

@@ -141,6 +141,7 @@ class RestCase(SynchronousTestCase):
         metrics_text: Callable[[], str] | None = None,
         children: Mapping[str, IResource] | None = None,
         find_state: FindState = lambda hub_id, sha256: None,
+        xmpp_websocket: Callable[[], str | None] = lambda: None,
     ) -> Rest:
         """A REST service over this house."""
         rest = build_rest(
@@ -160,6 +161,7 @@ class RestCase(SynchronousTestCase):
             children=children,
             worker=self.worker,
             find_state=find_state,
+            xmpp_websocket=xmpp_websocket,
         )
         self.use(rest)
         return rest

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import Any, cast
 
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from mosaic.bus.interface import Listener, Payload
 from mosaic.config.settings import Xmpp
-from mosaic.services.xmpp.c2s import ClientStream
+from mosaic.services.xmpp.extras.surroundings import Surroundings
 from mosaic.services.xmpp.service import XmppService
-from mosaic.store.interface import NotFound
+from mosaic.services.xmpp.streams.managed import Managed
+from mosaic.services.xmpp.streams.tcp import TcpStream
+from mosaic.store.memory import MemoryStore
 from mosaic.wire.sasl.client import ScramClient
+from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.wire.xmpp.stanza import Stanza
 from mosaic.wire.xmpp.stream import StreamFault, StreamParser, StreamStart
 from mosaic.wire.xmpp.xml import Node, element, read_node
-from mosaic.workspace.model import Account
 from tests.support.door import FakeDoor
 
 NS_SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
@@ -28,22 +30,22 @@ HEADER = (
     "<?xml version='1.0'?><stream:stream xmlns='jabber:client' version='1.0' "
     "xmlns:stream='http://etherx.jabber.org/streams' to='localhost'>"
 )
+THEN = 1_790_000_000.0
 ACCOUNTS = {"ann": "secret", "bob": "hidden", "eve": "wicked"}
 
 
-class FakeAccounts:
-    """The part of the Store that XMPP asks."""
+VERIFIER = ScramVerifier(
+    salt=b"s" * 16, iterations=4096, stored_key=b"k" * 32, server_key=b"v" * 32
+)
+"""Of every account in the store; logins go to the FakeDoor."""
 
-    def accounts(self) -> Any:
-        """All of them."""
-        names = sorted(ACCOUNTS)
-        return succeed([Account(name=n, admin=False, created_at=0.0) for n in names])
 
-    def account(self, name: str) -> Any:
-        """One of them. Raises NotFound."""
-        if name not in ACCOUNTS:
-            raise NotFound(name)
-        return succeed(Account(name=name, admin=False, created_at=0.0))
+def furnished_store(wall: Callable[[], float]) -> MemoryStore:
+    """A store with the accounts in it."""
+    store = MemoryStore(wall=wall)
+    for name in ACCOUNTS:
+        store.add_account(name, VERIFIER, admin=False)
+    return store
 
 
 class FakeBus:
@@ -106,7 +108,7 @@ class MemoryClient:
         self._parser = StreamParser(max_stanza_bytes=1 << 20)
         self.transport = MemoryTransport(self)
         factory = factory or house.service.stream_factory()
-        self.protocol = cast(ClientStream, factory.buildProtocol(None))
+        self.protocol = cast(TcpStream, factory.buildProtocol(None))
         self.protocol.makeConnection(self.transport)
 
     def drop(self) -> None:
@@ -152,7 +154,8 @@ class MemoryClient:
         """SCRAM; success or failure."""
         client = ScramClient(name, password, nonce="clientnonce", **scram)
         plus = "-PLUS" if scram.get("binding") else ""
-        [answer] = self.send(sasl("auth", client.first(), f"SCRAM-SHA-256{plus}"))
+        name = "SCRAM-SHA-1" if scram.get("digest") == "sha1" else "SCRAM-SHA-256"
+        [answer] = self.send(sasl("auth", client.first(), name + plus))
         if answer.name == "challenge":
             final = client.final(base64.b64decode(answer.text))
             [answer] = self.send(sasl("response", final))
@@ -180,19 +183,40 @@ class MemoryClient:
 class MemoryXmpp:
     """A running service for localhost with three accounts."""
 
-    def __init__(self, **settings: Any) -> None:
-        self.clock = Clock()
-        self.door = FakeDoor(ACCOUNTS)
-        self.bus = FakeBus()
+    def __init__(
+        self,
+        *,
+        store: Any = None,
+        door: Any = None,
+        around: Any = None,
+        bus: Any = None,
+        clock: Clock | None = None,
+        **settings: Any,
+    ) -> None:
+        self.clock = clock or Clock()
+        self.store = store or furnished_store(self.wall)
+        self.door = door or FakeDoor(ACCOUNTS)
+        self.bus = bus or FakeBus()
         self.service = XmppService(
             cast(Any, self.clock),
             Xmpp(**settings),
             domain="localhost",
             door=cast(Any, self.door),
-            store=cast(Any, FakeAccounts()),
+            store=self.store,
             bus=self.bus,
+            around=around or Surroundings(wall=self.wall),
         )
         self.service.startService()
+        self.household = self.service._house
+        self.sockets: Any = None
+
+    def resumable(self, previous: str) -> Managed:
+        """The managed session of that name."""
+        return self.household.resumable[previous]
+
+    def wall(self) -> float:
+        """Unix seconds: the clock, from a day in 2026 on."""
+        return THEN + self.clock.seconds()
 
     def connect(self) -> MemoryClient:
         """A client on a transport without TLS of its own."""

@@ -140,7 +140,7 @@ class BackupTests(BackupCase):
         with sqlite3.connect(database) as raw:
             raw.execute("PRAGMA journal_mode = DELETE")
             raw.executemany(
-                "INSERT INTO messages VALUES (?, ?, ?, 'a', 'a', ?, 0)",
+                "INSERT INTO messages VALUES (?, ?, ?, 'a', 'a', ?, 0, NULL, NULL)",
                 [(ROOM.hub_id, n, str(n), "x" * 4000) for n in range(50)],
             )
         raw.close()

@@ -77,6 +77,46 @@ class JoinTests(RoomCase):
         with self.assertRaises(NameTaken):
             self.run_(self.door.create_room("Second", owner=None, alias="BLUE"))
 
+    def test_a_moderated_room_lets_guests_in_as_viewers(self) -> None:
+        """A host gives them a voice; members keep their roles."""
+        self.change(moderated=True)
+        self.assertEqual(self.join().principal.role, Role.VIEWER)
+        self.assertEqual(self.as_member("ada").principal.role, Role.HOST)
+
+    def test_a_banned_account_is_told_after_the_pin(self) -> None:
+        """Without it nobody learns that the room exists."""
+        self.successResultOf(self.house.store.set_banned(self.hub_id, "cyd", True))
+        session = self.session("cyd")
+        with self.assertRaises(Forbidden):
+            self.join(session=session)
+        with self.assertRaises(WrongCredentials):
+            self.join(session=session, pin=self.other)
+        self.assertEqual(self.join().principal.role, Role.EDITOR)
+
+    def test_a_room_that_is_open_to_accounts(self) -> None:
+        """They come as guests would with the PIN; guests still need it."""
+        self.change(open_to_accounts=True, lobby=True)
+        issued = self.join(name="", pin=None, session=self.session("cyd"))
+        self.assertEqual(issued.principal.role, Role.EDITOR)
+        self.assertTrue(issued.principal.waiting)
+        with self.assertRaises(WrongCredentials):
+            self.join(pin=None)
+        self.successResultOf(self.house.store.set_banned(self.hub_id, "cyd", True))
+        with self.assertRaises(Forbidden):
+            self.join(name="", pin=None, session=self.session("cyd"))
+
+    def test_a_token_is_prolonged(self) -> None:
+        """For as long as a new one lives."""
+        issued = self.join()
+        self.house.clock.advance(1000)
+        until = self.run_(self.door.prolong(issued.token))
+        self.assertEqual(until, issued.principal.expires_at + 1000)
+        principal = self.run_(self.door.principal(issued.token))
+        self.assertEqual(principal.expires_at, until)
+        self.run_(self.door.log_out(issued.token))
+        with self.assertRaises(NotFound):
+            self.run_(self.door.prolong(issued.token))
+
     def test_a_guest_with_the_pin_is_an_editor(self) -> None:
         """Typed the way people type."""
         issued = self.join(

@@ -15,6 +15,7 @@ from mosaic.config.errors import ConfigError
 from mosaic.config.flags import settings_from_flags
 from mosaic.config.load import all_keys, load_settings, state_folder
 from mosaic.config.settings import Settings
+from mosaic.config.xmpp import read_secret
 
 MANUAL = Path(__file__).parents[2] / "etc" / "mosaic.toml"
 
@@ -202,3 +203,73 @@ class FlagTests(SynchronousTestCase):
         )
         self.patch(__import__("os"), "environ", {"STATE_DIRECTORY": "/var/lib/m"})
         self.assertEqual(state_folder(Settings()), Path("/var/lib/m"))
+
+
+class XmppTests(SynchronousTestCase):
+    """Components, ours elsewhere and others' here."""
+
+    def refuse(self, key: str, **xmpp: Any) -> None:
+        """The key is named."""
+        with self.assertRaises(ConfigError) as caught:
+            load_settings(None, {"xmpp": xmpp})
+        self.assertTrue(str(caught.exception).startswith(f"xmpp.{key}"), key)
+
+    def test_our_component(self) -> None:
+        """A domain and a secret, and nothing in the clear to other machines."""
+        good = {
+            "component": "tcp:127.0.0.1:5347",
+            "component_domain": "mosaic.example.org",
+            "component_secret_file": "/etc/mosaic/secret",
+        }
+        for text in (
+            "tcp:host=127.0.0.1:port=5347",
+            "tcp:localhost:5347",
+            "unix:/run/x",
+            "tls:xmpp.example.org:5347",
+        ):
+            load_settings(None, {"xmpp": {**good, "component": text}})
+        for text in ("tcp:192.0.2.1:5347", "tcp:xmpp.example.org:5347", "5347"):
+            self.refuse("component:", **{**good, "component": text})
+        self.refuse("component_domain", **{**good, "component_domain": ""})
+        self.refuse("component_domain", **{**good, "component_domain": "Mosaic"})
+        self.refuse("component_accounts", **{**good, "component_accounts": "a b"})
+        self.refuse("component_secret_file", **{**good, "component_secret_file": ""})
+
+    def test_others_components(self) -> None:
+        """On this machine or with TLS, each of its own domain."""
+        one = {"domain": "a.example.org", "secret_file": "/x"}
+        for text in (
+            "tcp:5347:interface=127.0.0.1",
+            "tcp:5347:interface=\\:\\:1",
+            "unix:/run/mosaic/components",
+            "mosaic-tls:5347",
+        ):
+            loaded = load_settings(
+                None, {"xmpp": {"components_listen": text, "components": [one]}}
+            )
+            self.assertEqual(loaded.xmpp.components[0].domain, "a.example.org")
+        for text in ("tcp:5347", "tcp:5347:interface=192.0.2.1", "tcp:5347:backlog=9"):
+            self.refuse("components_listen", components_listen=text)
+        self.refuse("components_listen", components=[one])
+        listen = "tcp:5347:interface=127.0.0.1"
+        for domain in ("localhost", "rooms.localhost", "A.b", ""):
+            bad = [one, {**one, "domain": domain}]
+            self.refuse(
+                "components[1].domain", components_listen=listen, components=bad
+            )
+        self.refuse(
+            "components[1].domain", components_listen=listen, components=[one, one]
+        )
+
+    def test_secrets_are_one_line_of_a_file(self) -> None:
+        """What is wrong is said before anything starts."""
+        file = Path(self.mktemp())
+        for text in ("", "a\nb", " \n"):
+            file.write_text(text)
+            with self.assertRaises(ConfigError):
+                read_secret("xmpp.x", str(file))
+        file.write_text("open sesame\n")
+        self.assertEqual(read_secret("xmpp.x", str(file)), "open sesame")
+        with self.assertRaises(ConfigError) as caught:
+            read_secret("xmpp.x", f"{file}.none")
+        self.assertIn("xmpp.x", str(caught.exception))

@@ -59,15 +59,16 @@ def perform(doc: Doc[Any], steps: list[tuple[str, str, Any, int]]) -> list[bytes
     row = doc.get("a", type=Array)
     tree = doc.get("x", type=XmlFragment)
     for kind, word, value, at in steps:
-        size = len(text.to_py() or "")
+        # Places are counted in bytes: no editor cuts through a character.
+        one = (text.to_py() or "").isascii() and len(text) > 0
         match kind:
             case "text":
                 text += word
-            case "format" if size:
+            case "format" if one:
                 text.format(0, 1, {"bold": True, "link": {"href": word}})
             case "embed":
                 text.insert_embed(0, {"image": word})
-            case "cut" if size:
+            case "cut" if one:
                 del text[0:1]
             case "map":
                 table[word] = value

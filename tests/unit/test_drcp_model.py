@@ -265,6 +265,9 @@ class Meeting(RuleBasedStateMachine):
             # What it had written to the sockets still arrives.
             link.fetch()
             link.drop(tell=False)
+        for room in self.hub.service.rooms.values():
+            for document in room.documents.values():
+                document.stop()  # the dead do not go on when a read comes back
         self.commit(done=False)
         for call in self.hub.clock.getDelayedCalls():
             call.cancel()

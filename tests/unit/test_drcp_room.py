@@ -265,6 +265,7 @@ class DocumentTests(SynchronousTestCase):
         self.successResultOf(stopping)
         ann.hear()
         self.assertIn("draining", [event["type"] for event in ann.events])
+        hub.clock.advance(0)  # the bus tells who has gone
         self.assertEqual(hub.clock.getDelayedCalls(), [])
 
 

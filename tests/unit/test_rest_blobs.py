@@ -14,8 +14,8 @@ from twisted.python.failure import Failure
 
 from mosaic.config.settings import Http
 from mosaic.services.rest import filestream
-from mosaic.services.rest.blobs import media_type
 from mosaic.store.interface import StoreError
+from mosaic.workspace.media import media_type
 from tests.support.rest import RestCase
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8

@@ -329,3 +329,17 @@ class UpgradeTests(RestCase):
         got = self.ask("GET", "/.well-known/host-meta", scheme="https")
         self.assertIn(b'href="wss://meet.example.org/xmpp-websocket"', got.body)
         self.assertEqual(got.header("Content-Type"), "application/xrd+xml")
+
+    def test_host_meta_names_the_public_address(self) -> None:
+        """Whatever host was asked; and where the clear is this machine's, that too."""
+        public = "wss://meet.example.org:8443/xmpp-websocket"
+        self.rest = self.build(
+            children={"xmpp-websocket": Recorder()}, xmpp_websocket=lambda: public
+        )
+        got = self.ask("GET", "/.well-known/host-meta.json", scheme="https")
+        self.assertEqual([link["href"] for link in got.json()["links"]], [public])
+        got = self.ask("GET", "/.well-known/host-meta.json")
+        self.assertEqual(
+            [link["href"] for link in got.json()["links"]],
+            [public, "ws://meet.example.org/xmpp-websocket"],
+        )

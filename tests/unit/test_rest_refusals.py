@@ -46,6 +46,9 @@ class RefusalCase(RestCase):
             "sha256": "ab" * 32,
             "export_id": "ab" * 16,
             "document": "board",
+            "slot": "ms_" + "A" * 43,
+            "filename": "a.png",
+            "sha1": "ab" * 20,
         }
         path = re.sub(r"{(\w+)}", lambda found: given[found[1]], one.path)
         return self.ask(one.method, f"/api/v1{path}", token, **more)

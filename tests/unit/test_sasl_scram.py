@@ -40,19 +40,23 @@ def exchange(
 class VectorTests(SynchronousTestCase):
     """RFC 7677 section 3, byte for byte, on both sides."""
 
+    digest = "sha256"
+    file = "scram_sha_256.json"
+
     def setUp(self) -> None:
-        vector = json.loads((VECTORS / "scram_sha_256.json").read_text())
+        vector = json.loads((VECTORS / self.file).read_text())
         self.vector = vector
         self.verifier = derive_verifier(
             vector["password"],
             salt=base64.b64decode(vector["salt"]),
             iterations=vector["iterations"],
+            digest=self.digest,
         )
 
     def test_server_speaks_the_rfc_exchange(self) -> None:
         """Every message of the server is the RFC's."""
         vector = self.vector
-        server = ScramServer(nonce=vector["server_nonce"])
+        server = ScramServer(nonce=vector["server_nonce"], digest=self.digest)
         first = server.client_first(vector["client_first"].encode())
         self.assertEqual((first.username, first.authzid), ("user", None))
         self.assertEqual(
@@ -66,13 +70,22 @@ class VectorTests(SynchronousTestCase):
     def test_client_speaks_the_rfc_exchange(self) -> None:
         """Every message of the client is the RFC's, and it trusts the server."""
         vector = self.vector
-        client = ScramClient("user", "pencil", nonce=vector["client_nonce"])
+        client = ScramClient(
+            "user", "pencil", nonce=vector["client_nonce"], digest=self.digest
+        )
         self.assertEqual(client.first(), vector["client_first"].encode())
         self.assertEqual(
             client.final(vector["server_first"].encode()),
             vector["client_final"].encode(),
         )
         client.verify(vector["server_final"].encode())
+
+
+class Sha1VectorTests(VectorTests):
+    """RFC 5802 section 5, the same way."""
+
+    digest = "sha1"
+    file = "scram_sha_1.json"
 
 
 class ServerTests(SynchronousTestCase):
@@ -127,6 +140,27 @@ class ServerTests(SynchronousTestCase):
         """The proof does not fit the StoredKey."""
         client = ScramClient("user", "pen", nonce="cli")
         self.assertRaises(NotAuthorized, exchange, ScramServer(nonce="s"), client)
+
+    def test_a_verifier_of_another_hash_is_our_fault(self) -> None:
+        """It would be a broken invariant, not a bad client."""
+        server = ScramServer(nonce="srv", digest="sha1")
+        server.client_first(b"n,,n=user,r=x")
+        self.assertRaises(ValueError, server.server_first, VERIFIER)
+
+    def test_the_offer_is_signed(self) -> None:
+        """XEP-0474: a client that saw the same goes on, another refuses, and one
+        that hides the attribute from us fails at the proof."""
+        for seen in (None, "same"):
+            server = ScramServer(nonce="srv", offer="same")
+            exchange(server, ScramClient("user", "pencil", nonce="c", offer=seen))
+        server = ScramServer(nonce="srv", offer="same")
+        client = ScramClient("user", "pencil", nonce="c", offer="other")
+        self.assertRaises(NotAuthorized, exchange, server, client)
+        server = ScramServer(nonce="srv", offer="same")
+        client = ScramClient("user", "pencil", nonce="c", offer="other")
+        server.client_first(client.first())
+        first = server.server_first(VERIFIER).replace(b",h=same", b",h=other")
+        self.assertRaises(NotAuthorized, server.client_final, client.final(first))
 
     def test_authzid_is_handed_to_the_caller(self) -> None:
         """Only the caller knows which identities an account may take."""

@@ -204,7 +204,8 @@ class DamageTests(SqlCase):
             store.add_room(ROOM)
         with sqlite3.connect(self.path) as raw:
             raw.executemany(
-                "INSERT INTO messages VALUES ('100000009', ?, ?, 'a', 'a', 'x', 0)",
+                "INSERT INTO messages VALUES"
+                " ('100000009', ?, ?, 'a', 'a', 'x', 0, NULL, NULL)",
                 [(number, str(number)) for number in range(5000)],
             )
         raw.close()
@@ -277,10 +278,15 @@ class MigrationTests(SqlCase):
         version = self.result(saved)
         assert version is not None
         self.assertEqual([one.id for one in version.authors], ["aa"])
+        room = self.result(self.store.room("100000009"))
+        self.assertEqual((room.name, room.moderated), ("Blue", False))
+        [line] = self.result(self.store.messages("100000009"))
+        self.assertEqual((line.text, line.edited_at), ("hello", None))
 
 
 FIRST_RELEASE = f"""
 INSERT INTO rooms VALUES ('100000009', 'Blue', '1', 1.0, NULL, NULL, 0, 0, NULL);
+INSERT INTO messages VALUES ('100000009', 1, 'm', 'aa', 'Ann', 'hello', 1.0);
 INSERT INTO documents VALUES (7, '100000009', 'board', 'e', 2);
 INSERT INTO snapshots VALUES (7, 1, 1.0, X'73');
 INSERT INTO journal VALUES (7, 2, 'aa', 1.0, X'75');

@@ -102,6 +102,31 @@ class SlicingTests(SynchronousTestCase):
         self.assertTrue(stanza.is_stanza)
         self.assertFalse(only_stanza(b"<iq xmlns='other'/>").is_stanza)
 
+    def test_another_parser_goes_on(self) -> None:
+        """Between two stanzas, with nothing but the header."""
+        stanza = b"<message to='a@b'><body>x</body></message>"
+        for header in (HEADER, HEADER.replace(b"to=", b"xmlns:x='y' to=")):
+            for at in range(len(stanza) + 1):
+                parser = StreamParser(max_stanza_bytes=65536)
+                parser.feed(header)
+                events: list[Event] = []
+                lent = 0
+                for part in (stanza[:at], stanza[at:], b" ", stanza, b"<a/>"):
+                    events += parser.feed(part)
+                    if parser.idle:
+                        before, lent = parser, lent + 1
+                        parser = StreamParser(max_stanza_bytes=65536)
+                        parser.at(before.header)
+                events += parser.feed(b"</stream:stream>")
+                self.assertFalse(parser.idle)
+                self.assertEqual(lent, 5 if at in (0, len(stanza)) else 4)
+                kinds = [type(event) for event in events]
+                self.assertEqual(kinds, [Stanza] * 3 + [StreamEnd], at)
+                for event in events[:2]:
+                    assert isinstance(event, Stanza)
+                    self.assertEqual(event.raw, stanza)
+                    self.assertEqual(bool(event.inherited), header != HEADER)
+
     def test_end_of_stream(self) -> None:
         """After the end nothing counts any more."""
         events = parse(HEADER + b"<presence/></stream:stream><message/>")

@@ -8,12 +8,11 @@ from typing import Any
 
 from mosaic.wire.drcp.native import json_message
 from mosaic.wire.drcp.yprotocols import Type
+from mosaic.workspace.attendance import Attendee, Via
 from mosaic.workspace.model import Message, Role
 
 RING = 1024
 STATE_KEYS = ("hand", "mic", "cam", "screen")
-MAX_CHAT = 4000
-MAX_MESSAGE_ID = 64
 MAX_EMOJI = 32
 
 
@@ -29,6 +28,7 @@ class Person:
     mic: bool = False
     cam: bool = False
     screen: bool = False
+    via: Via = Via.BROWSER
 
     def merge(self, state: dict[str, Any]) -> bool:
         """Take any of hand, mic, cam, screen; False if one is no bool."""
@@ -41,18 +41,50 @@ class Person:
 
     def as_json(self) -> dict[str, Any]:
         """docs/protocols/drcp.md: person."""
-        return {
+        person = {
             "id": self.id,
             "name": self.name,
             "role": self.role.value,
             "account": self.account,
             **{key: getattr(self, key) for key in STATE_KEYS},
         }
+        if self.via is not Via.BROWSER:
+            person["via"] = self.via.value
+        return person
+
+    def attendee(self) -> Attendee:
+        """The person as the other doors see them."""
+        return Attendee(
+            id=self.id,
+            name=self.name,
+            role=self.role,
+            account=self.account,
+            via=self.via,
+            hand=self.hand,
+            mic=self.mic,
+            cam=self.cam,
+            screen=self.screen,
+        )
+
+
+def person_of(attendee: Attendee) -> Person:
+    """Somebody who came through another door."""
+    return Person(
+        attendee.id,
+        attendee.name,
+        attendee.role,
+        attendee.account,
+        hand=attendee.hand,
+        mic=attendee.mic,
+        cam=attendee.cam,
+        screen=attendee.screen,
+        via=attendee.via,
+    )
 
 
 def chat_json(message: Message) -> dict[str, Any]:
     """docs/protocols/drcp.md: chat from the server."""
-    return {
+    line: dict[str, Any] = {
         "seq": message.seq,
         "message_id": message.message_id,
         "author_id": message.author_id,
@@ -60,6 +92,11 @@ def chat_json(message: Message) -> dict[str, Any]:
         "text": message.text,
         "at": message.at,
     }
+    if message.edited_at is not None:
+        line["edited_at"] = message.edited_at
+    if message.retracted_at is not None:
+        line["retracted_at"] = message.retracted_at
+    return line
 
 
 class EventRing:

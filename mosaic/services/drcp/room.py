@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,40 +11,35 @@ from twisted.logger import Logger
 
 from mosaic.bus.interface import Bus, Payload
 from mosaic.config.settings import Drcp, History
+from mosaic.services.drcp.chatting import Chat
 from mosaic.services.drcp.counters import Counters
 from mosaic.services.drcp.document import LiveDocument
 from mosaic.services.drcp.member import Member
 from mosaic.services.drcp.pace import Pace
-from mosaic.services.drcp.people import (
-    MAX_CHAT,
-    MAX_EMOJI,
-    MAX_MESSAGE_ID,
-    EventRing,
-    Person,
-    chat_json,
-)
+from mosaic.services.drcp.people import MAX_EMOJI, EventRing, Person, person_of
 from mosaic.services.drcp.shared import spawn
 from mosaic.services.drcp.states import RunInThread, Shelf
-from mosaic.store.interface import NotFound, Store, StoreError
+from mosaic.store.interface import NotFound, Store
 from mosaic.wire.drcp.framing import websocket_frame
 from mosaic.wire.drcp.lib0 import ProtocolError
 from mosaic.wire.drcp.native import CAPS, MAX_CHANNELS, PING_S, json_message
 from mosaic.wire.drcp.yprotocols import Type
+from mosaic.workspace import attendance
+from mosaic.workspace.attendance import Attendee, Change
 from mosaic.workspace.documents import is_document_name
 from mosaic.workspace.model import Message, Role, Room
 
 _log = Logger()
 
 MAX_DOCUMENTS = 256
-WELCOME_CHAT = 100
-_REMEMBERED_MESSAGES = 1024
 
 
 class LiveRoom:
     """A room while somebody is in it.
 
-    people: those with a native connection, by participant id. idle: called
-    when the last member has left.
+    people: those with a native connection and those who came through another
+    door, by participant id. elsewhere: the latter. source: by which the other
+    doors know this one. idle: called when the last member has left.
     """
 
     def __init__(
@@ -53,6 +47,8 @@ class LiveRoom:
         room: Room,
         history: list[Message],
         *,
+        elsewhere: Iterable[Attendee] = (),
+        source: str = "",
         store: Store,
         bus: Bus,
         settings: Drcp,
@@ -68,7 +64,9 @@ class LiveRoom:
         self.members: set[Member] = set()
         self.waiting: set[Member] = set()
         self.documents: dict[str, LiveDocument] = {}
-        self.people: dict[str, Person] = {}
+        self.people: dict[str, Person] = {
+            attendee.id: person_of(attendee) for attendee in elsewhere
+        }
         self.ring = EventRing()
         self.shelf = Shelf(
             run_in_thread,
@@ -76,9 +74,15 @@ class LiveRoom:
             renew_bytes=settings.snapshot_ref_bytes // 4,
         )
         self._natives: dict[str, Member] = {}
-        self._chat: deque[Message] = deque(history, maxlen=WELCOME_CHAT)
-        self._known_messages = deque(
-            (message.message_id for message in history), maxlen=_REMEMBERED_MESSAGES
+        self._source = source
+        self._bus = bus
+        self._chat = Chat(
+            room.hub_id,
+            history,
+            store=store,
+            bus=bus,
+            listeners=self,
+            wall_clock=wall_clock,
         )
         self._instance = secrets.token_hex(6)
         self._sessions = 0
@@ -133,6 +137,7 @@ class LiveRoom:
                 del self._natives[member.participant_id]
                 del self.people[member.participant_id]
                 self._counters.people -= 1
+                self._tell_doors(attendance.gone(self._source, member.participant_id))
                 self.broadcast("leave", {"id": member.participant_id})
         if self.is_empty:
             self._idle()
@@ -142,7 +147,31 @@ class LiveRoom:
         self._natives[person.id] = member
         self.people[person.id] = person
         self._counters.people += 1
+        self._tell_doors(attendance.here(self._source, person.attendee()))
         self.broadcast("join", person.as_json(), sender=person.id, but=member)
+
+    def _tell_doors(self, payload: Payload) -> None:
+        self._bus.publish(attendance.topic_of(self.room.hub_id), payload)
+
+    def tell_attendance(self) -> None:
+        """Say again who is here: another door has just opened."""
+        for participant_id in self._natives:
+            person = self.people[participant_id]
+            self._tell_doors(attendance.here(self._source, person.attendee()))
+
+    def elsewhere(self, change: Change) -> None:
+        """Somebody came, changed or went through another door."""
+        if change.id in self._natives:
+            return
+        before = self.people.get(change.id)
+        if change.after is None:
+            if before is not None:
+                del self.people[change.id]
+                self.broadcast("leave", {"id": change.id})
+            return
+        person = self.people[change.id] = person_of(change.after)
+        kind = "join" if before is None else "person"
+        self.broadcast(kind, person.as_json(), sender=person.id)
 
     def welcome(self, member: Member, resume: tuple[str, int] | None) -> list[bytes]:
         """The messages that greet a member, missed events included."""
@@ -190,6 +219,7 @@ class LiveRoom:
             "name": room.name,
             "locked": room.locked,
             "lobby": room.lobby,
+            "moderated": room.moderated,
         }
 
     def _present(self, member: Member) -> dict[str, Any]:
@@ -198,7 +228,7 @@ class LiveRoom:
         return {
             "seq": self.ring.seq,
             "people": [p.as_json() for p in self.people.values()] if inside else [],
-            "chat": [chat_json(m) for m in self._chat] if inside else [],
+            "chat": self._chat.as_json() if inside else [],
         }
 
     def _limits(self) -> dict[str, float]:
@@ -287,10 +317,11 @@ class LiveRoom:
         if member.waiting or person is None:
             raise ProtocolError("you are in the lobby", code=4423)
         if kind == "chat":
-            self._receive_chat(member, data)
+            self._chat.receive(member, data, moderated=self.room.moderated)
         elif kind == "state":
             if not person.merge(data):
                 raise ProtocolError("state takes hand, mic, cam, screen")
+            self._tell_doors(attendance.here(self._source, person.attendee()))
             self.broadcast("person", person.as_json(), sender=person.id)
         elif kind == "reaction":
             emoji = data.get("emoji")
@@ -299,36 +330,6 @@ class LiveRoom:
             self.broadcast("reaction", {"emoji": emoji}, sender=person.id)
         else:
             raise ProtocolError("clients send chat, state and reaction")
-
-    def _receive_chat(self, member: Member, data: dict[str, Any]) -> None:
-        text, message_id = data.get("text"), data.get("message_id")
-        if not isinstance(text, str) or not text.strip() or len(text) > MAX_CHAT:
-            raise ProtocolError(f"chat takes a text of 1 to {MAX_CHAT} characters")
-        if not isinstance(message_id, str) or not 0 < len(message_id) <= MAX_MESSAGE_ID:
-            raise ProtocolError("chat takes a message_id of 1 to 64 characters")
-        spawn(self._keep_chat(member, text, message_id), "a chat message")
-
-    async def _keep_chat(self, member: Member, text: str, message_id: str) -> None:
-        try:
-            message = await self._store.add_message(
-                self.room.hub_id,
-                message_id=message_id,
-                author_id=member.participant_id,
-                author=member.name,
-                text=text,
-                at=self._wall_clock(),
-            )
-        except StoreError:
-            body = {"code": 507, "message": "the message is not saved"}
-            body["message_id"] = message_id
-            member.send([json_message(0, Type.ERROR, body)])
-            return
-        if message.message_id in self._known_messages:
-            self.tell([member], "chat", chat_json(message))
-            return
-        self._known_messages.append(message.message_id)
-        self._chat.append(message)
-        self.broadcast("chat", chat_json(message), sender=message.author_id)
 
     def relay_signal(self, member: Member, to: str, data: object) -> None:
         """WebRTC signalling to one participant; lost if they have gone."""
@@ -420,6 +421,7 @@ class LiveRoom:
             person = self.people.get(member.participant_id)
             if person is not None and person.role is not role:
                 person.role = role
+                self._tell_doors(attendance.here(self._source, person.attendee()))
                 self.broadcast("person", person.as_json())
         if role is Role.HOST:
             self._tell_lobby()
@@ -453,6 +455,7 @@ class LiveRoom:
         """Hear nothing more, no more timers."""
         for subscription in self._subscriptions:
             subscription.cancel()
+        self._chat.stop()
         for document in self.documents.values():
             document.stop()
         self._counters.documents -= len(self.documents)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # Twisted's Service is not annotated.
 # mypy: allow-untyped-calls
+import secrets
 from collections.abc import Callable
 from typing import Protocol
 
@@ -17,16 +18,19 @@ from twisted.web.resource import IResource
 from mosaic.auth.interface import AuthError, Door
 from mosaic.bus.interface import Bus, Payload, Subscription
 from mosaic.config.settings import Drcp, History
+from mosaic.services.drcp.chatting import WELCOME_CHAT
 from mosaic.services.drcp.connection import Connection
 from mosaic.services.drcp.counters import Counters
 from mosaic.services.drcp.heartbeat import Heartbeat
 from mosaic.services.drcp.pace import Pace
-from mosaic.services.drcp.room import WELCOME_CHAT, LiveRoom
+from mosaic.services.drcp.room import LiveRoom
 from mosaic.services.drcp.rounds import Rounds, rounds_for
 from mosaic.services.drcp.shared import Shared, spawn
 from mosaic.services.drcp.states import RunInThread, at_once
 from mosaic.store.interface import NotFound, Store, StoreError
 from mosaic.wire.drcp.lib0 import ProtocolError
+from mosaic.workspace import attendance
+from mosaic.workspace.attendance import Attendance
 from mosaic.workspace.model import Principal
 
 _log = Logger()
@@ -80,7 +84,8 @@ class DrcpService(Service):
         self._run_in_thread = run_in_thread
         self._loading: dict[str, Shared[LiveRoom]] = {}
         self._unloads: dict[str, IDelayedCall] = {}
-        self._accounts: Subscription | None = None
+        self._subscriptions: list[Subscription] = []
+        self._elsewhere = Attendance(source=secrets.token_hex(8))
         self._keep_alive = LoopingCall(self._keep_others_alive)
         self._keep_alive.clock = reactor
         self._all_gone: Deferred[None] | None = None
@@ -90,7 +95,13 @@ class DrcpService(Service):
         """Hear of accounts; keep stock clients from hanging up."""
         super().startService()
         self.draining = False
-        self._accounts = self._bus.subscribe("account.*", self._account_news)
+        self._subscriptions = [
+            self._bus.subscribe("account.*", self._account_news),
+            self._bus.subscribe("room.*", self._room_news),
+            self._bus.subscribe(attendance.QUESTION, self._asked),
+        ]
+        source = self._elsewhere.source
+        self._bus.publish(attendance.QUESTION, attendance.question(source))
         self.heartbeat.start()
         self.rounds = rounds_for(self.reactor)
         started = self._keep_alive.start(KEEP_ALIVE_S, now=False)
@@ -105,8 +116,8 @@ class DrcpService(Service):
 
     async def _drain(self) -> None:
         self.draining = True
-        if self._accounts is not None:
-            self._accounts.cancel()
+        for subscription in self._subscriptions:
+            subscription.cancel()
         if self._keep_alive.running:
             self._keep_alive.stop()
         self.heartbeat.stop()
@@ -219,6 +230,8 @@ class DrcpService(Service):
         room = LiveRoom(
             stored,
             history,
+            elsewhere=self._elsewhere.people(hub_id),
+            source=self._elsewhere.source,
             store=self._store,
             bus=self._bus,
             settings=self.settings,
@@ -279,6 +292,18 @@ class DrcpService(Service):
             for member in [*room.members, *room.waiting]:
                 if member.account == account:
                     member.end(4401, "logged out")
+
+    def _room_news(self, topic: str, payload: Payload) -> None:
+        """Who is in rooms through other doors, whether we have the room or not."""
+        change = self._elsewhere.heard(topic, payload)
+        room = None if change is None else self.rooms.get(change.hub_id)
+        if change is not None and room is not None:
+            room.elsewhere(change)
+
+    def _asked(self, topic: str, payload: Payload) -> None:
+        if payload.get("source") != self._elsewhere.source:
+            for room in self.rooms.values():
+                room.tell_attendance()
 
     def _keep_others_alive(self) -> None:
         for room in self.rooms.values():

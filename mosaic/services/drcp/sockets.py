@@ -14,7 +14,6 @@ from autobahn.twisted.websocket import (
     WebSocketServerFactory,
 )
 from autobahn.websocket import xormasker
-from autobahn.websocket.protocol import TrafficStats
 from autobahn.websocket.types import ConnectionDeny
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
@@ -25,7 +24,7 @@ from mosaic.services.drcp.compat import HocuspocusConnection, YConnection, check
 from mosaic.services.drcp.connection import Connection
 from mosaic.services.drcp.direct import eager_write
 from mosaic.services.drcp.native import NativeConnection
-from mosaic.tls.websocket import WebSocketOverTls
+from mosaic.tls.websocket import LeanWebSocket, no_compression, options_in_class
 from mosaic.wire.drcp.frames import begins_small_frame, small_frames
 from mosaic.wire.drcp.lib0 import ProtocolError
 from mosaic.wire.drcp.native import SUBPROTOCOL
@@ -33,21 +32,11 @@ from mosaic.wire.drcp.native import SUBPROTOCOL
 if TYPE_CHECKING:
     from mosaic.services.drcp.service import DrcpService
 
-_HANDSHAKE = (
-    "http_request_data", "http_status_line", "http_headers", "http_request_uri",
-    "http_request_path", "http_request_params", "http_request_host",
-    "http_response_data", "websocket_protocols", "websocket_origin",
-    "websocket_extensions", "_wskey", "_asked", "_transport_details", "is_open",
-    "trafficStats", "trackedTimings", "send_queue",
-)  # fmt: skip
-"""What Autobahn keeps of a handshake and never asks for again; and what it
-makes for each connection although one for all would do."""
-
 _STATUS = {4401: 401, 4403: 403, 4404: 404, 4423: 423}
 """DRCP's codes as HTTP speaks them."""
 
 
-class Socket(WebSocketOverTls):
+class Socket(LeanWebSocket):
     """Bytes between Autobahn and a Connection, and nothing else."""
 
     factory: Any
@@ -60,14 +49,6 @@ class Socket(WebSocketOverTls):
     """The first part of a small frame."""
 
     _pauses: frozenset[str] = frozenset()
-
-    # In place of those in _HANDSHAKE: nothing reads or queues there any more.
-    _asked: Any = None
-    _transport_details: Any = None
-    is_open: Any = None
-    trafficStats = TrafficStats()
-    trackedTimings: Any = None
-    send_queue: Any = ()
 
     def dataReceived(self, data: bytes) -> None:
         """Small frames go the short way, everything else Autobahn's."""
@@ -126,14 +107,9 @@ class Socket(WebSocketOverTls):
             service.rounds.adopt(self._stream())
         self.connection = connection = self.factory.connect(self, self._asked)
         service.connected(connection)
-        service.reactor.callLater(0, self._forget_handshake)
+        service.reactor.callLater(0, self.forget_handshake)
         service.heartbeat.add(self)
         self._stream().registerProducer(cast(IPushProducer, connection.outbound), True)
-
-    def _forget_handshake(self) -> None:
-        """A thousand idle connections should not hold a thousand requests."""
-        kept = self.__dict__
-        self.__dict__ = {name: kept[name] for name in kept if name not in _HANDSHAKE}
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         """One message, bounded by limit_messages."""
@@ -178,10 +154,6 @@ class Socket(WebSocketOverTls):
             text = reason.encode()[:120].decode(errors="ignore").encode()
             self.sendCloseFrame(code=code, reasonUtf8=text, isReply=False)
 
-    def limit_messages(self, size_bytes: int) -> None:
-        """Larger messages close the connection (1009)."""
-        self.maxFramePayloadSize = self.maxMessagePayloadSize = size_bytes
-
     def pause_reading(self, why: str) -> None:
         """Stop reading until every reason has gone."""
         if not self._pauses:
@@ -203,8 +175,7 @@ class Socket(WebSocketOverTls):
 
 
 class SocketFactory(WebSocketServerFactory):
-    """One door. No compression: it costs a context for each client, and the
-    same bytes could no longer go to all."""
+    """One door."""
 
     protocol: Any = Socket
 
@@ -220,17 +191,9 @@ class SocketFactory(WebSocketServerFactory):
             # Pings are the heartbeat's.
             autoPingInterval=0,
             failByDrop=False,
-            perMessageCompressionAccept=_no_compression,
+            perMessageCompressionAccept=no_compression,
         )
-        self.protocol = self._protocol_with_options()
-
-    def _protocol_with_options(self) -> type[Socket]:
-        """Autobahn copies thirty options to every connection, and prints them
-        for a log that nobody reads, unless its class has them."""
-        base = self.protocol
-        options = {name: getattr(self, name) for name in base.CONFIG_ATTRS}
-        options["perMessageCompressionAccept"] = staticmethod(_no_compression)
-        return type(base.__name__, (base,), {**options, "CONFIG_ATTRS": []})
+        self.protocol = options_in_class(self)
 
     async def accept(self, request: Any) -> str | None:
         """The subprotocol. Raises ConnectionDeny."""
@@ -285,10 +248,6 @@ class YFactory(SocketFactory):
 def masks_natively() -> bool:
     """Whether Autobahn's frames are unmasked in C (NVX): 1.3 times the speed."""
     return "nvx" in vars(xormasker)["create_xor_masker"].__module__
-
-
-def _no_compression(offers: object) -> None:
-    """Never."""
 
 
 def _y_target(request: Any) -> tuple[str, str, str]:

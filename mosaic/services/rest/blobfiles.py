@@ -112,9 +112,13 @@ class BlobFiles:
         for path in self._tmp.iterdir():
             path.unlink()
 
-    def receive(self, limit_bytes: int) -> UploadBody:
+    def receive(
+        self,
+        limit_bytes: int,
+        make: Callable[[Path, int], UploadBody] = UploadBody,
+    ) -> UploadBody:
         """A place for one upload. Raises StoreFull."""
-        return UploadBody(self._tmp / secrets.token_hex(16), limit_bytes)
+        return make(self._tmp / secrets.token_hex(16), limit_bytes)
 
     def path_of(self, sha256: str) -> Path:
         """Where the file of that hash is. Raises NotFound for no hash."""

@@ -16,20 +16,18 @@ from mosaic.services.rest.operations import Call, FileAnswer, Operation, Who
 from mosaic.services.rest.problems import Refusal
 from mosaic.services.rest.security import SANDBOX_POLICY
 from mosaic.services.rest.site import BoundedRequest, SmallBodies
+from mosaic.services.rest.uploads import SharedFiles
 from mosaic.store.interface import Store
+from mosaic.workspace.media import media_type
 from mosaic.workspace.model import Blob
 
 IMPORT_PATH = b"/api/v1/imports"
 UPLOAD_PATH = re.compile(rb"/api/v1/rooms/([0-9]{9})/blobs")
-MEDIA_TYPE = re.compile(
-    r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}"
-)
-UNKNOWN_TYPE = "application/octet-stream"
 
 
 class Uploads:
     """Which bodies go to disk: those of POST …/blobs and POST /imports by
-    somebody who may.
+    somebody who may, and those to slots.
 
     The token is looked up before the body is read on, so that a stranger
     cannot fill the disk. Every other body goes to memory.
@@ -40,6 +38,7 @@ class Uploads:
         *,
         gate: Gate,
         files: BlobFiles,
+        shared: SharedFiles,
         max_upload_bytes: int,
         max_body_bytes: int,
         max_archive_bytes: int,
@@ -47,6 +46,7 @@ class Uploads:
     ) -> None:
         self._gate = gate
         self._files = files
+        self._shared = shared
         self._max = max_upload_bytes
         self._max_archive = max_archive_bytes
         self._check_import = check_import
@@ -59,6 +59,9 @@ class Uploads:
 
         Raises Refusal, InvalidToken, TryLater.
         """
+        slot = self._shared.slot_of(method, path)
+        if slot is not None and length != 0:
+            return self._shared.body_for(request, slot, length)  # type: ignore[return-value]  # as below
         match = UPLOAD_PATH.fullmatch(path)
         if method == b"POST" and length != 0 and path == IMPORT_PATH:
             return self._receive(request, length, self._max_archive, Who.SESSION, None)
@@ -171,9 +174,3 @@ class BlobOperations:
                 "ETag": f'"{blob.sha256}"',
             },
         )
-
-
-def media_type(header: str | None) -> str:
-    """The bare type of a Content-Type header, or the unknown type."""
-    bare = (header or "").partition(";")[0].strip().lower()
-    return bare if MEDIA_TYPE.fullmatch(bare) else UNKNOWN_TYPE

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from twisted.logger import Logger
 
 from mosaic.services.rest.blobfiles import BlobFiles
+from mosaic.store.belongings import DAY_S
 from mosaic.store.interface import NotFound, Store
 
 _log = Logger()
@@ -14,15 +18,28 @@ class Collection:
     """A chore of every few hours.
 
     grace_s: how long a file is kept after the last reference to it has gone.
+    keep_days: how long one that an account shares by a link is kept, 0 for as
+    long as the account. now: Unix seconds.
 
-    First each room forgets what nothing in it refers to any more, then files on
-    disk that no room keeps are removed: also those that a crash left.
+    First each room forgets what nothing in it refers to any more, and accounts
+    what they have shared for long enough; then files on disk that neither keeps
+    are removed: also those that a crash left.
     """
 
-    def __init__(self, *, store: Store, files: BlobFiles, grace_s: float) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        files: BlobFiles,
+        grace_s: float,
+        keep_days: int = 0,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._store = store
         self._files = files
         self._grace_s = grace_s
+        self._keep_days = keep_days
+        self._now = now
 
     async def run(self) -> int:
         """Once over everything; the number of files removed. Raises StoreError."""
@@ -35,6 +52,9 @@ class Collection:
                 )
             except NotFound:
                 continue  # the room has gone meanwhile, and its references with it
+        now = self._now()
+        older_than = now - self._keep_days * DAY_S if self._keep_days else None
+        forgotten += await self._store.forget_uploads(now=now, older_than=older_than)
         removed = 0
         kept = await self._store.blob_hashes()
         for sha256 in await self._files.every():

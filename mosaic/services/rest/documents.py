@@ -132,6 +132,7 @@ class RoomPatch(Body):
     name: RoomName | None = None
     locked: bool | None = None
     lobby: bool | None = None
+    moderated: bool | None = None
 
 
 class Join(Body):
@@ -245,6 +246,7 @@ class RoomView(Answer):
     alias: str | None
     locked: bool
     lobby: bool
+    moderated: bool
     owner: str | None
     created_at: float
     closed_at: float | None
@@ -309,6 +311,8 @@ class ChatLine(Answer):
     author: str
     text: str
     at: float
+    edited_at: float | None
+    retracted_at: float | None
 
 
 class Messages(Answer):

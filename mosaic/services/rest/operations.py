@@ -155,6 +155,9 @@ PARAMETERS: dict[str, tuple[str, str]] = {
         r"board|room|notes/[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
         "A document: `board`, `room` or `notes/<slug>`; the slash as it is, or as %2F.",
     ),
+    "slot": (r"ms_[A-Za-z0-9_-]{43}", "The secret of an upload's link."),
+    "filename": (r"[^/\x00-\x1f\x7f]{1,255}", "A file's name, for people only."),
+    "sha1": (r"[0-9a-f]{40}", "SHA-1 of a picture, in hexadecimal."),
     "sha256": (r"[0-9a-f]{64}", "SHA-256 of the file, in hexadecimal."),
 }
 """Pattern and description of every path parameter; another form is a 404."""

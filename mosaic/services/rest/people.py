@@ -186,6 +186,8 @@ class People:
                     author=line.author,
                     text=line.text,
                     at=line.at,
+                    edited_at=line.edited_at,
+                    retracted_at=line.retracted_at,
                 )
                 for line in found
             ]

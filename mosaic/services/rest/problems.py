@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from mosaic.auth.interface import (
     Forbidden,
     InvalidToken,
+    LastAdministrator,
     RoomUnavailable,
     TryLater,
     WrongCredentials,
@@ -59,6 +60,7 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (WrongCredentials, 401),
     (InvalidToken, 401),
     (Forbidden, 403),
+    (LastAdministrator, 409),
     (RoomUnavailable, 423),
     (TryLater, 429),
     (NotFound, 404),

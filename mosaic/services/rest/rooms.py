@@ -116,7 +116,7 @@ class RoomOperations:
                 id="changeRoom",
                 method="PATCH",
                 path="/rooms/{hub_id}",
-                summary="Rename, lock or unlock, open or close the lobby",
+                summary="Rename, lock, moderate, open or close the lobby",
                 tag="rooms",
                 who=Who.HOST,
                 run=self.change,
@@ -198,6 +198,8 @@ class RoomOperations:
             room = replace(room, locked=body.locked)
         if body.lobby is not None:
             room = replace(room, lobby=body.lobby)
+        if body.moderated is not None:
+            room = replace(room, moderated=body.moderated)
         return await self._write(room, "updated")
 
     async def close(self, call: Call, body: None) -> RoomView:
@@ -262,6 +264,7 @@ class RoomOperations:
             alias=room.alias,
             locked=room.locked,
             lobby=room.lobby,
+            moderated=room.moderated,
             owner=room.owner,
             created_at=room.created_at,
             closed_at=room.closed_at,

@@ -18,6 +18,7 @@ from mosaic.auth.interface import Door
 from mosaic.bus.interface import Bus
 from mosaic.config.settings import Settings
 from mosaic.export.moving import Mover, export_limits
+from mosaic.services.rest.avatars import Avatars
 from mosaic.services.rest.blobfiles import BlobFiles, RunInThread
 from mosaic.services.rest.blobs import BlobOperations, Uploads
 from mosaic.services.rest.channel import Deadlines
@@ -39,6 +40,7 @@ from mosaic.services.rest.rooms import JoinUrl, RoomOperations
 from mosaic.services.rest.sessions import Sessions
 from mosaic.services.rest.site import MosaicSite, answer_problem
 from mosaic.services.rest.states import DocumentStates, FindState
+from mosaic.services.rest.uploads import SharedFiles
 from mosaic.services.rest.users import UserAccounts
 from mosaic.services.rest.versions import VersionOperations
 from mosaic.services.rest.workers import Worker, WorkerProcesses
@@ -63,6 +65,7 @@ class Rest:
     pages: IResource
     readyz: IResource
     children: Mapping[str, IResource]
+    xmpp_websocket: Callable[[], str | None]
     uploads: Uploads
     metrics_text: Callable[[], str] | None
     reactor: IReactorTime
@@ -81,7 +84,7 @@ class Rest:
         for name, child in self.children.items():
             root.putChild(name.encode("ascii"), child)
         if "xmpp-websocket" in self.children:
-            root.putChild(b".well-known", WellKnown())
+            root.putChild(b".well-known", WellKnown(self.xmpp_websocket))
         return root
 
     def site(self, *, metrics: bool = False) -> MosaicSite:
@@ -113,6 +116,7 @@ def build_rest(
     worker: Worker | None = None,
     find_state: FindState = lambda hub_id, sha256: None,
     netcheck: Callable[[], NetcheckFacts] = NetcheckFacts,
+    xmpp_websocket: Callable[[], str | None] = lambda: None,
 ) -> Rest:
     """Build the REST service and the web pages.
 
@@ -124,6 +128,7 @@ def build_rest(
     other services by their first path segment ("drcp", "y", "hocuspocus",
     "xmpp-websocket"). find_state: the document states that DRCP refers to.
     netcheck: what a network check is to try.
+    xmpp_websocket: the public URL of that one.
     """
     http = settings.http
     limit = RateLimit(
@@ -132,6 +137,13 @@ def build_rest(
     gate = Gate(door, limit)
     files = BlobFiles(state / "blobs", run_in_thread=run_in_thread)
     files.prepare()
+    shared = SharedFiles(
+        gate=gate,
+        store=store,
+        files=files,
+        max_upload_bytes=http.max_upload_bytes,
+        now=now,
+    )
     desk = ExportDesk(
         Mover(
             store,
@@ -152,7 +164,7 @@ def build_rest(
     rooms = RoomOperations(door=door, store=store, bus=bus, join_url=join_url, now=now)
     operations = (
         *Sessions(door=door, store=store).operations(),
-        *UserAccounts(door=door, store=store, bus=bus).operations(),
+        *UserAccounts(door=door, store=store).operations(),
         *rooms.operations(),
         *People(
             door=door, store=store, token_ttl_s=settings.auth.room_token_ttl_s
@@ -167,6 +179,8 @@ def build_rest(
         *NetcheckOperations(
             door=door, facts=netcheck, seconds=reactor.seconds
         ).operations(),
+        *shared.operations(),
+        *Avatars(store=store).operations(),
     )
     description = json.dumps(describe(operations), indent=1).encode()
     dispatcher = Dispatcher(operations, gate=gate, description=description)
@@ -185,11 +199,13 @@ def build_rest(
         uploads=Uploads(
             gate=gate,
             files=files,
+            shared=shared,
             max_upload_bytes=http.max_upload_bytes,
             max_body_bytes=http.max_body_bytes,
             max_archive_bytes=settings.export.max_archive_bytes,
             check_import=desk.check_turn,
         ),
+        xmpp_websocket=xmpp_websocket,
         metrics_text=metrics_text,
         reactor=reactor,
         deadlines=Deadlines(
@@ -258,25 +274,34 @@ class WebSocketEntry(Resource):
 
 
 class WellKnown(Resource):
-    """Tells XMPP clients where the websocket is (XEP-0156, RFC 6415)."""
+    """Tells XMPP clients where the websocket is (XEP-0156, RFC 6415).
+
+    public_url: where it is for everybody, if there is a TLS port.
+    """
 
     isLeaf = True
 
+    def __init__(self, public_url: Callable[[], str | None]) -> None:
+        super().__init__()
+        self._public_url = public_url
+
     def render_GET(self, request: Any) -> bytes:
         """host-meta as XRD or JSON; anybody may read it (XEP-0156 section 3)."""
-        scheme = "wss" if request.isSecure() else "ws"
-        port = (request.getHeader("host") or "").removeprefix(asked_host(request))
-        url = f"{scheme}://{asked_host(request)}{port}/xmpp-websocket"
+        urls = self._urls(request)
         name = b"/".join(request.postpath)
         if name == b"host-meta.json":
             kind = "application/json"
-            text = json.dumps({"links": [{"rel": XMPP_LINK, "href": url}]})
+            links = [{"rel": XMPP_LINK, "href": url} for url in urls]
+            text = json.dumps({"links": links})
         elif name == b"host-meta":
             kind = "application/xrd+xml"
+            entries = "".join(
+                f"<Link rel='{XMPP_LINK}' href={quoteattr(url)}/>" for url in urls
+            )
             text = (
                 "<?xml version='1.0' encoding='utf-8'?>\n"
                 "<XRD xmlns='http://docs.oasis-open.org/ns/xri/xrd-1.0'>"
-                f"<Link rel='{XMPP_LINK}' href={quoteattr(url)}/></XRD>\n"
+                f"{entries}</XRD>\n"
             )
         else:
             return plain(request, 404, "There is no such page.\n")
@@ -284,3 +309,14 @@ class WellKnown(Resource):
         request.setHeader("Content-Type", kind)
         request.setHeader("Access-Control-Allow-Origin", "*")
         return body
+
+    def _urls(self, request: Any) -> list[str]:
+        """The public one; and for who asked in the clear, which is on this
+        machine, what needs no certificate."""
+        public = self._public_url()
+        urls = [] if public is None else [public]
+        if public is None or not request.isSecure():
+            scheme = "wss" if request.isSecure() else "ws"
+            port = (request.getHeader("host") or "").removeprefix(asked_host(request))
+            urls.append(f"{scheme}://{asked_host(request)}{port}/xmpp-websocket")
+        return urls

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from mosaic.auth.interface import Door, Forbidden
-from mosaic.bus.interface import Bus
 from mosaic.services.rest.documents import NewPassword, NewUser, User, Users
 from mosaic.services.rest.operations import Call, Operation, Who
-from mosaic.services.rest.problems import Refusal
 from mosaic.services.rest.rules import checked, shown_as_422
 from mosaic.store.interface import NotFound, Store
 from mosaic.workspace.model import Account
@@ -29,10 +27,9 @@ def path_account(text: str) -> str:
 class UserAccounts:
     """Operations on accounts."""
 
-    def __init__(self, *, door: Door, store: Store, bus: Bus) -> None:
+    def __init__(self, *, door: Door, store: Store) -> None:
         self._door = door
         self._store = store
-        self._bus = bus
 
     def operations(self) -> tuple[Operation, ...]:
         """This resource's part of the table."""
@@ -99,13 +96,7 @@ class UserAccounts:
 
     async def remove(self, call: Call, body: None) -> None:
         """Remove one, but never the last administrator."""
-        name = path_account(call.path["name"])
-        account = await self._store.account(name)
-        admins = [one for one in await self._store.accounts() if one.admin]
-        if account.admin and len(admins) == 1:
-            raise Refusal(409, "this is the last administrator")
-        await self._store.remove_account(name)
-        self._bus.publish(f"account.{name}", {"type": "removed"})
+        await self._door.remove_account(path_account(call.path["name"]))
 
     async def set_password(self, call: Call, body: NewPassword) -> None:
         """Change a password; every token of the account ends."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from twisted.logger import Logger
+
 from mosaic.services.xmpp.exchange import Undeliverable, error_reply
 from mosaic.services.xmpp.household import Household
 from mosaic.services.xmpp.session import Session
+from mosaic.store.errors import StoreError
 from mosaic.wire.xmpp.jid import Jid, JidError, parse_jid
 from mosaic.wire.xmpp.stanza import Stanza
 
+_log = Logger()
 _IQ_TYPES = frozenset({"get", "set", "result", "error"})
 
 
@@ -16,6 +20,10 @@ async def route_stanza(house: Household, session: Session, stanza: Stanza) -> No
     if not stanza.is_stanza:
         session.close("unsupported-stanza-type")
         return
+    if session.person is None:
+        await house.persons.attach(session)
+        if session.person is None:
+            return  # the account is gone, and so is the session
     try:
         if not _may_claim(stanza.attributes.get("from"), session):
             session.close("invalid-from")
@@ -28,6 +36,10 @@ async def route_stanza(house: Household, session: Session, stanza: Stanza) -> No
     except Undeliverable as error:
         house.counters.stanzas_refused += 1
         _refuse(session, stanza, error, stanza.to or session.jid.bare)
+    except StoreError:
+        _log.failure("a stanza could not be answered")
+        fault = Undeliverable("internal-server-error")
+        _refuse(session, stanza, fault, stanza.to or session.jid.bare)
 
 
 def _may_claim(claimed: str | None, session: Session) -> bool:
@@ -42,6 +54,8 @@ async def _route(
     house: Household, session: Session, stanza: Stanza, to: Jid | None
 ) -> None:
     if stanza.name == "presence":
+        for mark in house.marks:
+            stanza = mark(session, stanza)
         await house.presence.said(session, stanza, to)
     elif stanza.name == "iq":
         await _iq(house, session, stanza, to)
@@ -57,6 +71,8 @@ async def _iq(
     if stanza.type in ("get", "set") and stanza.payload is None:
         raise Undeliverable("bad-request")
     if to is None or (to.domain == house.exchange.domain and not to.resource):
+        if to is not None and not house.exchange.may_pass(stanza, session.jid, to):
+            return
         await house.answers.asked(session, stanza, to)
     else:
         house.exchange.deliver(stanza, session.jid, to)

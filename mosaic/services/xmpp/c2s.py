@@ -1,210 +1,91 @@
-"""One client's stream: bytes between a transport and the parts that think.
+"""What a client negotiates before it has a session.
 
 Order of a stream: header, features, (STARTTLS, header, features,) SASL, header,
-features, bind, then stanzas. Whoever is not bound by the deadline is closed.
+features, bind or resume, then stanzas (streams/base.py). Whoever is not bound
+by the deadline is closed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from enum import Enum, auto
+import base64
 from typing import Any
 
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import (
-    IDelayedCall,
-    IOpenSSLServerConnectionCreator,
-)
-from twisted.internet.protocol import Protocol, connectionDone
-from twisted.logger import Logger
-from twisted.python.failure import Failure
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 
 from mosaic.services.xmpp.answers import NS_SESSION
-from mosaic.services.xmpp.bound import route_stanza
 from mosaic.services.xmpp.exchange import Undeliverable, error_reply
 from mosaic.services.xmpp.household import Household
-from mosaic.services.xmpp.login import NS_SASL, LoggedIn, Login
-from mosaic.services.xmpp.outbox import Outbox
+from mosaic.services.xmpp.login import (
+    NS_BIND2,
+    NS_FAST,
+    NS_SASL,
+    NS_SASL2,
+    LoggedIn,
+    Login,
+)
 from mosaic.services.xmpp.session import Session
+from mosaic.services.xmpp.streams.base import (
+    NS_STANZAS,
+    Phase,
+    StreamBase,
+    sm_failed,
+)
+from mosaic.services.xmpp.streams.inline import resource_for, token_element
+from mosaic.services.xmpp.streams.proving import Proving, client_key
 from mosaic.tls.addresses import peer_address
 from mosaic.wire.sasl.grammar import EXPORTER_BYTES, EXPORTER_LABEL
+from mosaic.wire.xmpp.acks import NS_SM, AckError, read_count
 from mosaic.wire.xmpp.jid import Jid, JidError, parse_jid, prepare_resource
-from mosaic.wire.xmpp.stanza import NS_CLIENT, Stanza
-from mosaic.wire.xmpp.stream import (
-    NS_STREAM,
-    Event,
-    StreamEnd,
-    StreamFault,
-    StreamParser,
-    StreamStart,
-)
-from mosaic.wire.xmpp.xml import Xml, element, read_node
+from mosaic.wire.xmpp.stanza import Stanza
+from mosaic.wire.xmpp.stream import StreamStart
+from mosaic.wire.xmpp.xml import Node, Xml, element, read_node
 
 NS_BIND = "urn:ietf:params:xml:ns:xmpp-bind"
-NS_STREAMS = "urn:ietf:params:xml:ns:xmpp-streams"
 NS_TLS = "urn:ietf:params:xml:ns:xmpp-tls"
-CLOSE_TIMEOUT_S = 5.0
-"""How long a peer may take to close its side (RFC 6120 section 4.4)."""
-OUTBOX_BYTES = 4 << 20
-"""What may wait for a slow reader before it is dropped."""
-
-_log = Logger()
 
 
-class _Phase(Enum):
-    HEADER = auto()
-    STARTTLS = auto()
-    LOGIN = auto()
-    BUSY = auto()
-    BIND = auto()
-    BOUND = auto()
-    CLOSED = auto()
-
-
-class ClientStream(Protocol):
+class ClientStream(StreamBase):
     """A client-to-server stream (RFC 6120).
 
     tls: given, the stream begins in the clear and must be upgraded with it
     before login; None, the transport is as safe as it will be.
     """
 
-    transport: Any
+    _login: Login | None = None
 
     def __init__(
         self, house: Household, tls: IOpenSSLServerConnectionCreator | None = None
     ) -> None:
-        self._house = house
+        super().__init__(house)
         self._tls = tls
-        self._phase = _Phase.HEADER
-        self._account = ""
-        self._login: Login | None = None
-        self._session: Session | None = None
-        self._header_sent = False
-        self._deadline: IDelayedCall | None = None
-        self._gone: Deferred[None] = Deferred()
-        self._new_parser(house.settings.max_stanza_bytes_before_login)
 
-    # What the transport tells.
-
-    def connectionMade(self) -> None:
-        """The deadline is absolute: no trickle of bytes moves it."""
-        self._house.streams.add(self)
-        self._house.counters.streams += 1
-        self._outbox = Outbox(
-            self.transport,
-            self._house.clock,
-            limit_bytes=OUTBOX_BYTES,
-            overflow=self._too_slow,
-        )
-        self.transport.registerProducer(self._outbox, True)
-        self._deadline = self._house.clock.callLater(
-            self._house.settings.auth_timeout_s, self.close, "connection-timeout"
-        )
-
-    def dataReceived(self, data: bytes) -> None:
-        """Act on each event in order; a restart drops what came behind it."""
-        parser = self._parser
-        for event in parser.feed(data):
-            if self._parser is not parser or self._phase is _Phase.CLOSED:
-                return
-            self._perform(event)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Leave the house, and tell those who saw this session."""
-        self._phase = _Phase.CLOSED
-        self._outbox.close()
-        self._cancel_deadline()
-        self._house.streams.discard(self)
-        self._house.counters.streams -= 1
-        self._leave()
-        self._gone.callback(None)
-
-    # Closing.
-
-    def close(self, condition: str | None = None, text: str = "") -> None:
-        """End the stream, with a stream error if one is named."""
-        if self._phase is _Phase.CLOSED:
-            return
-        if not self._header_sent:
-            self._send_header()
-        self._phase = _Phase.CLOSED
-        self._cancel_deadline()
-        if condition is not None:
-            self._send(_stream_error(condition, text))
-        self._send("</stream:stream>")
-        self._outbox.flush()
-        self._outbox.close()
-        self._leave()
-        self.transport.unregisterProducer()
-        self.transport.loseConnection()
-        self._deadline = self._house.clock.callLater(
-            CLOSE_TIMEOUT_S, self.transport.abortConnection
-        )
-
-    def closed(self) -> Deferred[None]:
-        """Fires when the connection is truly gone."""
-        waiter: Deferred[None] = Deferred()
-        self._gone.chainDeferred(waiter)
-        return waiter
-
-    def _too_slow(self) -> None:
-        if self._phase is _Phase.CLOSED:
-            return
-        self._house.counters.slow_closed += 1
-        _log.info("a slow reader was dropped: {account}", account=self._account)
-        self._phase = _Phase.CLOSED
-        self._leave()
-        self.transport.abortConnection()
-
-    def _leave(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            self._house.counters.sessions -= 1
-            self._house.exchange.unbind(session)
-            self._house.presence.gone(session)
-
-    def _cancel_deadline(self) -> None:
-        if self._deadline is not None and self._deadline.active():
-            self._deadline.cancel()
-
-    # What the parser tells.
-
-    def _perform(self, event: Event) -> None:
-        if isinstance(event, StreamStart):
-            self._stream_started(event)
-        elif isinstance(event, StreamFault):
-            self._house.counters.streams_refused += 1
-            self.close(event.condition, event.text)
-        elif isinstance(event, StreamEnd):
-            self.close()
-        elif self._phase is _Phase.BOUND:
-            assert self._session is not None
-            self._house.counters.stanzas_in += 1
-            self._run(route_stanza(self._house, self._session, event))
-        else:
-            self._negotiate(event)
+    # The header.
 
     def _stream_started(self, start: StreamStart) -> None:
         """Answer a header with ours and the features (sections 4.7, 4.3.2)."""
+        if self._phase is not Phase.HEADER:
+            # On a WebSocket nothing else keeps a client from opening for ever.
+            self.close("policy-violation", "the stream is open")
+            return
         self._send_header()
         if not _is_version_1(start.attributes.get("version", "")):
             self.close("unsupported-version")
         elif not self._is_our_domain(start.attributes.get("to")):
             self.close("host-unknown")
         elif self._account:
-            self._phase = _Phase.BIND
-            optional = element("optional")
+            self._phase = Phase.BIND
             self._send_features(
-                element("bind", ns=NS_BIND),
-                element("session", {}, optional, ns=NS_SESSION),
+                *_bind_features(),
+                *self._house.features,
+                self._house.answers.capabilities(),
             )
         elif self._tls is not None:
-            self._phase = _Phase.STARTTLS
+            self._phase = Phase.STARTTLS
             self._send_features(
                 element("starttls", None, element("required"), ns=NS_TLS)
             )
         else:
-            self._phase = _Phase.LOGIN
+            self._phase = Phase.LOGIN
             if self._login is None:
                 self._login = self._new_login()
             self._send_features(self._login.features())
@@ -219,14 +100,16 @@ class ClientStream(Protocol):
 
     def _negotiate(self, stanza: Stanza) -> None:
         """An element before the session is bound."""
-        if self._phase is _Phase.STARTTLS and stanza.ns == NS_TLS:
+        if self._phase is Phase.STARTTLS and stanza.ns == NS_TLS:
             self._start_tls(stanza)
-        elif self._phase is _Phase.LOGIN and stanza.ns == NS_SASL:
-            self._phase = _Phase.BUSY
+        elif self._phase is Phase.LOGIN and stanza.ns in (NS_SASL, NS_SASL2):
+            self._phase = Phase.BUSY
             self._run(self._answer_login(stanza))
-        elif self._phase is _Phase.BIND and stanza.payload == (NS_BIND, "bind"):
+        elif self._phase is Phase.BIND and stanza.payload == (NS_BIND, "bind"):
             self._bind(stanza)
-        elif self._phase is _Phase.STARTTLS:
+        elif self._phase is Phase.BIND and stanza.ns == NS_SM:
+            self._manage_before_bind(stanza)
+        elif self._phase is Phase.STARTTLS:
             self.close("policy-violation", "TLS first")
         else:
             # Stanzas before login or bind, and two <auth/> at a time.
@@ -237,10 +120,10 @@ class ClientStream(Protocol):
     def _start_tls(self, stanza: Stanza) -> None:
         """RFC 6120 section 5.4: what was said in the clear is forgotten."""
         if stanza.name != "starttls":
-            self._send(element("failure", ns=NS_TLS))
+            self.say(element("failure", ns=NS_TLS))
             self.close()
             return
-        self._send(element("proceed", ns=NS_TLS))
+        self.say(element("proceed", ns=NS_TLS))
         self._outbox.flush()
         self.transport.unregisterProducer()
         self.transport.startTLS(self._tls)
@@ -249,59 +132,158 @@ class ClientStream(Protocol):
         self._restart(self._house.settings.max_stanza_bytes_before_login)
 
     def _new_login(self) -> Login:
-        return Login(
-            self._house.door,
-            domain=self._house.exchange.domain,
+        house = self._house
+        settings = house.settings
+        proving = Proving(
+            house.door,
+            domain=house.exchange.domain,
             address=peer_address(self.transport),
-            binding=tls_exporter(self.transport),
+            binding=tls_exporter(self.transport) if settings.channel_binding else None,
+            scram_sha_1=settings.scram_sha_1,
         )
+        return Login(proving, [*house.at_bind.namespaces(), NS_SM])
 
     async def _answer_login(self, stanza: Stanza) -> None:
         login = self._login
         assert login is not None
         answer = await login.answer(stanza, nonce=self._house.new_token())
-        if self._phase is not _Phase.BUSY:
+        if self._phase is not Phase.BUSY:
             return  # closed meanwhile
         if isinstance(answer, LoggedIn):
             self._house.counters.logins += 1
-            self._send(answer.reply)
             self._account = answer.account
+            if answer.request is not None:
+                await self._welcome(answer, answer.request)
+                return
+            data = base64.b64encode(answer.proved.data).decode()
+            self.say(element("success", None, data, ns=NS_SASL))
             self._restart(self._house.settings.max_stanza_bytes)
             return
-        self._phase = _Phase.LOGIN
-        self._send(answer)
+        self._phase = Phase.LOGIN
+        self.say(answer)
         if answer.startswith("<failure"):
             self._house.counters.logins_refused += 1
         if login.exhausted:
             self.close("policy-violation", "too many tries")
 
+    # SASL2: no restart, and a session in the same breath.
+
+    async def _welcome(self, login: LoggedIn, request: Node) -> None:
+        """XEP-0388 section 2.6.1. What waits comes first: between the session's
+        beginning and `<success/>` nobody else may get a word in."""
+        token = await self._next_token(login, request)
+        pieces: list[Xml] = []
+        resume = request.child(NS_SM, "resume")
+        if resume is not None:
+            previous = resume.attributes.get("previd", "")
+            if await self._took_over(previous, resume.attributes.get("h")):
+                assert self._managed is not None
+                pieces.append(self._managed.resumed())
+            else:
+                ended = self._house.ended.handled(previous, self._account)
+                pieces.append(sm_failed("item-not-found", ended))
+        if self._phase is Phase.CLOSED:
+            return
+        self.allow_stanzas(self._house.settings.max_stanza_bytes)
+        bind = request.child(NS_BIND2, "bind")
+        if bind is not None and self._session is None:
+            pieces.append(self._bound_inline(bind, login.client))
+        if token is not None:
+            pieces.append(token)
+        me = f"{self._account}@{self._house.exchange.domain}"
+        data = base64.b64encode(login.proved.data).decode()
+        self.say(
+            element(
+                "success",
+                None,
+                element("additional-data", None, data),
+                element(
+                    "authorization-identifier",
+                    None,
+                    me if self._session is None else self._session.address,
+                ),
+                *pieces,
+                ns=NS_SASL2,
+            )
+        )
+        if self._session is None:
+            self._phase = Phase.BIND
+            self._login = None
+            self._send_features(*_bind_features())
+            return
+        self._send_features()
+        if self._managed is not None:
+            self._managed.resend()
+
+    async def _next_token(self, login: LoggedIn, request: Node) -> Xml | None:
+        """XEP-0484: if the client asks for one, or its own is getting old."""
+        used = login.proved.token
+        fast = request.child(NS_FAST, "fast")
+        invalidated = fast is not None and "invalidate" in fast.attributes
+        wish = request.child(NS_FAST, "request-token")
+        mechanism = ""
+        if wish is not None:
+            mechanism = wish.attributes.get("mechanism", "")
+        elif used is not None and used.due and not invalidated:
+            mechanism = used.mechanism
+        assert self._login is not None
+        if not login.client or mechanism not in self._login.token_mechanisms:
+            return None
+        token = await self._house.door.fast.issue(
+            self._account,
+            client_key(login.client),
+            mechanism,
+            keep=None if used is None else used.serial,
+        )
+        return None if token is None else token_element(token)
+
+    def _bound_inline(self, bind: Node, client: str) -> Xml:
+        """XEP-0386 section 3.2: bind, and turn on what the client wishes."""
+        house = self._house
+        resource = resource_for(bind, self._account, client, house.new_token())
+        try:
+            session = self._new_session(resource)
+        except Undeliverable as error:
+            why = element(error.condition, ns=NS_STANZAS)
+            return element("failed", None, why, ns=NS_BIND2)
+        answers = house.at_bind.turn_on(session, bind)
+        enable = bind.child(NS_SM, "enable")
+        if enable is not None:
+            answers += self._enabled(session, enable.attributes)
+        return element("bound", None, Xml(answers), ns=NS_BIND2)
+
+    # Binding (RFC 6120 section 7).
+
     def _bind(self, stanza: Stanza) -> None:
         """RFC 6120 section 7: a resource of the client's choice or ours."""
         domain = self._house.exchange.domain
         try:
-            session = Session(
-                jid=Jid(self._account, domain, self._wished(stanza)),
-                send=self._outbox.write,
-                close=self.close,
-            )
-            self._house.exchange.bind(session)
+            session = self._new_session(self._wished(stanza))
         except Undeliverable as error:
             me = f"{self._account}@{domain}"
             reply = error_reply(stanza, error, sender=domain, to=me)
-            self._send(reply or "")
+            self.say(reply or "")
             return
-        self._house.counters.sessions += 1
-        self._session = session
-        self._phase = _Phase.BOUND
-        self._cancel_deadline()
         jid = element("jid", None, session.address)
-        self._send(
+        self.say(
             element(
                 "iq",
                 {"type": "result", "id": stanza.id},
                 element("bind", None, jid, ns=NS_BIND),
             )
         )
+
+    def _new_session(self, resource: str) -> Session:
+        """Bind a resource. Raises Undeliverable (resource-constraint)."""
+        session = Session(
+            jid=Jid(self._account, self._house.exchange.domain, resource),
+            send=self.write,
+            close=self.close,
+        )
+        self._house.exchange.bind(session)
+        self._house.counters.sessions += 1
+        self._enter(session)
+        return session
 
     def _wished(self, stanza: Stanza) -> str:
         bind = read_node(stanza).child(NS_BIND, "bind")
@@ -315,45 +297,78 @@ class ClientStream(Protocol):
         except JidError as error:
             raise Undeliverable("bad-request") from error
 
+    def _enter(self, session: Session) -> None:
+        """The stream has a session: nothing of the login is needed any more."""
+        self._session = session
+        self._phase = Phase.BOUND
+        self._cancel_deadline()
+        self._login = None
+
+    # Coming back (XEP-0198 section 5).
+
+    def _manage_before_bind(self, stanza: Stanza) -> None:
+        if stanza.name == "resume":
+            self._phase = Phase.BUSY
+            self._run(self._resume(stanza))
+        else:
+            self.say(sm_failed("unexpected-request"))
+
+    async def _resume(self, stanza: Stanza) -> None:
+        """Take the session over, or say why not; then the client may bind."""
+        previous = stanza.attributes.get("previd", "")
+        if not await self._took_over(previous, stanza.attributes.get("h")):
+            if self._phase is Phase.BUSY:
+                self._phase = Phase.BIND
+                ended = self._house.ended.handled(previous, self._account)
+                self.say(sm_failed("item-not-found", ended))
+            return
+        assert self._managed is not None
+        self.say(self._managed.resumed())
+        self._managed.resend()
+
+    async def _took_over(self, previous: str, h: str | None) -> bool:
+        """Whether the session is ours now. Closes the stream if the client
+        claims to have got what it was not sent."""
+        managed = self._house.resumable.get(previous)
+        if managed is None or managed.session.jid.local != self._account:
+            return False
+        handled = read_count(h)
+        if handled is None:
+            return False
+        try:
+            managed.acknowledged(handled)
+        except AckError as error:
+            self.close("undefined-condition", str(error))
+            return False
+        if not await managed.take_over(self):
+            return False
+        if self._phase is not Phase.BUSY:  # closed meanwhile
+            managed.detach(self)
+            return False
+        self._managed = managed
+        self._enter(managed.session)
+        return True
+
     # Sending.
 
-    def _send(self, xml: str) -> None:
-        self._outbox.write(xml.encode())
-
     def _send_features(self, *features: Xml) -> None:
-        self._send(element("stream:features", None, *features))
-
-    def _send_header(self) -> None:
-        """Ours (RFC 6120 section 4.7); the element stays open."""
-        attributes = {
-            "xmlns:stream": NS_STREAM,
-            "id": self._house.new_token(),
-            "from": self._house.exchange.domain,
-            "version": "1.0",
-            "xml:lang": "en",
-        }
-        opened = element("stream:stream", attributes, ns=NS_CLIENT)
-        self._send("<?xml version='1.0'?>" + opened.removesuffix("/>") + ">")
-        self._header_sent = True
+        self.say(element("stream:features", None, *features))
 
     def _restart(self, max_stanza_bytes: int) -> None:
         """RFC 6120 section 4.3.3: a new stream on the same connection."""
-        self._phase = _Phase.HEADER
+        self._phase = Phase.HEADER
         self._header_sent = False
         self._login = None
-        self._new_parser(max_stanza_bytes)
+        self._parser = self.new_parser(max_stanza_bytes)
 
-    def _new_parser(self, max_stanza_bytes: int) -> None:
-        self._parser = StreamParser(max_stanza_bytes=max_stanza_bytes)
 
-    def _run(self, steps: Coroutine[Any, Any, None]) -> None:
-        """Start steps that may wait; a fault of ours ends the stream."""
-
-        def failed(reason: Failure) -> None:
-            _log.failure("an XMPP stream failed", reason)
-            self.close("internal-server-error")
-
-        Deferred.fromCoroutine(steps).addErrback(failed)
+def _bind_features() -> list[Xml]:
+    optional = element("optional")
+    return [
+        element("bind", ns=NS_BIND),
+        element("session", {}, optional, ns=NS_SESSION),
+        element("sm", {}, optional, ns=NS_SM),
+    ]
 
 
 def tls_exporter(transport: object) -> bytes | None:
@@ -374,8 +389,3 @@ def _is_version_1(version: str) -> bool:
     major, _, minor = version.partition(".")
     digits = major.isascii() and major.isdigit() and minor.isdigit()
     return digits and len(major) < 5 and int(major) >= 1
-
-
-def _stream_error(condition: str, text: str) -> Xml:
-    told = element("text", {"xml:lang": "en"}, text, ns=NS_STREAMS) if text else ""
-    return element("stream:error", None, element(condition, ns=NS_STREAMS), told)

@@ -1,6 +1,6 @@
 # mypy: disable-error-code="no-untyped-call"
 # Twisted's service and words packages have no annotations.
-"""The Wokkel side: a router of Elements and Mosaic's own component.
+"""The Wokkel side: a router of Elements, and components of ours on it.
 
 Importing this module imports `wokkel.component`, which chooses the reactor:
 import it when the service is built, never before.
@@ -16,18 +16,17 @@ from twisted.words.protocols.jabber.error import StanzaError
 from twisted.words.protocols.jabber.jid import JID, InvalidFormat
 from twisted.words.protocols.jabber.xmlstream import XMPPHandler
 from twisted.words.xish import domish
-from zope.interface import implementer
 
-from mosaic import __version__
 from mosaic.services.xmpp import compat
-from mosaic.services.xmpp.elements import from_element, to_element
+from mosaic.services.xmpp.elements import from_element, read_element, to_element
 from mosaic.services.xmpp.exchange import Exchange, Undeliverable
+from mosaic.services.xmpp.extras.outlet import Outlet, Receive
 from mosaic.wire.xmpp.jid import Jid, JidError, parse_jid
-from mosaic.wire.xmpp.stanza import Stanza
+from mosaic.wire.xmpp.stanza import STANZA_NAMES, Stanza
 
 compat.install()
 # The shim comes first: wokkel cannot be imported without it.
-from wokkel import component, disco, generic, iwokkel, ping  # noqa: E402
+from wokkel import component  # noqa: E402
 
 _log = Logger()
 
@@ -38,6 +37,8 @@ class ComponentRouter(component.Router):  # type: ignore[misc]  # wokkel is unty
 
     def __init__(self) -> None:
         super().__init__()
+        self.default: Any = None
+        """Where stanzas for other hosts go."""
         self._observers: dict[Any, Callable[[domish.Element], None]] = {}
 
     def addRoute(self, destination: str, xs: Any) -> None:
@@ -66,6 +67,8 @@ class ComponentRouter(component.Router):  # type: ignore[misc]  # wokkel is unty
             _log.warn("a stanza without a good address was dropped")
         elif host in self.routes:
             self.routes[host].send(stanza)
+        elif self.default is not None:
+            self.default.send(stanza)
         elif stanza.getAttribute("type") not in ("result", "error"):
             self.route(StanzaError("remote-server-not-found").toResponse(stanza))
 
@@ -103,60 +106,75 @@ def _host(address: str | None) -> str | None:
         return None
 
 
-@implementer(iwokkel.IDisco)
-class Identity(XMPPHandler):
-    """Says in service discovery that this is Mosaic."""
+class StanzaHandler(XMPPHandler):
+    """A Wokkel handler that gives each stanza, as bytes, to one component.
 
-    def getDiscoInfo(
-        self, requestor: JID, target: JID, nodeIdentifier: str = ""
-    ) -> Any:
-        """The identity, without a node only."""
-        if nodeIdentifier:
-            return []
-        return [
-            disco.DiscoIdentity("component", "generic", "Mosaic"),
-            # XEP-0030 section 3.1 wants both announced; wokkel forgets it.
-            disco.DiscoFeature(disco.NS_DISCO_INFO),
-            disco.DiscoFeature(disco.NS_DISCO_ITEMS),
-        ]
+    It hangs under any Wokkel parent. accepts: whether a sender and an
+    addressee may be; what it refuses is dropped.
+    """
 
-    def getDiscoItems(
-        self, requestor: JID, target: JID, nodeIdentifier: str = ""
-    ) -> Any:
-        """Nothing below it yet."""
-        return []
+    def __init__(
+        self, receive: Receive, accepts: Callable[[Jid, Jid], bool] = lambda a, b: True
+    ) -> None:
+        super().__init__()
+        self._receive = receive
+        self._accepts = accepts
+
+    def connectionInitialized(self) -> None:
+        """The stream stands: hear everything."""
+        stream: Any = self.xmlstream
+        stream.addObserver("/*", self._heard)
+
+    def _heard(self, element: domish.Element) -> None:
+        if element.name not in STANZA_NAMES:
+            return
+        try:
+            sender = parse_jid(element.getAttribute("from") or "")
+            to = parse_jid(element.getAttribute("to") or "")
+        except JidError:
+            _log.warn("a stanza without good addresses was dropped")
+            return
+        if self._accepts(sender, to):
+            self._receive(from_element(element), sender, to)
 
 
-def mosaic_handlers() -> list[XMPPHandler]:
-    """The handlers of Mosaic's component: the same in this process and under
-    an external server."""
-    return [
-        Identity(),
-        disco.DiscoHandler(),
-        ping.PingHandler(),
-        generic.VersionHandler("Mosaic", __version__),
-        generic.FallbackHandler(),
-    ]
+class _PipeOutlet:
+    """Bytes onto the router, through the component's own end of its pipe."""
+
+    def __init__(self, parent: component.InternalComponent, exchange: Exchange) -> None:
+        self._parent = parent
+        self._exchange = exchange
+
+    def send(self, to: Jid, data: bytes) -> bool:
+        """See Outlet."""
+        if self._parent.xmlstream is not None:
+            self._parent.send(read_element(data))
+        return to.domain != self._exchange.domain or bool(self._exchange.find(to))
+
+    def deliver(self, stanza: Stanza, sender: Jid, to: Jid) -> None:
+        """See Outlet."""
+        self._exchange.deliver(stanza, sender, to)
 
 
 def internal_component(
-    exchange: Exchange, router: ComponentRouter, host: str
-) -> component.InternalComponent:
-    """A service that puts Mosaic's component on the router, and the exchange's
-    stanzas for its host into it."""
+    exchange: Exchange, router: ComponentRouter, host: str, receive: Receive
+) -> tuple[component.InternalComponent, Outlet]:
+    """A service that puts a component on the router, and the exchange's
+    stanzas for its host into it; and the component's way out."""
     service = component.InternalComponent(router, host)
-    for handler in mosaic_handlers():
-        handler.setHandlerParent(service)
+    StanzaHandler(receive).setHandlerParent(service)
 
-    def receive(stanza: Stanza, sender: Jid, to: Jid) -> None:
+    def passed_on(stanza: Stanza, sender: Jid, to: Jid) -> None:
         router.route(to_element(stanza, str(sender)))
 
-    exchange.components[host] = receive
-    return service
+    exchange.components[host] = passed_on
+    return service, _PipeOutlet(service, exchange)
 
 
 def make_router(exchange: Exchange) -> ComponentRouter:
     """A router that knows the way to the sessions of the domain."""
     router = ComponentRouter()
-    router.addRoute(exchange.domain, ClientsRoute(exchange, router))
+    clients = ClientsRoute(exchange, router)
+    router.addRoute(exchange.domain, clients)
+    router.default = clients
     return router

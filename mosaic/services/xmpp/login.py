@@ -1,4 +1,4 @@
-"""SASL on one stream (RFC 6120 section 6): SCRAM behind the Door."""
+"""SASL on one stream in its two syntaxes: RFC 6120 section 6, and XEP-0388."""
 
 from __future__ import annotations
 
@@ -6,185 +6,186 @@ import base64
 import binascii
 from dataclasses import dataclass
 
-from mosaic.auth.interface import Door, TryLater
+from mosaic.services.xmpp.streams.proving import (
+    Presented,
+    Proved,
+    Proving,
+    client_key,
+)
 from mosaic.wire.sasl.errors import (
     Aborted,
     IncorrectEncoding,
-    InvalidAuthzid,
-    InvalidMechanism,
     MalformedRequest,
-    NotAuthorized,
     SaslError,
     TemporaryAuthFailure,
 )
-from mosaic.wire.sasl.grammar import BINDING_TYPE, MECHANISM, MECHANISM_PLUS
-from mosaic.wire.sasl.scram import ClientFirst, ScramServer
-from mosaic.wire.xmpp.jid import JidError, is_prepared_local, parse_jid
+from mosaic.wire.xmpp.acks import NS_SM, read_count
 from mosaic.wire.xmpp.stanza import Stanza
-from mosaic.wire.xmpp.xml import Xml, element, read_node
-from mosaic.workspace.names import account_name
+from mosaic.wire.xmpp.xml import Node, Xml, element, read_node
 
 NS_SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
+NS_SASL2 = "urn:xmpp:sasl:2"
+NS_BIND2 = "urn:xmpp:bind:0"
+NS_FAST = "urn:xmpp:fast:0"
 NS_CHANNEL_BINDING = "urn:xmpp:sasl-cb:0"
-MAX_FAILURES = 5
-"""Tries on one stream (RFC 6120 section 6.4.5 asks for 2 to 5)."""
+MAX_CLIENT_NAME = 256
+"""Characters of what a client calls itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedIn:
-    """The account is proved; reply: the `<success/>` to send."""
+    """The account is proved.
 
-    account: str
-    reply: Xml
+    data: what proves us to the client. request: the `<authenticate/>` of SASL2,
+    whose other wishes are to be fulfilled now; None for RFC 6120's profile.
+    client: what the client calls itself, or "".
+    """
+
+    proved: Proved
+    request: Node | None = None
+    client: str = ""
+
+    @property
+    def account(self) -> str:
+        """Whose it is."""
+        return self.proved.account
 
 
 class Login:
-    """One stream's way in.
+    """One stream's way in: which syntax, then proving.py.
 
-    address: the peer's IP address. binding: its tls-exporter bytes, or None
-    where TLS ends elsewhere; then -PLUS is not offered. nonce: as ScramServer
-    wants it, new for each try.
+    at_bind: namespaces of what a client may turn on while it binds.
     """
 
-    def __init__(
-        self, door: Door, *, domain: str, address: str, binding: bytes | None
-    ) -> None:
-        self._door = door
-        self._domain = domain
-        self._address = address
-        self._binding = binding
-        self._scram: ScramServer | None = None
-        self._account = ""
-        self._failures = 0
+    def __init__(self, proving: Proving, at_bind: list[str]) -> None:
+        self._proving = proving
+        self._at_bind = at_bind
+        self._ns = NS_SASL
+        self._request: Node | None = None
 
     @property
     def exhausted(self) -> bool:
         """Whether this stream has had its tries."""
-        return self._failures >= MAX_FAILURES
+        return self._proving.exhausted
+
+    @property
+    def token_mechanisms(self) -> list[str]:
+        """What tokens can be had for."""
+        return self._proving.token_mechanisms
 
     def features(self) -> Xml:
-        """Mechanisms, strongest first, and the binding types (XEP-0440)."""
-        names = [MECHANISM] if self._binding is None else [MECHANISM_PLUS, MECHANISM]
-        offer = element(
-            "mechanisms",
-            None,
-            *(element("mechanism", None, name) for name in names),
-            ns=NS_SASL,
-        )
-        if self._binding is None:
+        """Both profiles with their mechanisms, strongest first, and the binding
+        types (XEP-0440)."""
+        names = [element("mechanism", None, n) for n in self._proving.mechanisms]
+        offer = element("mechanisms", None, *names, ns=NS_SASL)
+        offer = Xml(offer + self._authentication(names))
+        types = [
+            element("channel-binding", {"type": kind})
+            for kind in self._proving.bindings
+        ]
+        if not types:
             return offer
-        binding = element(
-            "sasl-channel-binding",
-            None,
-            element("channel-binding", {"type": BINDING_TYPE}),
-            ns=NS_CHANNEL_BINDING,
-        )
+        binding = element("sasl-channel-binding", None, *types, ns=NS_CHANNEL_BINDING)
         return Xml(offer + binding)
 
-    async def answer(self, stanza: Stanza, *, nonce: str) -> Xml | LoggedIn:
-        """The reply to one element of the SASL namespace."""
-        try:
-            return await self._step(stanza, nonce)
-        except SaslError as error:
-            self._scram = None
-            self._failures += 1
-            return element(
-                "failure",
-                None,
-                element(error.condition),
-                element("text", {"xml:lang": "en"}, str(error))
-                if isinstance(error, TemporaryAuthFailure)
-                else "",
-                ns=NS_SASL,
-            )
+    def _authentication(self, names: list[Xml]) -> Xml:
+        """SASL2 and what can be had along with it (XEP-0388 section 2.1)."""
+        variables = (element("feature", {"var": ns}) for ns in self._at_bind)
+        bind = element("bind", None, element("inline", None, *variables), ns=NS_BIND2)
+        tokens = (element("mechanism", None, n) for n in self._proving.token_mechanisms)
+        fast = element("fast", None, *tokens, ns=NS_FAST)
+        inline = element("inline", None, bind, element("sm", ns=NS_SM), fast)
+        return element("authentication", None, *names, inline, ns=NS_SASL2)
 
-    async def _step(self, stanza: Stanza, nonce: str) -> Xml | LoggedIn:
-        node = read_node(stanza)
+    async def answer(self, stanza: Stanza, *, nonce: str) -> Xml | LoggedIn:
+        """The reply to one element of either SASL namespace."""
+        self._ns = stanza.ns
+        try:
+            node = read_node(stanza)
+            if node.ns == NS_SASL:
+                return self._told(await self._step(node, nonce))
+            return self._told(await self._step_2(node, nonce))
+        except SaslError as error:
+            self._request = None
+            self._proving.fail()
+            return self._failure(error)
+
+    def _told(self, answer: bytes | Proved) -> Xml | LoggedIn:
+        if isinstance(answer, bytes):
+            return element("challenge", None, _base64(answer), ns=self._ns)
+        request, self._request = self._request, None
+        client = "" if request is None else _client_name(request)
+        return LoggedIn(proved=answer, request=request, client=client)
+
+    def _failure(self, error: SaslError) -> Xml:
+        ns = None if self._ns == NS_SASL else NS_SASL
+        text: str | Xml = ""
+        if isinstance(error, TemporaryAuthFailure):
+            text = element("text", {"xml:lang": "en"}, str(error))
+        return element(
+            "failure", None, element(error.condition, ns=ns), text, ns=self._ns
+        )
+
+    async def _step(self, node: Node, nonce: str) -> bytes | Proved:
+        """RFC 6120 section 6.4."""
         if node.name == "auth":
-            if self._scram is not None:
+            if self._proving.under_way:
                 raise MalformedRequest("a second <auth/> before the first ended")
-            first = _decoded(node.text)
-            return await self._begin(node.attributes.get("mechanism", ""), first, nonce)
-        if node.name == "response":
-            message = _decoded(node.text)
-            if self._scram is not None and not self._account:
-                scram, self._scram = self._scram, None
-                return await self._look_up(scram, scram.client_first(message))
-            return self._finish(message)
+            self._request = None
+            return await self._proving.begin(
+                node.attributes.get("mechanism", ""),
+                b"" if node.text == "=" else _decoded(node.text),
+                nonce=nonce,
+            )
+        return await self._go_on(node, b"" if node.text == "=" else None)
+
+    async def _step_2(self, node: Node, nonce: str) -> bytes | Proved:
+        """XEP-0388 sections 2.3 to 2.5."""
+        if node.name != "authenticate":
+            return await self._go_on(node, None)
+        if self._proving.under_way:
+            raise MalformedRequest("a second <authenticate/> before the first ended")
+        self._request = node
+        mechanism = node.attributes.get("mechanism", "")
+        initial = node.child(NS_SASL2, "initial-response")
+        message = b"" if initial is None else _decoded(initial.text.strip())
+        fast = node.child(NS_FAST, "fast")
+        if fast is None:
+            return await self._proving.begin(mechanism, message, nonce=nonce)
+        presented = Presented(
+            client=client_key(_client_name(node)),
+            count=_count(fast),
+            invalidate=fast.attributes.get("invalidate") in ("true", "1"),
+        )
+        return await self._proving.by_token(mechanism, message, presented)
+
+    async def _go_on(self, node: Node, message: bytes | None) -> bytes | Proved:
         if node.name == "abort":
             raise Aborted
-        raise MalformedRequest(f"unknown element {node.name}")
-
-    async def _begin(self, mechanism: str, message: bytes, nonce: str) -> Xml:
-        """client-first in, server-first out."""
-        plus = mechanism == MECHANISM_PLUS and self._binding is not None
-        if not plus and mechanism != MECHANISM:
-            raise InvalidMechanism
-        scram = ScramServer(nonce=nonce, plus=plus, binding=self._binding)
-        if not message:
-            # RFC 6120 section 6.4.2: no initial response, so ask for it.
-            self._scram = scram
-            return _challenge(b"")
-        return await self._look_up(scram, scram.client_first(message))
-
-    async def _look_up(self, scram: ScramServer, first: ClientFirst) -> Xml:
-        account = _account_name(first.username)
-        self._check_authzid(first.authzid, account)
-        try:
-            self._door.check_tries(account=account, address=self._address)
-        except TryLater as error:
-            raise TemporaryAuthFailure(str(error)) from error
-        # Unknown names get a verifier too: both fail at the proof, alike.
-        verifier = await self._door.scram_verifier(account)
-        self._account = account
-        self._scram = scram
-        return _challenge(scram.server_first(verifier))
-
-    def _check_authzid(self, authzid: str | None, account: str) -> None:
-        """Nobody may act as somebody else (RFC 6120 section 6.3.8)."""
-        if authzid is None:
-            return
-        try:
-            wished = parse_jid(authzid).bare
-        except JidError as error:
-            raise InvalidAuthzid from error
-        if wished != f"{account}@{self._domain}":
-            raise InvalidAuthzid
-
-    def _finish(self, message: bytes) -> LoggedIn:
-        """client-final in, success with server-final out."""
-        scram, self._scram = self._scram, None
-        if scram is None or not self._account:
-            raise MalformedRequest("<response/> without a challenge")
-        account, self._account = self._account, ""
-        try:
-            # Tries that began together must not get past the back-off.
-            self._door.check_tries(account=account, address=self._address)
-            server_final = scram.client_final(message)
-        except TryLater as error:
-            raise TemporaryAuthFailure(str(error)) from error
-        except NotAuthorized:
-            self._door.note_failure(account=account, address=self._address)
-            raise
-        self._door.note_success(account=account, address=self._address)
-        return LoggedIn(
-            account, element("success", None, _base64(server_final), ns=NS_SASL)
+        if node.name != "response":
+            raise MalformedRequest(f"unknown element {node.name}")
+        if (self._request is not None) != (node.ns == NS_SASL2):
+            raise MalformedRequest("a response in the other profile")
+        return await self._proving.go_on(
+            _decoded(node.text.strip()) if message is None else message
         )
 
 
-def _account_name(username: str) -> str:
-    """The account as it is kept, if it can stand in an address as it is."""
-    try:
-        kept = account_name(username)
-    except ValueError as error:
-        raise NotAuthorized from error
-    if not is_prepared_local(kept):
-        raise NotAuthorized
-    return kept
+def _client_name(request: Node) -> str:
+    """The id of `<user-agent/>`. Raises MalformedRequest if it is too long."""
+    agent = request.child(NS_SASL2, "user-agent")
+    name = "" if agent is None else agent.attributes.get("id", "")
+    if len(name) > MAX_CLIENT_NAME:
+        raise MalformedRequest("the client's id is too long")
+    return name
 
 
-def _challenge(data: bytes) -> Xml:
-    return element("challenge", None, _base64(data), ns=NS_SASL)
+def _count(fast: Node) -> int | None:
+    text = fast.attributes.get("count")
+    count = read_count(text)
+    if text is not None and (count is None or count >= 1 << 31):
+        raise MalformedRequest("count is no number")
+    return count
 
 
 def _base64(data: bytes) -> str:
@@ -192,9 +193,6 @@ def _base64(data: bytes) -> str:
 
 
 def _decoded(text: str) -> bytes:
-    """RFC 6120 section 6.4.2: "=" stands for empty data."""
-    if text == "=":
-        return b""
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:

@@ -8,6 +8,32 @@ from twisted.internet.interfaces import IPushProducer, IReactorTime, ITransport
 from zope.interface import implementer
 
 
+class Turn:
+    """What has something to write when the reactor's turn ends: one timer for
+    all of them, whoever wrote to whom."""
+
+    __slots__ = ("_clock", "_waiting")
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._waiting: list[Outbox] = []
+
+    def add(self, outbox: Outbox) -> None:
+        """It wants to be told."""
+        if not self._waiting:
+            self._clock.callLater(0, self._ended)
+        self._waiting.append(outbox)
+
+    def call_later(self, call: Callable[[], None]) -> None:
+        """Call something when the turn has ended."""
+        self._clock.callLater(0, call)
+
+    def _ended(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for outbox in waiting:
+            outbox.turn_ended()
+
+
 @implementer(IPushProducer)
 class Outbox:
     """Stanzas of one reactor turn leave as one write (one TLS record).
@@ -16,16 +42,21 @@ class Outbox:
     is too slow and `overflow` is called, once.
     """
 
+    __slots__ = (
+        "_closed", "_limit_bytes", "_overflow", "_paused", "_scheduled",
+        "_transport", "_turn", "_waiting", "_waiting_bytes",
+    )  # fmt: skip
+
     def __init__(
         self,
         transport: ITransport,
-        clock: IReactorTime,
+        turn: Turn,
         *,
         limit_bytes: int,
         overflow: Callable[[], None],
     ) -> None:
         self._transport = transport
-        self._clock = clock
+        self._turn = turn
         self._limit_bytes = limit_bytes
         self._overflow = overflow
         self._waiting: list[bytes] = []
@@ -39,17 +70,18 @@ class Outbox:
         if self._closed:
             return
         self._waiting.append(data)
-        self._waiting_bytes += len(data)
         if self._paused:
+            self._waiting_bytes += len(data)
             if self._waiting_bytes > self._limit_bytes:
                 self.close()
                 # Later: dropping one tells others, who may overflow in turn.
-                self._clock.callLater(0, self._overflow)
+                self._turn.call_later(self._overflow)
         elif not self._scheduled:
             self._scheduled = True
-            self._clock.callLater(0, self._turn_ended)
+            self._turn.add(self)
 
-    def _turn_ended(self) -> None:
+    def turn_ended(self) -> None:
+        """Now is the time."""
         self._scheduled = False
         if not self._paused:
             self.flush()
@@ -57,8 +89,9 @@ class Outbox:
     def flush(self) -> None:
         """Hand everything to the transport now."""
         if self._waiting and not self._closed:
-            data = b"".join(self._waiting)
-            self._waiting.clear()
+            waiting = self._waiting
+            data = waiting[0] if len(waiting) == 1 else b"".join(waiting)
+            waiting.clear()
             self._waiting_bytes = 0
             self._transport.write(data)
 
@@ -71,6 +104,7 @@ class Outbox:
     def pauseProducing(self) -> None:
         """The transport's buffer is full."""
         self._paused = True
+        self._waiting_bytes = sum(map(len, self._waiting))
 
     def resumeProducing(self) -> None:
         """The transport's buffer is empty again."""

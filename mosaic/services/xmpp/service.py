@@ -16,20 +16,35 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
+from twisted.web.resource import IResource
 
 from mosaic.auth.interface import Door
 from mosaic.bus.interface import Bus, Payload, Subscription
 from mosaic.config.settings import Xmpp
 from mosaic.services.xmpp.answers import Answers
-from mosaic.services.xmpp.c2s import ClientStream
 from mosaic.services.xmpp.counters import Counters
-from mosaic.services.xmpp.exchange import Exchange
+from mosaic.services.xmpp.exchange import Exchange, Undeliverable
+from mosaic.services.xmpp.extras.furnish import Extras
+from mosaic.services.xmpp.extras.outlet import Outlet
+from mosaic.services.xmpp.extras.parents import Parents
+from mosaic.services.xmpp.extras.surroundings import Surroundings
 from mosaic.services.xmpp.household import Household
-from mosaic.services.xmpp.messages import Messages
-from mosaic.services.xmpp.presence import Presence
-from mosaic.services.xmpp.roster import Roster
-from mosaic.store.interface import NotFound, Store
-from mosaic.wire.xmpp.jid import is_prepared_local
+from mosaic.services.xmpp.people.carbons import carbons_at_bind
+from mosaic.services.xmpp.people.csi import NS_CSI, client_state
+from mosaic.services.xmpp.people.messages import Messages
+from mosaic.services.xmpp.people.parts import People
+from mosaic.services.xmpp.rooms.outlet import LocalOutlet
+from mosaic.services.xmpp.rooms.service import RoomsService
+from mosaic.services.xmpp.session import Session
+from mosaic.services.xmpp.streams.tcp import TcpStream
+from mosaic.services.xmpp.streams.upkeep import Upkeep
+from mosaic.store.interface import Store
+from mosaic.wire.xmpp.jid import Jid, is_prepared_local
+from mosaic.wire.xmpp.payloads import NS_CARBONS
+from mosaic.wire.xmpp.stanza import Stanza
+
+ROOMS = "Rooms"
+"""What the rooms are called in service discovery."""
 
 _log = Logger()
 
@@ -50,37 +65,107 @@ class XmppService(Service):
         door: Door,
         store: Store,
         bus: Bus,
+        around: Surroundings | None = None,
     ) -> None:
-        # Wokkel's component module chooses the reactor when it is imported.
-        from mosaic.services.xmpp.components import internal_component, make_router
-
         self.setName("xmpp")
         self._store = store
         self._bus = bus
-        self._hearing: Subscription | None = None
+        self._hearing: list[Subscription] = []
         exchange = Exchange(domain)
-        self._router = make_router(exchange)
-        self._component = internal_component(exchange, self._router, f"mosaic.{domain}")
+        self._around = around or Surroundings()
+        self._people = People(
+            reactor,
+            settings,
+            exchange,
+            store,
+            account_names=self._account_names,
+            wall=self._around.wall,
+        )
         self._house = Household(
             clock=reactor,
             settings=settings,
             door=door,
             exchange=exchange,
-            presence=Presence(exchange, self._is_account),
-            messages=Messages(exchange),
+            persons=self._people.persons,
+            presence=self._people.presence,
+            messages=self._people.messages,
             answers=Answers(exchange),
         )
+        self._upkeep = Upkeep(self._house)
+        self.rooms = self._make_rooms(f"rooms.{domain}", domain, LocalOutlet(exchange))
         self._furnish()
 
     def _furnish(self) -> None:
         """Register whatever answers a client's questions."""
-        answers, domain = self._house.answers, self._house.exchange.domain
-        Roster(domain, self._account_names).register(answers)
+        house = self._house
+        self._people.register(house.answers)
+        house.features.extend(self._people.features)
+        for name in ("active", "inactive"):
+            house.nonzas[NS_CSI, name] = _client_state
+        house.at_bind.add(NS_CARBONS, "enable", carbons_at_bind)
+        self._extras = Extras(
+            exchange=house.exchange,
+            answers=house.answers,
+            door=house.door,
+            store=self._store,
+            settings=house.settings,
+            around=self._around,
+            may_see=self._people.may_see,
+            say_presence=house.presence.said,
+            new_id=house.new_token,
+        )
+        house.marks.append(self._extras.profiles.mark)
+        self.parents = Parents(
+            house.clock, house.exchange, self._extras, house.settings
+        )
+        house.exchange.components[self.rooms.front.host] = self.rooms.receive
+        house.answers.name_host(self.rooms.front.host, ROOMS)
+        self.rooms_outside = self._rooms_outside()
+
+    def _make_rooms(self, host: str, accounts: str, outlet: Outlet) -> RoomsService:
+        house = self._house
+        return RoomsService(
+            house.clock,
+            house.settings,
+            host=host,
+            domain=accounts,
+            door=house.door,
+            store=self._store,
+            bus=self._bus,
+            outlet=outlet,
+            wall=self._around.wall,
+        )
+
+    def _rooms_outside(self) -> RoomsService | None:
+        """The same rooms under another server, if there is one."""
+        settings = self._house.settings
+        if not settings.component:
+            return None
+        host = f"rooms.{settings.component_domain}"
+
+        def receive(stanza: Stanza, sender: Jid, to: Jid) -> None:
+            try:
+                rooms.receive(stanza, sender, to)
+            except Undeliverable as error:
+                rooms.front.refuse(stanza, sender, error)
+
+        outlet = self.parents.hang_outside(host, ROOMS, receive)
+        rooms = self._make_rooms(host, settings.component_accounts, outlet)
+        return rooms
 
     @property
     def counters(self) -> Counters:
         """What happened so far; streams and sessions are levels."""
         return self._house.counters
+
+    @property
+    def messages(self) -> Messages:
+        """The way of messages between people."""
+        return self._people.messages
+
+    def sessions_of(self, account: str) -> list[Session]:
+        """What an account has bound."""
+        return self._house.exchange.of_account(account)
 
     def stream_factory(self) -> IProtocolFactory:
         """Streams for a transport that is already as safe as it will be: the
@@ -93,44 +178,77 @@ class XmppService(Service):
         """Streams for a plain TCP port; each must be upgraded before login."""
         return _StreamFactory(self._house, tls)
 
-    def startService(self) -> None:
-        """Connect the component and listen for accounts that go away."""
+    def resources(self) -> dict[str, IResource]:
+        """What to mount on the web site, by the first path segment."""
+        from mosaic.services.xmpp.streams.websocket import websocket_resource
+
+        return {"xmpp-websocket": websocket_resource(self._house)}
+
+    async def prune(self) -> int:
+        """Forget messages that are older than xmpp.archive_days; how many."""
+        return await self._people.prune()
+
+    def startService(self) -> Deferred[None]:
+        """Connect the components and listen for accounts that go away; fires
+        when it may be used."""
         super().startService()
-        self._component.startService()
-        self._hearing = self._bus.subscribe("account.*", self._account_changed)
+        self._upkeep.start()
+        for rooms in self._all_rooms():
+            rooms.start()
+        self._house.draining = False
+        self._hearing = [
+            self._bus.subscribe("account.*", self._account_changed),
+            # New ones, and whatever the command line did.
+            self._bus.subscribe("accounts", self._accounts_changed),
+            self._bus.subscribe("store", self._accounts_changed),
+        ]
+        return Deferred.fromCoroutine(self._start())
+
+    async def _start(self) -> None:
+        await self._extras.profiles.load()
+        await self.parents.start()
 
     def stopService(self) -> Deferred[None]:
         """Drain: every stream ends with `system-shutdown`."""
         super().stopService()
-        if self._hearing is not None:
-            self._hearing.cancel()
-            self._hearing = None
+        while self._hearing:
+            self._hearing.pop().cancel()
+        self._upkeep.stop()
+        self._house.draining = True
+        for rooms in self._all_rooms():
+            rooms.stop()
         streams = list(self._house.streams)
         all_gone = DeferredList([stream.closed() for stream in streams])
         for stream in streams:
             stream.close("system-shutdown")
+        for managed in list(self._house.resumable.values()):
+            managed.close("system-shutdown")
 
-        def stopped(_: object) -> None:
-            if self._component.running:
-                self._component.stopService()
+        all_gone.addCallback(lambda _: self._people.flush())
+        all_gone.addCallback(lambda _: self.parents.stop())
+        all_gone.addCallback(lambda _: self._extras.seen.written())
+        return all_gone.addCallback(lambda _: None)
 
-        return all_gone.addCallback(stopped)
+    def _all_rooms(self) -> list[RoomsService]:
+        outside = self.rooms_outside
+        return [self.rooms] if outside is None else [self.rooms, outside]
 
     def _account_changed(self, topic: str, payload: Payload) -> None:
         """Who lost the account or its password must log in again."""
-        for session in self._house.exchange.of_account(topic.partition(".")[2]):
+        name = topic.partition(".")[2]
+        if payload.get("type") == "removed":
+            self._extras.profiles.forget(name)
+        for session in self._house.exchange.of_account(name):
             session.close("not-authorized")
+        if payload.get("type") == "removed":
+            self._people.account_removed(name)
+
+    def _accounts_changed(self, topic: str, payload: Payload) -> None:
+        self._people.accounts_changed()
 
     async def _account_names(self) -> Iterable[str]:
         names = [account.name for account in await self._store.accounts()]
         return [name for name in names if is_prepared_local(name)]
-
-    async def _is_account(self, name: str) -> bool:
-        try:
-            await self._store.account(name)
-        except NotFound:
-            return False
-        return True
 
 
 class _StreamFactory(Factory):
@@ -144,6 +262,10 @@ class _StreamFactory(Factory):
         self._house = house
         self._tls = tls
 
-    def buildProtocol(self, addr: IAddress | None) -> ClientStream:
+    def buildProtocol(self, addr: IAddress | None) -> TcpStream:
         """A stream for one connection."""
-        return ClientStream(self._house, self._tls)
+        return TcpStream(self._house, self._tls)
+
+
+def _client_state(session: Session, said: Stanza) -> None:
+    client_state(session, said.name)

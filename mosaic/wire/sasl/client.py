@@ -1,4 +1,4 @@
-"""The client side of SCRAM-SHA-256 and -PLUS, sans I/O: for hubs and tests."""
+"""The client side of SCRAM and SCRAM-PLUS, sans I/O: for hubs and tests."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ class ScramClient:
 
     binding: tls-exporter bytes when the -PLUS mechanism was chosen.
     can_bind: whether to send "y": able to bind, but the server did not offer.
+    digest: the hash in the mechanism's name. offer: of offer_hash(), made of what
+    the server seemed to offer; None to take its word for it.
     """
 
     def __init__(
@@ -37,7 +39,11 @@ class ScramClient:
         binding: bytes | None = None,
         can_bind: bool = False,
         authzid: str | None = None,
+        digest: str = "sha256",
+        offer: str | None = None,
     ) -> None:
+        self._digest = digest
+        self._offer = offer
         self._password = password
         self._nonce = nonce
         flag = "n"
@@ -59,21 +65,22 @@ class ScramClient:
         """client-final-message; costs one PBKDF2.
 
         Raises MalformedRequest, or NotAuthorized when the server did not
-        extend our nonce or asks for too few or too many iterations.
+        extend our nonce, asks for too few or too many iterations, or offered
+        something else than what we saw (XEP-0474).
         """
         salt, iterations, nonce = self._read(server_first)
         salted = hashlib.pbkdf2_hmac(
-            "sha256", saslprep(self._password).encode(), salt, iterations
+            self._digest, saslprep(self._password).encode(), salt, iterations
         )
-        client_key = hmac.digest(salted, b"Client Key", "sha256")
-        server_key = hmac.digest(salted, b"Server Key", "sha256")
+        client_key = hmac.digest(salted, b"Client Key", self._digest)
+        server_key = hmac.digest(salted, b"Server Key", self._digest)
         channel = base64_text(self._gs2_header + self._binding)
         without_proof = f"c={channel},r={nonce}".encode()
         auth_message = b",".join((self._first_bare, server_first, without_proof))
-        stored_key = hashlib.sha256(client_key).digest()
-        signature = hmac.digest(stored_key, auth_message, "sha256")
+        stored_key = hashlib.new(self._digest, client_key).digest()
+        signature = hmac.digest(stored_key, auth_message, self._digest)
         proof = bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
-        self._server_signature = hmac.digest(server_key, auth_message, "sha256")
+        self._server_signature = hmac.digest(server_key, auth_message, self._digest)
         return without_proof + f",p={base64_text(proof)}".encode()
 
     def _read(self, server_first: bytes) -> tuple[bytes, int, str]:
@@ -87,6 +94,9 @@ class ScramClient:
             raise MalformedRequest("the iteration count is not a number")
         if not MIN_ITERATIONS <= int(count) <= MAX_ITERATIONS:
             raise NotAuthorized(f"{count} iterations are not acceptable")
+        offered = dict(pairs[3:]).get("h")
+        if self._offer is not None and offered not in (None, self._offer):
+            raise NotAuthorized("somebody changed what the server offered")
         return unbase64(salt), int(count), nonce
 
     def verify(self, server_final: bytes) -> None:

@@ -49,3 +49,9 @@ class Aborted(SaslError):
     """The peer gave up (RFC 6120 section 6.4.4)."""
 
     condition = "aborted"
+
+
+class CredentialsExpired(SaslError):
+    """The token was good once."""
+
+    condition = "credentials-expired"

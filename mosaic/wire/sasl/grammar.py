@@ -9,6 +9,8 @@ from mosaic.wire.sasl.errors import IncorrectEncoding, MalformedRequest
 
 MECHANISM = "SCRAM-SHA-256"
 MECHANISM_PLUS = "SCRAM-SHA-256-PLUS"
+DIGESTS = {MECHANISM: "sha256", "SCRAM-SHA-1": "sha1"}
+"""Of the mechanisms without channel binding; with it they end in -PLUS."""
 BINDING_TYPE = "tls-exporter"
 """The one channel binding spoken here (RFC 9266)."""
 EXPORTER_LABEL = b"EXPORTER-Channel-Binding"

@@ -1,4 +1,4 @@
-"""The server side of SCRAM-SHA-256 and -PLUS (RFC 5802, 7677, 9266), sans I/O.
+"""The server side of SCRAM and SCRAM-PLUS (RFC 5802, 7677, 9266), sans I/O.
 
 Four messages: client-first in, server-first out, client-final in, server-final
 out. The caller looks the verifier up between the first two; for a name that it
@@ -38,11 +38,18 @@ class ScramServer:
 
     nonce: fresh printable ASCII without comma, from a secure source.
     plus: the client chose the -PLUS mechanism. binding: the tls-exporter bytes
-    of this connection, or None when -PLUS was not offered on it.
+    of this connection, or None when -PLUS was not offered on it. digest: the
+    hash in the mechanism's name. offer: of offer_hash(), None to say nothing.
     """
 
     def __init__(
-        self, *, nonce: str, plus: bool = False, binding: bytes | None = None
+        self,
+        *,
+        nonce: str,
+        plus: bool = False,
+        binding: bytes | None = None,
+        digest: str = "sha256",
+        offer: str | None = None,
     ) -> None:
         if not printable(nonce):
             raise ValueError("a nonce is printable ASCII without comma")
@@ -51,6 +58,8 @@ class ScramServer:
         self._nonce = nonce
         self._plus = plus
         self._binding = binding
+        self._digest = digest
+        self._offer = offer
         self._gs2_header = b""
         self._client_first_bare = b""
         self._server_first = b""
@@ -92,14 +101,17 @@ class ScramServer:
             raise MalformedRequest("unknown channel binding flag")
 
     def server_first(self, verifier: ScramVerifier) -> bytes:
-        """The salt, the iterations and the joint nonce."""
+        """The salt, the iterations and the joint nonce, and what was offered."""
         if not self._gs2_header:
             raise MalformedRequest("no client-first-message came before")
+        if verifier.digest != self._digest:
+            raise ValueError(f"a verifier of {verifier.digest} for {self._digest}")
         self._verifier = verifier
         salt = base64_text(verifier.salt)
-        self._server_first = (
-            f"r={self._nonce},s={salt},i={verifier.iterations}".encode()
-        )
+        first = f"r={self._nonce},s={salt},i={verifier.iterations}"
+        if self._offer is not None:
+            first += f",h={self._offer}"
+        self._server_first = first.encode()
         return self._server_first
 
     def client_final(self, message: bytes) -> bytes:
@@ -126,7 +138,7 @@ class ScramServer:
         )
         if not _proves(verifier, auth_message, proof):
             raise NotAuthorized("wrong proof")
-        signature = hmac.digest(verifier.server_key, auth_message, "sha256")
+        signature = hmac.digest(verifier.server_key, auth_message, self._digest)
         return f"v={base64_text(signature)}".encode()
 
     def _expected_binding(self) -> bytes:
@@ -164,8 +176,9 @@ def _authzid(part: str) -> str | None:
 
 def _proves(verifier: ScramVerifier, auth_message: bytes, proof: bytes) -> bool:
     """Whether H(proof XOR ClientSignature) is the StoredKey (section 3)."""
-    signature = hmac.digest(verifier.stored_key, auth_message, "sha256")
+    signature = hmac.digest(verifier.stored_key, auth_message, verifier.digest)
     if len(proof) != len(signature):
         return False
     client_key = bytes(a ^ b for a, b in zip(proof, signature, strict=True))
-    return hmac.compare_digest(hashlib.sha256(client_key).digest(), verifier.stored_key)
+    hashed = hashlib.new(verifier.digest, client_key).digest()
+    return hmac.compare_digest(hashed, verifier.stored_key)

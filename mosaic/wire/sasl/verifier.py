@@ -17,38 +17,45 @@ class ScramVerifier:
     """StoredKey and ServerKey of one account; the password cannot be had back.
 
     salt: random bytes. iterations: PBKDF2 rounds. stored_key and server_key:
-    32 bytes each (RFC 5802 section 3).
+    as long as the digest ("sha256" or "sha1") is (RFC 5802 section 3).
     """
 
     salt: bytes
     iterations: int
     stored_key: bytes
     server_key: bytes
+    digest: str = "sha256"
 
     def matches(self, password: str) -> bool:
         """Whether the password gives the same StoredKey, in constant time."""
         candidate = derive_verifier(
-            password, salt=self.salt, iterations=self.iterations
+            password,
+            salt=self.salt,
+            iterations=self.iterations,
+            digest=self.digest,
         )
         return hmac.compare_digest(candidate.stored_key, self.stored_key)
 
 
 def derive_verifier(
-    password: str, *, salt: bytes, iterations: int = ITERATIONS
+    password: str,
+    *,
+    salt: bytes,
+    iterations: int = ITERATIONS,
+    digest: str = "sha256",
 ) -> ScramVerifier:
-    """Compute the SCRAM-SHA-256 verifier of a password.
+    """Compute the SCRAM verifier of a password.
 
     Costs one PBKDF2 (some milliseconds): call it outside the reactor thread.
 
     Raises SaslprepError if the password holds prohibited characters.
     """
-    salted = hashlib.pbkdf2_hmac(
-        "sha256", saslprep(password).encode(), salt, iterations
-    )
-    client_key = hmac.digest(salted, b"Client Key", "sha256")
+    salted = hashlib.pbkdf2_hmac(digest, saslprep(password).encode(), salt, iterations)
+    client_key = hmac.digest(salted, b"Client Key", digest)
     return ScramVerifier(
         salt=salt,
         iterations=iterations,
-        stored_key=hashlib.sha256(client_key).digest(),
-        server_key=hmac.digest(salted, b"Server Key", "sha256"),
+        stored_key=hashlib.new(digest, client_key).digest(),
+        server_key=hmac.digest(salted, b"Server Key", digest),
+        digest=digest,
     )

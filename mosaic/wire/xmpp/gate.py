@@ -38,6 +38,7 @@ class TagGate:
         """What stands at the end of `held` and XMPP does not allow (RFC 6120
         section 11.1): a comment, a DOCTYPE or a processing instruction."""
         self._scanned = 0
+        self._opening = 0
         self._within = _Within.TEXT
         self._quote = b""
         self._declaring = False
@@ -71,6 +72,11 @@ class TagGate:
         if self.held[:1] == b"<":
             return False
         return bool(self.held) and _TEXT.match(self.held) is not None
+
+    @property
+    def tag_bytes(self) -> int:
+        """How much of an unfinished tag has come."""
+        return len(self.held) - self._opening if self._within is _Within.TAG else 0
 
     def _release(self) -> bytes:
         """Cut off everything up to the end of the last complete tag."""
@@ -114,6 +120,7 @@ class TagGate:
                 self.refused = "a processing instruction"
         elif len(head) > 1:
             self._within, self._scanned = _Within.TAG, opening + 1
+            self._opening = opening
             self._declaring = head[1:2] == b"?"
 
     def _scan_tag(self) -> int | None:

@@ -13,12 +13,14 @@ STANZA_NAMES = frozenset({"message", "presence", "iq"})
 _START = re.compile(
     rb"""<([^\s/>]+)((?:\s+[^\s=]+\s*=\s*(?:"[^"]*"|'[^']*'))*)\s*(/?)>"""
 )
+_NAME = re.compile(rb"<([^\s/>]+)")
 _ATTRIBUTE = re.compile(rb"""\s+([^\s=]+)\s*=\s*("[^"]*"|'[^']*')""")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Stanza:
-    """One child of the stream.
+    """One child of the stream. Not to be changed (not frozen, as that would make
+    each one three times as dear).
 
     raw: its bytes, checked to be namespace-well-formed XML without DOCTYPE,
     comment or processing instruction. name and ns: of its element. attributes:
@@ -68,12 +70,12 @@ class Stanza:
             bare_start = b"<" + self.name.encode()
             if self.raw.startswith(bare_start):
                 rest = self.raw[len(bare_start) :]
-                return b"%b from=%b%b" % (bare_start, _quoted(sender), rest)
+                return b"%b from=%b%b" % (bare_start, quoted(sender), rest)
         start = _START.match(self.raw)
         assert start is not None  # the parser checked it
-        ours = {b"from": _quoted(sender)}
+        ours = {b"from": quoted(sender)}
         if to is not None:
-            ours[b"to"] = _quoted(to)
+            ours[b"to"] = quoted(to)
         kept = [
             (name, value)
             for name, value in _ATTRIBUTE.findall(start[2])
@@ -82,7 +84,7 @@ class Stanza:
         said = {name for name, _ in kept}
         declared = [(name, value) for name, value in self.inherited if name not in said]
         if alone and b"xmlns" not in said and b"xmlns" not in dict(declared):
-            declared.append((b"xmlns", _quoted(NS_CLIENT)))
+            declared.append((b"xmlns", quoted(NS_CLIENT)))
         attributes = b"".join(
             b" %b=%b" % pair for pair in (*ours.items(), *kept, *declared)
         )
@@ -94,6 +96,33 @@ class Stanza:
         )
 
 
+class StartTag:
+    """The start tag at the beginning of an element. name_end: where its name
+    ends."""
+
+    __slots__ = ("_attributes", "name_end")
+
+    def __init__(self, raw: bytes) -> None:
+        found = _START.match(raw)
+        assert found is not None  # it is XML that the server made or checked
+        self.name_end = found.end(1)
+        self._attributes = found[2]
+
+    def declares(self) -> set[bytes]:
+        """The names of its attributes that declare namespaces."""
+        if b"xmlns" not in self._attributes:
+            return set()
+        names = (name for name, _ in _ATTRIBUTE.findall(self._attributes))
+        return {name for name in names if name.startswith(b"xmlns")}
+
+
+def start_tag_name(raw: bytes) -> bytes:
+    """The name in a start tag, with its prefix."""
+    found = _NAME.match(raw)
+    assert found is not None
+    return found[1]
+
+
 def start_tag_end(buffer: bytes | bytearray, start: int) -> tuple[int, bool]:
     """Where the start tag at an offset ends, and whether it is an empty
     element (`/>`). The tag must be complete and well-formed."""
@@ -103,5 +132,6 @@ def start_tag_end(buffer: bytes | bytearray, start: int) -> tuple[int, bool]:
 
 
 @lru_cache(maxsize=4096)
-def _quoted(value: str) -> bytes:
+def quoted(value: str) -> bytes:
+    """An attribute's value with its quotes."""
     return quoteattr(value).encode()

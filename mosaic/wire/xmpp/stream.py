@@ -10,20 +10,35 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import NoReturn
+from functools import lru_cache
+from typing import NamedTuple, NoReturn
 from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
 
 from mosaic.wire.xmpp.errors import StreamError
 from mosaic.wire.xmpp.gate import TagGate
-from mosaic.wire.xmpp.stanza import NS_CLIENT, Stanza, start_tag_end
+from mosaic.wire.xmpp.stanza import (
+    NS_CLIENT,
+    Stanza,
+    start_tag_end,
+    start_tag_name,
+)
 
 NS_STREAM = "http://etherx.jabber.org/streams"
 MAX_DEPTH = 64
 MAX_ATTRIBUTES = 64
+MAX_ELEMENTS = 10_000
+"""Of one stanza: each costs as much time as a hundred bytes of text."""
+MAX_TAG_BYTES = 65_536
+"""A tag is counted and checked only when all of it is there."""
 RENEW_BYTES = 1 << 20
 """expat remembers each distinct name for its whole life, so a parser that a
 client feeds new names forever is replaced after this many bytes."""
+
+_ANY_HEADER = (
+    b"<stream:stream xmlns='jabber:client' "
+    b"xmlns:stream='http://etherx.jabber.org/streams'>"
+)
 
 _PROLOG = re.compile(
     rb"[ \t\r\n]*+(?:<\?xml[ \t\r\n][^>]*+>)?+[ \t\r\n]*+(?:<(?![?!])|\Z)"
@@ -65,6 +80,15 @@ class StreamFault:
 Event = StreamStart | Stanza | StreamEnd | StreamFault
 
 
+class Header(NamedTuple):
+    """What a parser has to know of a stream's header to go on behind it. raw: its
+    start tag. inherited: as of Stanza. root_end: how its end tag begins."""
+
+    raw: bytes
+    inherited: tuple[tuple[bytes, bytes], ...]
+    root_end: bytes
+
+
 class StreamParser:
     """Bytes of one stream in, events out; make a new one at each restart.
 
@@ -86,10 +110,12 @@ class StreamParser:
         self._dead = False
         self._depth = 0
         self._header = b""
+        self._root_end = b"</"
         self._inherited: tuple[tuple[bytes, bytes], ...] = ()
         self._priming = False
         self._namespaces: list[tuple[str | None, str]] = []
         self._name = ""
+        self._elements = 0
         self._attributes: dict[str, str] = {}
         self._payload: tuple[str, str] | None = None
         self._pending = bytearray()
@@ -156,7 +182,7 @@ class StreamParser:
             waiting += self._fed
         if self._depth <= 1 and self._gate.holds_text():
             raise StreamError("not-well-formed", "text outside of a stanza")
-        if waiting > self.max_stanza_bytes:
+        if waiting > self.max_stanza_bytes or self._gate.tag_bytes > MAX_TAG_BYTES:
             self._too_big()
         if self._gate.refused:
             raise StreamError("restricted-xml", self._gate.refused)
@@ -169,7 +195,6 @@ class StreamParser:
     def _new_expat(self) -> expat.XMLParserType:
         parser = expat.ParserCreate("UTF-8", " ")
         parser.buffer_text = True
-        parser.ordered_attributes = True
         if hasattr(parser, "SetReparseDeferralEnabled"):
             parser.SetReparseDeferralEnabled(False)
         parser.StartElementHandler = self._started
@@ -203,26 +228,30 @@ class StreamParser:
         if len(self._namespaces) > self._max_attributes:
             raise StreamError("policy-violation", "too many namespaces")
 
-    def _started(self, name: str, attributes: list[str]) -> None:
-        if self._dead:
-            return
-        if len(attributes) // 2 + len(self._namespaces) > self._max_attributes:
+    def _started(self, name: str, attributes: dict[str, str]) -> None:
+        if len(attributes) + len(self._namespaces) > self._max_attributes:
             raise StreamError("policy-violation", "too many attributes")
-        self._depth += 1
-        if self._depth == 1:
-            self._stream_started(name, attributes)
-        elif self._depth == 2:
+        self._depth = depth = self._depth + 1
+        if depth > 2:
+            self._elements += 1
+            if depth > self._max_depth:
+                raise StreamError("policy-violation", "nested too deep")
+            if self._elements > MAX_ELEMENTS:
+                raise StreamError("policy-violation", "too many elements")
+            if depth == 3 and self._payload is None:
+                self._payload = _split(name)
+        elif depth == 2:
+            self._elements = 0
             self._begin = self._expat.CurrentByteIndex
             self._expat.CharacterDataHandler = None
             self._name, self._attributes = name, _plain(attributes)
             self._payload = None
-        elif self._depth > self._max_depth:
-            raise StreamError("policy-violation", "nested too deep")
-        elif self._depth == 3 and self._payload is None:
-            self._payload = _split(name)
-        self._namespaces.clear()
+        else:
+            self._stream_started(name, attributes)
+        if self._namespaces:
+            self._namespaces.clear()
 
-    def _stream_started(self, name: str, attributes: list[str]) -> None:
+    def _stream_started(self, name: str, attributes: dict[str, str]) -> None:
         if self._priming:
             return
         ns, local = _split(name)
@@ -236,16 +265,16 @@ class StreamParser:
             self._too_big()
         if not empty:
             self._header = bytes(self._pending[begin:end])
+            self._root_end = b"</" + start_tag_name(self._header)
         self._inherited = _inherited(self._namespaces)
         if (None, NS_CLIENT) not in self._namespaces and all(
             uri != NS_CLIENT for _, uri in self._namespaces
         ):
             raise StreamError("invalid-namespace", "not a client's stream")
-        pairs = dict(zip(attributes[::2], attributes[1::2], strict=True))
         self._events.append(
             StreamStart(
                 attributes=_plain(attributes),
-                lang=pairs.get("http://www.w3.org/XML/1998/namespace lang"),
+                lang=attributes.get("http://www.w3.org/XML/1998/namespace lang"),
             )
         )
 
@@ -262,23 +291,46 @@ class StreamParser:
 
     def _cut(self) -> Stanza:
         """The bytes of the stanza that ends here."""
+        pending = self._pending
         begin = self._begin - self._base
-        end, empty = start_tag_end(self._pending, begin)
-        if not empty:
-            # expat stands at the start of the end tag.
-            here = self._expat.CurrentByteIndex - self._base
-            end = self._pending.index(b">", here) + 1
+        # expat stands at the start of the end tag, or behind an empty element.
+        end = self._expat.CurrentByteIndex - self._base
+        if pending.startswith(b"</", end):
+            empty = False
+            if pending.startswith(self._root_end, end):
+                # The end of the stream, behind an empty element? Or a stanza that
+                # is called as the stream is.
+                after, empty = start_tag_end(pending, begin)
+                end = after if empty else end
+            if not empty:
+                end = pending.index(b">", end) + 1
         if end - begin > self.max_stanza_bytes:
             self._too_big()
         ns, name = _split(self._name)
         return Stanza(
-            raw=bytes(self._pending[begin:end]),
+            raw=bytes(pending[begin:end]),
             name=name,
             ns=ns,
             attributes=self._attributes,
             payload=self._payload,
             inherited=self._inherited,
         )
+
+    @property
+    def idle(self) -> bool:
+        """Whether a stream is open and nothing of it is half read: then another
+        parser that begins at() the same header would do as well."""
+        return self._depth == 1 and not (self._dead or self._pending or self._gate.held)
+
+    @property
+    def header(self) -> Header:
+        """Where the stream stands in."""
+        return Header(self._header, self._inherited, self._root_end)
+
+    def at(self, header: Header) -> None:
+        """Stand in a stream that began with this header."""
+        self._header, self._inherited, self._root_end = header
+        self._renew()
 
     def _renew(self) -> None:
         """Go on with a new expat that has seen only the stream header."""
@@ -290,18 +342,29 @@ class StreamParser:
         self._base = self._fed = len(self._header)
 
 
+def read_stanza(raw: bytes) -> Stanza:
+    """What the start of a stanza says that is bytes already: one that the server
+    has sent, so that it is well-formed."""
+    parser = StreamParser(max_stanza_bytes=1 << 30, max_depth=1 << 30)
+    parser.feed(_ANY_HEADER)
+    for event in parser.feed(raw):
+        if isinstance(event, Stanza):
+            return event
+    raise ValueError("these bytes are not one stanza")
+
+
+@lru_cache(maxsize=1024)
 def _split(name: str) -> tuple[str, str]:
     ns, _, local = name.rpartition(" ")
     return ns, local
 
 
-def _plain(attributes: list[str]) -> dict[str, str]:
+def _plain(attributes: dict[str, str]) -> dict[str, str]:
     """Attributes without a namespace."""
-    return {
-        name: value
-        for name, value in zip(attributes[::2], attributes[1::2], strict=True)
-        if " " not in name
-    }
+    for name in attributes:
+        if " " in name:
+            return {name: attributes[name] for name in attributes if " " not in name}
+    return attributes
 
 
 def _inherited(

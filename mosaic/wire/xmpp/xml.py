@@ -12,6 +12,7 @@ from mosaic.wire.xmpp.stanza import NS_CLIENT, Stanza
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot carry, not even escaped."""
+_LANG = "http://www.w3.org/XML/1998/namespace lang"
 
 
 class Xml(str):
@@ -49,7 +50,7 @@ def _clean(text: str) -> str:
 @dataclass(slots=True)
 class Node:
     """An element read from a checked stanza. attributes: those without
-    namespace; text: the character data directly inside."""
+    namespace, and xml:lang; text: the character data directly inside."""
 
     ns: str
     name: str
@@ -74,6 +75,8 @@ def read_node(stanza: Stanza) -> Node:
     def started(name: str, attributes: dict[str, str]) -> None:
         ns, _, local = name.rpartition(" ")
         plain = {key: value for key, value in attributes.items() if " " not in key}
+        if _LANG in attributes:
+            plain["xml:lang"] = attributes[_LANG]
         node = Node(ns, local, plain)
         stack[-1].children.append(node)
         stack.append(node)

@@ -2,6 +2,7 @@
 """Mosaic's relay beside Debian's coturn, in one run: every cell, one command.
 
     python tests/bench/turn/run.py [--cell all] [--rounds 5] [--seconds 2] [--pure]
+        [--coturn PROGRAM]
 
 Starts a throwaway `twistd mosaic` (loopback peers allowed, no quotas) and a
 throwaway coturn, compares them with compare.py, and stops both. --pure runs
@@ -73,10 +74,14 @@ def start_mosaic(folder, pure):
     return process, f"mosaic={spec}:{login['username']}:{login['credential']}"
 
 
-def start_coturn():
-    """A coturn of its own: its folder and the SPEC for compare.py."""
+def start_coturn(program):
+    """A coturn of its own: its folder and the SPEC for compare.py.
+
+    program: another build than Debian's, or None.
+    """
+    words = [HERE / "coturn.sh", "start", "--port", str(bl.free_port())]
     done = subprocess.run(
-        [HERE / "coturn.sh", "start", "--port", str(bl.free_port())],
+        [*words, *(("--bin", program) if program else ())],
         check=True,
         capture_output=True,
         text=True,
@@ -90,13 +95,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cell", default="all")
     parser.add_argument("--pure", action="store_true")
+    parser.add_argument("--coturn", help="another turnserver than Debian's")
     args, rest = parser.parse_known_args()
     subprocess.run(["make", "-s", "-C", HERE], check=True)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="bench-mosaic-"))
     mosaic, ours = start_mosaic(folder, args.pure)
     coturn = None
     try:
-        coturn, theirs = start_coturn()
+        coturn, theirs = start_coturn(args.coturn)
         compare = [sys.executable, HERE / "compare.py", "--a", ours, "--b", theirs]
         subprocess.run([*compare, "--cell", args.cell, *rest], check=False)
     finally:

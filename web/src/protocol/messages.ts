@@ -51,6 +51,8 @@ export interface WirePerson extends WireState {
   name: string;
   role: WireRole;
   account: string | null;
+  /** The door they came through, unless it is a browser's: "xmpp". */
+  via?: string;
 }
 
 /** One committed chat message; `at` is in Unix seconds. */
@@ -61,6 +63,10 @@ export interface WireChat {
   author: string;
   text: string;
   at: number;
+  /** When the text became what it is, if it is not the first. */
+  edited_at?: number;
+  /** When the line was taken back; the text is empty since then. */
+  retracted_at?: number;
 }
 
 /** The room as its members see it. */
@@ -69,6 +75,8 @@ export interface WireRoom {
   name: string;
   locked: boolean;
   lobby: boolean;
+  /** Viewers write no chat. */
+  moderated?: boolean;
 }
 
 /** One person who waits for a host. */
@@ -140,7 +148,7 @@ export type ServerEvent = {
   at: number;
   from: string | null;
 } & (
-  | { type: "chat"; data: WireChat }
+  | { type: "chat" | "edit"; data: WireChat }
   | { type: "state"; data: Partial<WireState> }
   | { type: "reaction"; data: { emoji: string } }
   | { type: "join"; data: WirePerson }

@@ -56,6 +56,7 @@ export interface Room {
   alias: string | null;
   locked: boolean;
   lobby: boolean;
+  moderated?: boolean;
   owner: string | null;
   created_at: number;
   closed_at: number | null;

@@ -17,6 +17,7 @@ export interface Person {
   readonly mic: boolean;
   readonly cam: boolean;
   readonly screen: boolean;
+  readonly via?: "xmpp"; // they have chat alone, and no browser
 }
 
 export interface ChatMessage {
@@ -26,6 +27,8 @@ export interface ChatMessage {
   readonly author: string;
   readonly text: string;
   readonly at: number; // Unix seconds
+  readonly edited?: boolean;
+  readonly removed?: boolean; // the text is empty
 }
 
 /** The one line that never lies (UX.md). */
@@ -71,6 +74,7 @@ export interface RoomInfo {
   readonly name: string;
   readonly locked: boolean;
   readonly lobby: boolean;
+  readonly moderated?: boolean; // viewers write no chat
 }
 
 export interface SharedDoc {

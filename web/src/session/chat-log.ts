@@ -54,6 +54,8 @@ export class ChatLog {
         author: message.author,
         text: message.text,
         at: message.at,
+        ...(message.edited_at === undefined ? {} : { edited: true }),
+        ...(message.retracted_at === undefined ? {} : { removed: true }),
       });
     }
     this.#list = null;

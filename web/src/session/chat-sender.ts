@@ -45,7 +45,7 @@ export class ChatSender {
   /** An error on channel 0 while messages wait: theirs, most probably. */
   refused(error: WireError): void {
     if (this.#log.unsaved === 0) return;
-    if (error.code === 4400 || error.code === 4413) {
+    if (error.code === 4400 || error.code === 4403 || error.code === 4413) {
       // The same text would be refused again: say so, and do not repeat it.
       this.#problem = error.code === 4413 ? "too-big" : "refused";
       return;

@@ -300,7 +300,7 @@ export class MeetingSession implements RoomSession {
     if (mustTell) this.#client.sendEvent({ type: "state", data: mine });
     this.#documents.connect();
     this.#chat.connected();
-    const others = people.others.map(({ id }) => id);
+    const others = people.callable.map(({ id }) => id);
     if (people.me !== null) this.#mesh.live(people.me.id, others);
     if (people.me?.role === "host") void this.#fetchLobby();
   }

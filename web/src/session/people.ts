@@ -27,6 +27,11 @@ export class People {
     return this.list.filter(({ id }) => id !== this.#me?.id);
   }
 
+  /** Those with whom a call is possible. */
+  get callable(): readonly Person[] {
+    return this.others.filter(({ via }) => via === undefined);
+  }
+
   /** Who I am, as a welcome says it; `people` of the welcome may say more. */
   setMe(me: { id: string; name: string; role: Role }): void {
     const account = this.#me?.id === me.id ? this.#me.account : null;
@@ -51,7 +56,17 @@ export class People {
   /** Someone joined or changed. */
   put(person: WirePerson): void {
     const { id, name, role, account, hand, mic, cam, screen } = person;
-    const copy = { id, name, role, account, hand, mic, cam, screen };
+    const copy: Person = {
+      id,
+      name,
+      role,
+      account,
+      hand,
+      mic,
+      cam,
+      screen,
+      ...(person.via === "xmpp" ? { via: "xmpp" } : {}),
+    };
     if (id === this.#me?.id) this.#me = copy;
     this.#people.set(id, copy);
     this.#list = null;

@@ -93,7 +93,7 @@ export class RoomState {
     this.chat.commit(resync.chat);
     this.#seq = resync.seq;
     this.#keepMine();
-    const now = new Set(this.people.others.map(({ id }) => id));
+    const now = new Set(this.people.callable.map(({ id }) => id));
     for (const id of before) if (!now.has(id)) this.#watcher.left(id);
     for (const id of now) this.#watcher.joined(id);
   }
@@ -102,6 +102,7 @@ export class RoomState {
   event(event: ServerEvent): void {
     switch (event.type) {
       case "chat":
+      case "edit":
         this.chat.commit([event.data]);
         return;
       case "lobby":
@@ -131,8 +132,8 @@ export class RoomState {
   }
 
   /** The room changed. */
-  setRoom({ hub_id, name, locked, lobby }: WireRoom): void {
-    this.#room = { hubId: hub_id, name, locked, lobby };
+  setRoom({ hub_id, name, locked, lobby, moderated = false }: WireRoom): void {
+    this.#room = { hubId: hub_id, name, locked, lobby, moderated };
   }
 
   #admit(role: Role): void {
@@ -164,7 +165,9 @@ export class RoomState {
         if (event.data.id === myId) {
           this.#keepMine();
           this.#watcher.role(event.data.role);
-        } else if (event.type === "join") this.#watcher.joined(event.data.id);
+        } else if (event.type === "join" && event.data.via === undefined) {
+          this.#watcher.joined(event.data.id);
+        }
         return;
       case "leave":
         if (event.data.id === myId) return;

@@ -64,6 +64,28 @@ describe("people", () => {
     expect(names(ada)).toEqual(["ada"]);
   });
 
+  it("of another door are people, and nobody calls them", async () => {
+    const ada = await joined("ada");
+    const xena = {
+      id: "p-xena",
+      name: "xena",
+      role: "editor" as const,
+      account: "xena",
+      hand: false,
+      mic: false,
+      cam: false,
+      screen: false,
+      via: "xmpp",
+    };
+    server.event("p-xena", { type: "join", data: xena });
+    await pass(10);
+    expect(ada.snapshot().people[1]).toMatchObject({ name: "xena", via: "xmpp" });
+    expect(ada.snapshot().remote).toEqual([]);
+    server.event(null, { type: "leave", data: { id: "p-xena" } });
+    await pass(10);
+    expect(names(ada)).toEqual(["ada"]);
+  });
+
   it("see a hand at once at home and soon elsewhere", async () => {
     const ada = await joined("ada");
     const bob = await joined("bob");

@@ -129,6 +129,36 @@ describe("the workspace", () => {
     expect(session.asked).toEqual([]);
   });
 
+  it("says what was edited and what was removed", async () => {
+    const session = open();
+    await userEvent.click(button("Chat"));
+    const edited = { ...message(1, bert, "hello"), edited: true };
+    const removed = { ...message(2, bert, ""), removed: true };
+    act(() => session.show({ chat: [edited, removed] }));
+    const [first, second] = within(screen.getByRole("log")).getAllByRole("listitem");
+    expect(first?.textContent).toContain("hello (edited)");
+    expect(second?.textContent).toContain("This message was removed.");
+  });
+
+  it("lets viewers read in a moderated room", async () => {
+    const me = { ...ada, role: "viewer" as const };
+    const room = { hubId: "412907338", name: "Talk", locked: false, lobby: false, moderated: true };
+    open(new FakeSession({ me, people: [me, bert], room }));
+    await userEvent.click(button("Chat"));
+    expect((screen.getByLabelText("Message") as HTMLTextAreaElement).disabled).toBe(true);
+    expect(screen.getByText("Viewers do not write in this room.")).toBeTruthy();
+  });
+
+  it("tells who has chat alone, and shows no picture of them", async () => {
+    const xena = person("p-x", "Xena", { via: "xmpp", mic: false, cam: false });
+    open(new FakeSession({ people: [ada, bert, xena] }));
+    expect(within(screen.getByRole("complementary", { name: "People" })).queryByText(/Xena/)).toBeNull();
+    await userEvent.click(button("People"));
+    const row = screen.getAllByRole("listitem").find((one) => one.textContent?.includes("Xena"));
+    expect(row?.textContent).toContain("Editor · chat by XMPP");
+    expect(within(row as HTMLElement).queryByLabelText("muted")).toBeNull();
+  });
+
   it("shows text of others as text", async () => {
     const session = open();
     await userEvent.click(button("Chat"));

@@ -10,11 +10,13 @@ const LONGEST = 4000;
 interface ChatPanelProps {
   chat: readonly ChatMessage[];
   meId: string | null;
+  /** False: the room is moderated and I am a viewer. */
+  mayWrite: boolean;
   onSend: (text: string) => void;
 }
 
 /** The room's conversation; it stays with the room. */
-export function ChatPanel({ chat, meId, onSend }: ChatPanelProps) {
+export function ChatPanel({ chat, meId, mayWrite, onSend }: ChatPanelProps) {
   const t = useText();
   const [text, setText] = useState("");
   const list = useRef<HTMLDivElement>(null);
@@ -71,6 +73,7 @@ export function ChatPanel({ chat, meId, onSend }: ChatPanelProps) {
           maxLength={LONGEST}
           placeholder={t.chat.message}
           value={text}
+          disabled={!mayWrite}
           onChange={(event) => setText(event.target.value)}
           onKeyDown={(event) => {
             if (event.key === "Enter" && !event.shiftKey && !event.nativeEvent.isComposing) {
@@ -87,6 +90,7 @@ export function ChatPanel({ chat, meId, onSend }: ChatPanelProps) {
         >
           <Icon name="send" />
         </button>
+        {!mayWrite && <p className="field-hint">{t.chat.viewersRead}</p>}
         {LONGEST - text.length < 200 && (
           <p className="field-hint">{t.chat.limit(LONGEST - text.length)}</p>
         )}
@@ -116,7 +120,14 @@ function Message({
           <time dateTime={at.toISOString()}>{time}</time>
         </p>
       )}
-      <p className="message-text">{message.text}</p>
+      {message.removed ? (
+        <p className="message-text message-removed">{t.chat.removed}</p>
+      ) : (
+        <p className="message-text">
+          {message.text}
+          {message.edited && <small className="message-edited"> ({t.chat.edited})</small>}
+        </p>
+      )}
       {message.seq === null && <p className="field-hint">{t.chat.sending}</p>}
     </li>
   );

@@ -125,6 +125,7 @@ function PersonRow({
         <small className="person-role">
           {t.people[person.role]}
           {person.screen && ` · ${t.people.presenting}`}
+          {person.via === "xmpp" && ` · ${t.people.viaXmpp}`}
         </small>
       </span>
       {asking && onKick ? (
@@ -143,7 +144,7 @@ function PersonRow({
               <Icon name="hand" size="1.125rem" />
             </span>
           )}
-          {!person.mic && (
+          {!person.mic && person.via === undefined && (
             <span role="img" aria-label={t.people.muted}>
               <Icon name="micOff" size="1.125rem" />
             </span>

@@ -22,12 +22,12 @@ function useRoomForTiles(): { most: number; scrolls: boolean } {
   return room;
 }
 
-/** Everyone in the room, those with raised hands first after me. */
+/** Everyone who can be seen or heard, those with raised hands first after me. */
 export function VideoStrip({ snapshot, onMore }: { snapshot: Snapshot; onMore: () => void }) {
   const t = useText();
   const { most, scrolls } = useRoomForTiles();
   const { me, people, remote, local, reactions } = snapshot;
-  const rest = people.filter((person) => person.id !== me?.id);
+  const rest = people.filter((person) => person.id !== me?.id && person.via === undefined);
   const ordered = [
     ...people.filter((person) => person.id === me?.id),
     ...rest.filter((person) => person.hand),

@@ -171,6 +171,7 @@ export function Workspace({ session, pin }: WorkspaceProps) {
             <ChatPanel
               chat={snapshot.chat}
               meId={me?.id ?? null}
+              mayWrite={!(snapshot.room?.moderated && me?.role === "viewer")}
               onSend={(text) => session.sendChat(text)}
             />
           ) : panel === "people" ? (

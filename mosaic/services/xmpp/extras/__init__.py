@@ -1,0 +1,2 @@
+"""What the server offers beside talking: discovery, uploads, profiles, commands,
+and its ways to other servers' components."""
