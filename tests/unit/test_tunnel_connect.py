@@ -137,6 +137,19 @@ class ConnectTests(SynchronousTestCase):
         with self.assertRaises(SchemeUnknown):
             begun(Basic(Login("u", "p"))).receive(WANTS % b"Negotiate")
 
+    def test_missing_extra_is_named(self) -> None:
+        """NTLM needs a package; the message says which."""
+        client = ConnectClient(
+            "a:1",
+            hop=HOP,
+            schemes=[Basic(Login("u", "p"))],
+            missing={"NTLM": "pip install this"},
+        )
+        client.begin()
+        with self.assertRaises(SchemeUnknown) as caught:
+            client.receive(WANTS % b"NTLM")
+        self.assertEqual(caught.exception.advice, "pip install this")
+
     def test_bound_scheme_keeps_its_connection(self) -> None:
         """NTLM authenticates the connection: three requests on one."""
         legs = Legs()
