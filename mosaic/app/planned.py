@@ -23,6 +23,7 @@ def known_addresses(settings: Settings, state: Path | None = None) -> Addresses:
             http_port=run.http_port,
             turn_port=run.turn_port,
             turn_tls_port=run.turn_tls_port,
+            more_udp_ports=planned_ports(settings.endpoints.turn_udp)[1:],
         )
     ends = settings.endpoints
     return Addresses(
