@@ -9,13 +9,17 @@ LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """Public host and bound ports; None where a service does not listen."""
+    """Public host and bound ports; None where a service does not listen.
+
+    more_udp_ports: further ones of TURN, such as 53 for strict networks.
+    """
 
     public_host: str
     tls_port: int | None = None
     http_port: int | None = None
     turn_port: int | None = None
     turn_tls_port: int | None = None
+    more_udp_ports: tuple[int, ...] = ()
 
     @property
     def https_url(self) -> str | None:
@@ -56,6 +60,7 @@ class Addresses:
             at = f"{name}:{self.turn_port}"
             urls += [f"stun:{at}", f"turn:{at}?transport=udp"]
             urls.append(f"turn:{at}?transport=tcp")
+        urls += [f"turn:{name}:{port}?transport=udp" for port in self.more_udp_ports]
         if self.turn_tls_port is not None:
             urls.append(f"turns:{name}:{self.turn_tls_port}?transport=tcp")
         return tuple(urls)

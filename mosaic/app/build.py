@@ -46,6 +46,7 @@ from mosaic.services.drcp.history import DocumentHistory
 from mosaic.services.drcp.service import DrcpService
 from mosaic.services.rest.collection import Collection
 from mosaic.services.rest.health import NotReady
+from mosaic.services.rest.netcheck import NetcheckFacts
 from mosaic.services.rest.origin import origin_allowed
 from mosaic.services.rest.root import build_rest
 from mosaic.services.turn.service import TurnService
@@ -187,6 +188,7 @@ class _Builder:
             children={**self.drcp.resources(), **self.xmpp.resources()},
             xmpp_websocket=lambda: self.addresses.xmpp_websocket_url,
             find_state=self.drcp.find_state,
+            netcheck=self._netcheck_facts,
         )
 
         self.collection = Collection(
@@ -322,6 +324,9 @@ class _Builder:
             http_port=self.listeners.port_of("http"),
             turn_port=udp[0].port if udp else self.listeners.port_of("turn_tcp"),
             turn_tls_port=self.listeners.port_of("turn_tls"),
+            more_udp_ports=tuple(sorted({a.port for a in udp[1:]} - {udp[0].port}))
+            if udp
+            else (),
         )
         write_run_file(
             self.state,
@@ -334,6 +339,18 @@ class _Builder:
                 turn_tls_port=self.addresses.turn_tls_port,
                 version=__version__,
             ),
+        )
+
+    def _netcheck_facts(self) -> NetcheckFacts:
+        endpoints = self.settings.endpoints
+        return NetcheckFacts(
+            xmpp_port=self.listeners.port_of("xmpp"),
+            xmpp_domain=self.settings.xmpp.domain or self.settings.public_host,
+            udp_ports=tuple(
+                dict.fromkeys(address.port for address in self.turn.udp_addresses)
+            ),
+            spki_sha256=tuple(self.context.key_hashes()),
+            drcp=bool(endpoints.drcp),
         )
 
     def _announce(self) -> None:

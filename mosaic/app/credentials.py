@@ -12,6 +12,6 @@ class CredentialDesk:
         self._secrets = secrets
 
     def mint(self, subject: str, *, now: float, ttl_s: int) -> tuple[str, str]:
-        """User name and password; the secrets know the time to live."""
-        made = self._secrets.mint(subject, now)
+        """User name and password."""
+        made = self._secrets.mint(subject, now, ttl_s)
         return made.username, made.password

@@ -23,6 +23,7 @@ def known_addresses(settings: Settings, state: Path | None = None) -> Addresses:
             http_port=run.http_port,
             turn_port=run.turn_port,
             turn_tls_port=run.turn_tls_port,
+            more_udp_ports=planned_ports(settings.endpoints.turn_udp)[1:],
         )
     ends = settings.endpoints
     return Addresses(
@@ -31,7 +32,14 @@ def known_addresses(settings: Settings, state: Path | None = None) -> Addresses:
         http_port=planned_port(ends.http),
         turn_port=planned_port(ends.turn_udp) or planned_port(ends.turn_tcp),
         turn_tls_port=planned_port(ends.turn_tls),
+        more_udp_ports=planned_ports(ends.turn_udp)[1:],
     )
+
+
+def planned_ports(endpoints: tuple[str, ...]) -> tuple[int, ...]:
+    """Every port number in endpoint strings, each once."""
+    found = (_PORT.search(text) for text in endpoints)
+    return tuple(dict.fromkeys(int(match[1]) for match in found if match))
 
 
 def planned_port(endpoints: tuple[str, ...]) -> int | None:

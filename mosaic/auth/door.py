@@ -9,7 +9,7 @@ from typing import Protocol
 from twisted.internet.interfaces import IReactorTime
 
 from mosaic.auth.accounts import AccountDesk, RunInThread
-from mosaic.auth.backoff import Backoff
+from mosaic.auth.backoff import Backoff, address_key
 from mosaic.auth.fast import FastDesk
 from mosaic.auth.interface import Forbidden, Issued, TurnCredentials
 from mosaic.auth.issue import TokenDesk
@@ -21,6 +21,7 @@ from mosaic.bus.interface import Bus
 from mosaic.config.settings import Auth
 from mosaic.store.interface import Store
 from mosaic.wire.sasl.verifier import ScramVerifier
+from mosaic.wire.turn.visitors import LIFETIME_S, visitor
 from mosaic.workspace.model import Account, Principal, Role, Room
 
 
@@ -215,4 +216,19 @@ class HouseDoor:
             username=username,
             credential=credential,
             ttl=self._credential_ttl_s,
+        )
+
+    def visitor_credentials(self, address: str, host: str) -> TurnCredentials:
+        """For a stranger at an address who checks the network: nearly worthless
+        (mosaic.wire.turn.visitors)."""
+        username, credential = self._credentials.mint(
+            f"{visitor(address_key(address))}/{token_hex(CALL_BYTES)}",
+            now=self._wall(),
+            ttl_s=LIFETIME_S,
+        )
+        return TurnCredentials(
+            urls=self._turn_urls(host),
+            username=username,
+            credential=credential,
+            ttl=LIFETIME_S,
         )

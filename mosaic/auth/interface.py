@@ -164,3 +164,7 @@ class Door(Protocol):
 
     def turn_credentials(self, principal: Principal, host: str) -> TurnCredentials:
         """Credentials for our own STUN/TURN, with its URLs at this host."""
+
+    def visitor_credentials(self, address: str, host: str) -> TurnCredentials:
+        """For a stranger who checks the network: short-lived, for few and slow
+        relays that reach our own relays alone."""

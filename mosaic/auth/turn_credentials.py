@@ -103,11 +103,16 @@ class TurnSecrets:
         """Mint the other form from now on."""
         self._digest = digest
 
-    def mint(self, owner: str, now: float) -> MintedCredential:
-        """Credentials for a participant or account. now: seconds since 1970."""
+    def mint(
+        self, owner: str, now: float, ttl_s: int | None = None
+    ) -> MintedCredential:
+        """Credentials for a participant or account. now: seconds since 1970.
+
+        ttl_s: another life than usual.
+        """
         if not owner:
             raise ValueError("TURN credentials belong to somebody")
-        expires_at = int(now) + self._ttl_s
+        expires_at = int(now) + (self._ttl_s if ttl_s is None else ttl_s)
         username = f"{expires_at}:{owner}"
         self._names.add(username)
         return MintedCredential(

@@ -10,7 +10,17 @@ import sys
 from collections.abc import Sequence
 
 from mosaic import __version__
-from mosaic.cli import backup, check, drcp, room, turn, user, version
+from mosaic.cli import (
+    backup,
+    check,
+    drcp,
+    firewall,
+    netcheck,
+    room,
+    turn,
+    user,
+    version,
+)
 from mosaic.cli.errors import Refused
 from mosaic.config.errors import ConfigError
 from mosaic.config.flags import settings_from_flags
@@ -48,6 +58,16 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--state", metavar="DIR", help="state folder")
     top.add_argument("--version", action="version", version=f"mosaic {__version__}")
     verbs = top.add_subparsers(metavar="VERB", required=True)
-    for verb in (user, room, turn, drcp, check, backup, version):
+    for verb in (
+        user,
+        room,
+        turn,
+        drcp,
+        check,
+        netcheck,
+        firewall,
+        backup,
+        version,
+    ):
         verb.add_to(verbs)
     return top

@@ -84,11 +84,13 @@ def connect(
     *,
     trust: Any = None,
     subprotocol: str | None = SUBPROTOCOL,
+    endpoint: IStreamClientEndpoint | None = None,
 ) -> Deferred[Any]:
     """Connect to a ws:// or wss:// URL; fires when TCP (or TLS) stands.
 
     trust: the CAs to believe (twisted.internet.ssl.trustRootFromCertificates);
-    the platform's by default.
+    the platform's by default. endpoint: another way to the server, with TLS where
+    the URL says so.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
@@ -105,8 +107,10 @@ def connect(
         maxFramePayloadSize=MAX_MESSAGE_BYTES,
         autoFragmentSize=0,
     )
+    if endpoint is not None:
+        return endpoint.connect(factory)
     port = parts.port or (443 if secure else 80)
-    endpoint: IStreamClientEndpoint = HostnameEndpoint(reactor, host, port)
+    endpoint = HostnameEndpoint(reactor, host, port)
     if secure:
         options = optionsForClientTLS(host, trustRoot=trust or platformTrust())
         endpoint = wrapClientTLS(options, endpoint)

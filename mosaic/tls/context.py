@@ -7,11 +7,13 @@ pinned in mosaic.tls.groups, because they must be set before OpenSSL loads.
 from __future__ import annotations
 
 import datetime
+import hashlib
 import socket
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
@@ -123,6 +125,17 @@ class ServerContext:
     def expires(self) -> datetime.datetime:
         """When the first of the certificates ends, in UTC."""
         return min(certificate.expires for certificate in self.certificates)
+
+    def key_hashes(self) -> list[str]:
+        """SHA-256 of each certificate's public key (SPKI), in hexadecimal."""
+        return [
+            hashlib.sha256(
+                held.chain[0]
+                .public_key()
+                .public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+            ).hexdigest()
+            for held in self.certificates
+        ]
 
     def reload(self) -> None:
         """Read the folder again.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from tests.support.running import ROOT
 
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 SIZES = {"desktop": DESKTOP, "phone": PHONE}
+WORKS = re.compile("Everything works|Meetings work")
+"""A loaded machine may call its own round trips uneven."""
 LOOKS = tuple(itertools.product(SIZES, ("light", "dark")))
 
 # What the whiteboard library draws inside its own root is its own; ours is
@@ -76,6 +79,41 @@ class PageTests(BrowserTestCase):
     def test_hub(self) -> None:
         """The box on the wall, idle."""
         self.look_at("hub", "/hub", "")
+
+    def test_netcheck(self) -> None:
+        """The network check, done: every way of the relay answers on loopback."""
+        for size, scheme in LOOKS:
+            page = self.page(viewport=SIZES[size], color_scheme=scheme)
+            page.goto(f"{self.server.url}/netcheck")
+            expect(page.get_by_role("status")).to_contain_text(WORKS)
+            for way in ("UDP", "TCP", "TLS"):
+                row = page.get_by_role("listitem").filter(has_text=f"voice by {way}")
+                expect(row).to_contain_text("ms")
+            keep_screenshot(page, f"page-netcheck-{size}-{scheme}")
+            self.assert_no_sideways_scroll(page)
+            self.assert_accessible(page, f"netcheck {size} {scheme}")
+            page.close()
+
+    def test_a_result_of_the_network_check_is_passed_on_by_keyboard(self) -> None:
+        """Its link opens elsewhere without checking anything there."""
+        context = self.context()
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page = context.new_page()
+        page.goto(f"{self.server.url}/netcheck")
+        expect(page.get_by_role("status")).to_contain_text(WORKS)
+        self.press_by_tab(page, "Copy link")
+        expect(page.get_by_text("Copied")).to_be_visible()
+        link: str = page.evaluate("() => navigator.clipboard.readText()")
+        self.assertRegex(link, r"/netcheck#r=[\d.-]+$")
+        other = self.page()
+        asked: list[str] = []
+        other.on("request", lambda request: asked.append(request.url))
+        other.goto(link)
+        expect(other.get_by_text("Somebody's result")).to_be_visible()
+        expect(other.get_by_role("status")).to_contain_text(WORKS)
+        self.assertFalse([url for url in asked if "/api/" in url], asked)
+        self.press_by_tab(other, "Check from here")
+        expect(other.get_by_role("button", name="Check again")).to_be_visible()
 
     def test_workspace(self) -> None:
         """The meeting with each of its panels."""

@@ -84,6 +84,7 @@ class PackagingTests(SynchronousTestCase):
             "mosaic/static/assets/index-abc.js",
             "mosaic/py.typed",
             "mosaic/store/migrations/env.py",
+            "mosaic/proxy/pac/functions.js",
             "twisted/plugins/mosaic_plugin.py",
         ):
             self.assertIn(name, names)

@@ -56,6 +56,16 @@ class AddressTests(SynchronousTestCase):
             ),
         )
 
+    def test_further_udp_ports_come_before_tls(self) -> None:
+        """UDP 53 where 3478 is shut: worse than 3478, better than TLS."""
+        here = Addresses(
+            public_host="x", turn_port=3478, turn_tls_port=443, more_udp_ports=(53,)
+        )
+        self.assertEqual(
+            here.turn_urls("x")[-2:],
+            ("turn:x:53?transport=udp", "turns:x:443?transport=tcp"),
+        )
+
     def test_nothing_listens_nothing_is_promised(self) -> None:
         """A service that is off has no URL."""
         self.assertEqual(Addresses(public_host="x").turn_urls("x"), ())

@@ -20,6 +20,7 @@ FLOORS = {
     "tls": 2,
     "relay": 2,
     "metrics": 2,
+    "proxy": 2,
     "render": 2,
     "export": 3,
     "drcpclient": 2,

@@ -355,6 +355,27 @@ class TurnView(Answer):
     ttl: int
 
 
+class NetcheckView(Answer):
+    """What a network check tries. address: the caller's, as seen here.
+
+    urls, username, credential, ttl: as in TurnView, for a minute and towards our
+    own relays alone. udp_ports: where STUN is answered. xmpp_port: direct TLS.
+    spki_sha256: hashes of our certificates' keys; another one on the wire
+    means that TLS is inspected on the way.
+    """
+
+    address: str
+    urls: list[str]
+    username: str
+    credential: str
+    ttl: int
+    udp_ports: list[int]
+    xmpp_port: int | None
+    xmpp_domain: str
+    drcp: bool
+    spki_sha256: list[str]
+
+
 class AuthorView(Answer):
     """Somebody who edited. client_ids: the Yjs clients that they wrote as; they
     are given for a document, not for a version."""

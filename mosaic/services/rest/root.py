@@ -28,6 +28,7 @@ from mosaic.services.rest.exportdesk import ExportDesk
 from mosaic.services.rest.exports import ExportOperations
 from mosaic.services.rest.gate import Gate, asked_host
 from mosaic.services.rest.health import Check, Livez, Metrics, Readyz
+from mosaic.services.rest.netcheck import NetcheckFacts, NetcheckOperations
 from mosaic.services.rest.openapi import describe
 from mosaic.services.rest.operations import Operation
 from mosaic.services.rest.origin import origin_allowed
@@ -115,6 +116,7 @@ def build_rest(
     children: Mapping[str, IResource] | None = None,
     worker: Worker | None = None,
     find_state: FindState = lambda hub_id, sha256: None,
+    netcheck: Callable[[], NetcheckFacts] = NetcheckFacts,
     xmpp_websocket: Callable[[], str | None] = lambda: None,
 ) -> Rest:
     """Build the REST service and the web pages.
@@ -126,6 +128,7 @@ def build_rest(
     for /readyz by name, beside the store's. children: websocket resources of
     other services by their first path segment ("drcp", "y", "hocuspocus",
     "xmpp-websocket"). find_state: the document states that DRCP refers to.
+    netcheck: what a network check is to try.
     xmpp_websocket: the public URL of that one.
     """
     http = settings.http
@@ -175,6 +178,9 @@ def build_rest(
         *ExportOperations(desk=desk, files=files, view=rooms.own_view).operations(),
         *Relaying(door=door).operations(),
         *DocumentStates(find=find_state).operations(),
+        *NetcheckOperations(
+            door=door, facts=netcheck, seconds=reactor.seconds
+        ).operations(),
         *shared.operations(),
         *Avatars(store=store).operations(),
     )

@@ -7,6 +7,7 @@ from mosaic.config.settings import Turn
 from mosaic.relay.interface import RelayPlane
 from mosaic.services.turn.tcpside import TcpSide
 from mosaic.services.turn.users import Users
+from mosaic.wire.turn.visitors import BYTES_PER_S, is_visitor
 
 
 class Bandwidth:
@@ -19,6 +20,7 @@ class Bandwidth:
         self._plane = plane
         self._tcp = tcp
         self.users = Users()
+        self._visitors: set[int] = set()
         self.bytes_per_s = settings.bytes_per_s_allocation
         self._user_bytes_per_s = settings.bytes_per_s_user
 
@@ -26,9 +28,16 @@ class Bandwidth:
         """Whose a username is, and the number of that user."""
         owner = owner_of(username) or username
         number, new = self.users.number(owner)
-        if new and self._user_bytes_per_s:
+        if new and is_visitor(owner):
+            self._visitors.add(number)
+            self._limit_user(number, self._of_visitor())
+        elif new and self._user_bytes_per_s:
             self._limit_user(number, self._user_bytes_per_s)
         return owner, number
+
+    def _of_visitor(self) -> float:
+        """A stranger who checks the network is never faster than a user."""
+        return min(self._user_bytes_per_s or BYTES_PER_S, BYTES_PER_S)
 
     def opened(self, relay: int, owner: str) -> None:
         """A relay of somebody who has a number."""
@@ -57,7 +66,8 @@ class Bandwidth:
         """Another limit for each user."""
         self._user_bytes_per_s = bytes_per_s
         for user in self.users.numbers():
-            self._limit_user(user, bytes_per_s)
+            limit = self._of_visitor() if user in self._visitors else bytes_per_s
+            self._limit_user(user, limit)
 
     def _limit_user(self, user: int, bytes_per_s: float) -> None:
         self._plane.limit_user(user, bytes_per_s)
@@ -65,4 +75,5 @@ class Bandwidth:
 
     def _forget(self, user: int | None) -> None:
         if user is not None:
+            self._visitors.discard(user)
             self._limit_user(user, 0.0)

@@ -38,6 +38,8 @@ class Permissions:
         # a port number is another thing over the other protocol
         if self._table.has_relayed(peer, tcp=allocation.tcp):
             return
+        if self._table.is_visitor(allocation):
+            raise Forbidden("a network check reaches our own relays alone")
         why = self._policy.refusal(peer)
         if why is not None:
             raise Forbidden(why)
@@ -47,14 +49,17 @@ class Permissions:
         if not allocation.permits(peer.host, now) or allocation.expires_at <= now:
             return False
         relayed = self._table.has_relayed(peer, tcp=True)
-        return relayed or not self._policy.own_only(peer.host)
+        return relayed or not self._own_only(allocation, peer.host)
 
     def _permit(self, allocation: Allocation, host: str, now: float) -> Permit:
         expires_at = now + PERMISSION_S
         if not allocation.permit(host, expires_at, now, self._table.limits.permissions):
             raise InsufficientCapacity("too many permissions")
-        own_only = self._policy.own_only(host)
+        own_only = self._own_only(allocation, host)
         return Permit(_relay_for(allocation, host), host, expires_at, own_only)
+
+    def _own_only(self, allocation: Allocation, host: str) -> bool:
+        return self._policy.own_only(host) or self._table.is_visitor(allocation)
 
     def create_permission(self, request: Request) -> list[Event]:
         """Let one or more peers' hosts send to the client (section 10.2)."""
@@ -97,7 +102,7 @@ class Permissions:
         events: list[Event] = []
         for allocation in self._table:
             for host, ends in allocation.permissions():
-                own_only = self._policy.own_only(host)
+                own_only = self._own_only(allocation, host)
                 if not own_only and self._policy.refusal(Address(host, 0)):
                     allocation.permit(host, now, now, self._table.limits.permissions)
                     ends, own_only = now, True

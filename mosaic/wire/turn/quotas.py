@@ -8,6 +8,7 @@ from collections.abc import Callable
 from mosaic.wire.turn.budget import prefix_of
 from mosaic.wire.turn.limits import Limits
 from mosaic.wire.turn.refusals import AllocationQuotaReached
+from mosaic.wire.turn.visitors import PER_VISITOR, TOTAL, is_visitor
 
 OwnerOf = Callable[[str], str]
 
@@ -29,21 +30,33 @@ class Quotas:
         self._per_credential: Counter[str] = Counter()
         self._per_owner: Counter[str] = Counter()
         self._per_host: Counter[str] = Counter()
+        self._visitors = 0
+
+    def is_visitor(self, username: str) -> bool:
+        """Whether a username is of a stranger who checks the network."""
+        return is_visitor(self._owner_of(username))
 
     def check(self, username: str, host: str, limits: Limits) -> None:
         """Raises AllocationQuotaReached if there is no room for one more."""
         if self._per_credential[username] >= limits.per_credential:
             raise AllocationQuotaReached("too many allocations of this credential")
-        if self._per_owner[self._owner_of(username)] >= limits.per_owner:
+        owner = self._owner_of(username)
+        if is_visitor(owner):
+            if self._per_owner[owner] >= PER_VISITOR or self._visitors >= TOTAL:
+                raise AllocationQuotaReached("too many checks of the network")
+        elif self._per_owner[owner] >= limits.per_owner:
             raise AllocationQuotaReached("too many allocations of this user")
         if self._per_host[quota_host(host)] >= limits.per_address:
             raise AllocationQuotaReached("too many allocations from this address")
 
     def room_of(self, username: str, limits: Limits) -> int:
         """How many more a credential, and its owner, may have."""
-        owner = self._per_owner[self._owner_of(username)]
-        own = limits.per_credential - self._per_credential[username]
-        return min(own, limits.per_owner - owner)
+        owner = self._owner_of(username)
+        room = limits.per_credential - self._per_credential[username]
+        if is_visitor(owner):
+            held = self._per_owner[owner]
+            return min(room, PER_VISITOR - held, TOTAL - self._visitors)
+        return min(room, limits.per_owner - self._per_owner[owner])
 
     def room_at(self, host: str, limits: Limits) -> int:
         """How many more an address may have."""
@@ -59,9 +72,11 @@ class Quotas:
             self._per_credential[username] += count
             self._per_owner[self._owner_of(username)] += count
             self._per_host[host] += count
+            self._visitors += count * self.is_visitor(username)
 
     def refund(self, username: str, host: str) -> None:
         """One less; nothing is kept of who holds nothing."""
+        self._visitors -= self.is_visitor(username)
         for counter, key in (
             (self._per_credential, username),
             (self._per_owner, self._owner_of(username)),

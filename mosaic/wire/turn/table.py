@@ -38,6 +38,7 @@ from mosaic.wire.turn.refusals import (
 from mosaic.wire.turn.request import Request
 from mosaic.wire.turn.reservations import Reservation, Reservations
 from mosaic.wire.turn.tickets import Tickets
+from mosaic.wire.turn.visitors import LIFETIME_S as VISITOR_S
 from mosaic.wire.turn.wanted import Wanted, granted_lifetime, read_allocate
 
 
@@ -107,7 +108,7 @@ class Allocations:
             five_tuple,
             request.username,
             message.transaction,
-            wanted.lifetime_s,
+            self._lifetime(request.username, wanted.lifetime_s),
             tcp=wanted.tcp,
         )
         self._add(allocation, request)
@@ -142,6 +143,14 @@ class Allocations:
         if reserved is None:
             raise InsufficientCapacity("no port is reserved by this token")
         return reserved
+
+    def is_visitor(self, allocation: Allocation) -> bool:
+        """Whether it is of a stranger who checks the network."""
+        return self._quotas.is_visitor(allocation.username)
+
+    def _lifetime(self, username: str, granted_s: int) -> int:
+        """A visitor's allocation ends soon, whatever was asked for."""
+        return VISITOR_S if self._quotas.is_visitor(username) else granted_s
 
     def _redirect(self, five_tuple: FiveTuple) -> None:
         """300 while new clients are sent elsewhere (RFC 8489 section 10): to a
@@ -295,7 +304,7 @@ class Allocations:
         if requested == 0:
             closing = self._end(allocation, family)
             return [*moved, *closing, request.success([(turn.LIFETIME, 0)])]
-        lifetime_s = granted_lifetime(requested)
+        lifetime_s = self._lifetime(request.username, granted_lifetime(requested))
         allocation.lifetime_s = lifetime_s
         self._deadlines.live_until(allocation, request.now + lifetime_s, family)
         rows: list[tuple[Attribute[Any], Any]] = [(turn.LIFETIME, lifetime_s)]

@@ -118,6 +118,16 @@ export interface TurnCredentials {
   ttl: number;
 }
 
+/** What a network check tries; the credentials live for a minute. */
+export interface NetcheckFacts extends TurnCredentials {
+  address: string;
+  udp_ports: number[];
+  xmpp_port: number | null;
+  xmpp_domain: string;
+  drcp: boolean;
+  spki_sha256: string[];
+}
+
 /** A page of chat history. */
 export interface MessagesAnswer {
   messages: WireChat[];

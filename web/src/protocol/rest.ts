@@ -12,6 +12,7 @@ import type {
   Me,
   Member,
   MessagesAnswer,
+  NetcheckFacts,
   Room,
   TurnCredentials,
   Version,
@@ -310,6 +311,18 @@ export class RestClient {
   /** Credentials for STUN and TURN. */
   turnCredentials(): Promise<TurnCredentials> {
     return this.#json("POST", "/turn-credentials");
+  }
+
+  /** What a network check tries; no login is needed. */
+  beginNetcheck(): Promise<NetcheckFacts> {
+    return this.#json("POST", "/netcheck");
+  }
+
+  /** Fetch random bytes; how many came. */
+  async netcheckNoise(sizeBytes: number): Promise<number> {
+    const path = `/netcheck/noise?size_bytes=${sizeBytes}`;
+    const response = await this.#call("GET", path, { deadlineMs: this.#deadlineMs * 2 });
+    return (await response.arrayBuffer()).byteLength;
   }
 
   async #json<T>(method: string, path: string, body?: object): Promise<T> {

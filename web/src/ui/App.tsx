@@ -16,6 +16,7 @@ const Workspace = lazy(() =>
   import("./workspace/Workspace").then((module) => ({ default: module.Workspace })),
 );
 const AdminPage = lazy(() => import("./admin/AdminPage"));
+const NetcheckPage = lazy(() => import("./netcheck/NetcheckPage"));
 
 /** Which page, by the address. */
 export function App() {
@@ -32,6 +33,12 @@ export function App() {
       return (
         <Suspense fallback={<p className="centred">{t.loading}</p>}>
           <AdminPage setupCode={route.setupCode} />
+        </Suspense>
+      );
+    case "netcheck":
+      return (
+        <Suspense fallback={<p className="centred">{t.loading}</p>}>
+          <NetcheckPage shared={route.shared} />
         </Suspense>
       );
     case "join":

@@ -16,11 +16,12 @@ describe("the address", () => {
     expect(at("/join/412907338", "#token=abc%2Bd")).toMatchObject({ token: "abc+d" });
   });
   it("opens the join page for whatever is unknown", () => {
-    for (const path of ["/", "/nothing", "/join", "/netcheck"]) {
+    for (const path of ["/", "/nothing", "/join"]) {
       expect(at(path)).toMatchObject({ page: "join", hubId: "" });
     }
   });
   it("knows the other pages", () => {
+    expect(at("/netcheck", "#r=1.2.3")).toEqual({ page: "netcheck", shared: "1.2.3" });
     expect(at("/present", "#id=412907338&pin=1")).toEqual({
       page: "present",
       hubId: "412907338",

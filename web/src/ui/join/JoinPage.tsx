@@ -120,6 +120,7 @@ export function JoinPage({ hubId: givenHubId, pin: givenPin, onJoined }: JoinPag
           <p className="join-other">
             <a href={`/present${hubId ? `#id=${hubId}` : ""}`}>{t.join.presentInstead}</a>
             <a href="/admin">{t.join.administer}</a>
+            <a href="/netcheck">{t.join.checkNetwork}</a>
           </p>
         </form>
       </main>

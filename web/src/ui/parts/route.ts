@@ -5,7 +5,8 @@ export type Route =
   | { page: "join"; hubId: string; pin: string; token: string | null }
   | { page: "present"; hubId: string; pin: string }
   | { page: "admin"; setupCode: string | null }
-  | { page: "hub"; hubId: string; pin: string };
+  | { page: "hub"; hubId: string; pin: string }
+  | { page: "netcheck"; shared: string | null };
 
 function hubIdIn(text: string | undefined): string {
   return (text ?? "").replace(/\D/g, "").slice(0, 9);
@@ -24,6 +25,8 @@ export function routeOf(location: Pick<Location, "pathname" | "hash">): Route {
       return { page: "admin", setupCode: fragment.get("setup") };
     case "hub":
       return { page: "hub", hubId, pin };
+    case "netcheck":
+      return { page: "netcheck", shared: fragment.get("r") };
     default:
       return {
         page: "join",

@@ -1,0 +1,1 @@
+"""The network check: one engine for the command, the hub and tests."""

@@ -1,0 +1,1 @@
+"""The way out of networks that want a proxy, for programs that dial."""

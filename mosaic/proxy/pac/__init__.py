@@ -1,0 +1,1 @@
+"""Proxy auto-configuration: scripts of strangers, run in a process of their own."""

@@ -1,0 +1,1 @@
+"""What the system says about proxies: environment, GNOME, macOS, Windows."""

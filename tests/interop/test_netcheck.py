@@ -1,0 +1,262 @@
+# mypy: disable-error-code="no-untyped-call"
+"""The network check against a running Mosaic: direct, through proxies, inspected."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor as _reactor
+from twisted.internet.defer import maybeDeferred
+from twisted.internet.endpoints import HostnameEndpoint, connectProtocol, wrapClientTLS
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.ssl import (
+    Certificate,
+    PrivateCertificate,
+    optionsForClientTLS,
+    trustRootFromCertificates,
+)
+from twisted.trial.unittest import TestCase
+
+from mosaic.netcheck.engine import NetworkCheck, Server
+from mosaic.netcheck.result import Check, Report
+from mosaic.proxy.client import Dialler
+from mosaic.proxy.discover import routes_for
+from mosaic.proxy.endpoint import Patience
+from mosaic.proxy.logins import Logins
+from mosaic.wire.hops import Login
+from tests.support import proxies
+from tests.support.certificate import self_signed_pem
+from tests.support.proxies import PASSWORD, USER
+from tests.support.running import RunningMosaic
+
+reactor: Any = _reactor
+SERVICES = ("tls", "rest", "drcp", "xmpp", "turn-tcp", "turn-tls")
+
+
+class Inspector(Protocol):
+    """One connection that a middle box ends and begins again on the other side."""
+
+    transport: Any
+
+    def __init__(self, port: int, trust: Any) -> None:
+        self._port = port
+        self._trust = trust
+        self._far: _Far | None = None
+        self.over = False
+
+    def connectionMade(self) -> None:
+        """Dial on; what comes meanwhile waits in the kernel."""
+        self.transport.pauseProducing()
+        options = optionsForClientTLS("localhost", trustRoot=self._trust)
+        endpoint = HostnameEndpoint(reactor, "127.0.0.1", self._port)
+        far = _Far(self)
+        dialled = connectProtocol(wrapClientTLS(options, endpoint), far)
+        dialled.addCallbacks(self._joined, lambda _: self.transport.abortConnection())
+
+    def _joined(self, far: Any) -> None:
+        self._far = far
+        self.transport.resumeProducing()
+
+    def dataReceived(self, data: bytes) -> None:
+        """To the server."""
+        if self._far is not None:
+            self._far.transport.write(data)
+
+    def connectionLost(self, reason: Any = None) -> None:
+        """Both ends go together."""
+        self.over = True
+        if self._far is not None and not self._far.over:
+            self._far.over = True
+            self._far.transport.abortConnection()
+
+
+class _Far(Protocol):
+    transport: Any
+
+    def __init__(self, near: Inspector) -> None:
+        self._near = near
+        self.over = False
+
+    def dataReceived(self, data: bytes) -> None:
+        """To the client."""
+        self._near.transport.write(data)
+
+    def connectionLost(self, reason: Any = None) -> None:
+        """Both ends go together."""
+        self.over = True
+        if not self._near.over:
+            self._near.over = True
+            self._near.transport.loseConnection()
+
+
+class NetcheckTests(TestCase):
+    """One server for all."""
+
+    timeout = 90
+    _shared: RunningMosaic | None = None
+
+    @property
+    def mosaic(self) -> RunningMosaic:
+        """Started by the first test that wants it, ended with the process."""
+        if NetcheckTests._shared is None:
+            NetcheckTests._shared = RunningMosaic().start()
+            reactor.addSystemEventTrigger(
+                "after", "shutdown", NetcheckTests._shared.stop
+            )
+        return NetcheckTests._shared
+
+    @property
+    def trust(self) -> Any:
+        """The server's own CA."""
+        return self.trusting(self.ca.read_bytes())
+
+    @staticmethod
+    def trusting(*pems: bytes) -> Any:
+        """These CAs."""
+        return trustRootFromCertificates([Certificate.loadPEM(pem) for pem in pems])
+
+    @property
+    def ca(self) -> Path:
+        """Its file."""
+        return self.mosaic.state / "tls" / "ca.pem"
+
+    async def check(
+        self,
+        proxy: str = "direct",
+        *,
+        login: Login | None = None,
+        url: str = "",
+        trust: Any = None,
+    ) -> Report:
+        """One run, quick."""
+        trust = trust or self.trust
+        logins = Logins({"127.0.0.1": login} if login else {})
+        dialler = Dialler(
+            reactor=reactor,
+            routes=routes_for(proxy, reactor=reactor, logins=logins, trust=trust),
+            logins=logins,
+            trust=trust,
+            patience=Patience(connect_s=3),
+        )
+        server = Server.parse(url or self.mosaic.tls_url)
+        return await NetworkCheck(server, dialler, quick=True).run()
+
+    def of(self, report: Report, name: str) -> Check:
+        """One of its checks."""
+        found = [check for check in report.checks if check.name == name]
+        self.assertTrue(found, [check.name for check in report.checks])
+        return found[0]
+
+    def assert_ok(self, report: Report, *names: str) -> None:
+        """These went well."""
+        for name in names:
+            check = self.of(report, name)
+            self.assertEqual(check.outcome, "ok", f"{name}: {check.detail}")
+
+    def test_command(self) -> None:
+        """Everything is there on loopback: exit 0, and JSON as documented."""
+        done = self.mosaic.command("netcheck", "--json")
+        report = json.loads(done.stdout)
+        self.assertEqual(done.returncode, {"ok": 0, "degraded": 1}[report["outcome"]])
+        self.assertEqual(report["format"], 1)
+        by_name = {check["name"]: check for check in report["checks"]}
+        for name in (*SERVICES, "turn-udp"):
+            self.assertEqual(by_name[name]["outcome"], "ok", by_name[name])
+        # A loaded machine may call its own round trips uneven.
+        self.assertLess(by_name["quality"]["data"]["loss"], 0.5)
+        self.assertGreater(by_name["bandwidth"]["data"]["down_kbit_s"], 100)
+        documented = (Path(__file__).parents[2] / "docs" / "netcheck.md").read_text()
+        for name in by_name:
+            self.assertIn(name.partition("-")[0], documented)
+
+    def test_command_says_what_it_cannot_use(self) -> None:
+        """Usage and files: one line, exit 1, no password in it."""
+        for words, text in (
+            (["--server", "ftp://x"], "https"),
+            (["--proxy", "http://u:secret@p:1"], "--proxy-login"),
+            (["--proxy-login", "/nowhere"], "/nowhere"),
+            (["--ca", "/nowhere"], "--ca"),
+        ):
+            done = self.mosaic.command("netcheck", *words)
+            self.assertEqual(done.returncode, 1, done.stdout)
+            self.assertIn(text, done.stderr)
+            self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+            self.assertNotIn("secret", done.stderr)
+
+    async def test_through_each_proxy(self) -> None:
+        """REST, DRCP, XMPP, and TURN over TCP and TLS all go through it."""
+        for proxy, kind, login in (
+            (proxies.squid("Basic"), "http", Login(USER, PASSWORD)),
+            (proxies.tinyproxy(login=False), "http", None),
+            (proxies.microsocks(login=True), "socks5h", Login(USER, PASSWORD)),
+        ):
+            self.addCleanup(proxy.stop)
+            text = f"{kind}://127.0.0.1:{proxy.port}"
+            report = await self.check(text, login=login)
+            self.assert_ok(report, "proxy", *SERVICES)
+            self.assertEqual(self.of(report, "turn-tls").data["way"], text)
+            self.assertEqual(report.exit_code, 0)
+
+    async def test_wrong_login(self) -> None:
+        """Blocked at the proxy, with what to set; nothing is tried twice."""
+        proxy = proxies.squid("Basic")
+        self.addCleanup(proxy.stop)
+        text = f"http://127.0.0.1:{proxy.port}"
+        report = await self.check(text, login=Login(USER, "wrong"))
+        self.assertEqual(report.exit_code, 2)
+        refused = self.of(report, "rest")
+        self.assertEqual(refused.stage, "proxy")
+        self.assertIn("refused the user and password (Basic)", refused.detail)
+        (verdict,) = [v for v in report.verdicts if v.capability == "signalling"]
+        self.assertIn("--proxy-login", verdict.advice)
+
+    async def test_nothing_there(self) -> None:
+        """A closed port and an unknown name, each at its stage."""
+        report = await self.check(url="https://127.0.0.1:1")
+        self.assertEqual(report.exit_code, 2)
+        self.assertEqual(self.of(report, "rest").stage, "tcp")
+        report = await self.check(url="https://nobody.invalid")
+        self.assertEqual(self.of(report, "rest").stage, "dns")
+
+    async def test_something_else_there(self) -> None:
+        """A captive portal answers, but not as Mosaic does."""
+        report = await self.check(url=self.mosaic.url)
+        self.assert_ok(report, "rest")
+        other = proxies.tinyproxy(login=False)
+        self.addCleanup(other.stop)
+        report = await self.check(url=f"http://127.0.0.1:{other.port}")
+        self.assertEqual(self.of(report, "rest").stage, "application")
+
+    async def test_inspected_tls(self) -> None:
+        """A middle box with its own CA: refused while that is unknown, and told
+        by the server's own keys where it is trusted."""
+        pem = self_signed_pem().encode()
+        factory: Any = Factory()
+        factory.buildProtocol = lambda _: Inspector(self.mosaic.port, self.trust)
+        listening = reactor.listenSSL(
+            0, factory, PrivateCertificate.loadPEM(pem).options(), interface="127.0.0.1"
+        )
+        self.addCleanup(lambda: maybeDeferred(listening.stopListening))
+        url = f"https://localhost:{listening.getHost().port}"
+        report = await self.check(url=url)
+        refused = self.of(report, "tls")
+        self.assertEqual((refused.outcome, refused.stage), ("blocked", "tls"))
+        self.assertIn("signed by CN=localhost", refused.detail)
+        self.assertEqual(report.exit_code, 2)
+        both = self.trusting(pem, self.ca.read_bytes())
+        report = await self.check(url=url, trust=both)
+        inspected = self.of(report, "tls")
+        self.assertEqual(inspected.outcome, "degraded", report.checks)
+        self.assertIn("inspected by CN=localhost", inspected.detail)
+        self.assertTrue(inspected.data["intercepted"])
+        self.assertEqual(report.exit_code, 1)
+
+    def test_json_is_one_document(self) -> None:
+        """Also when nothing works."""
+        done = self.mosaic.command(
+            "netcheck", "--json", "--quick", "--server", "https://127.0.0.1:1"
+        )
+        self.assertEqual(done.returncode, 2)
+        self.assertEqual(json.loads(done.stdout)["outcome"], "blocked")

@@ -1,0 +1,225 @@
+"""The mission's firewall list in real namespaces: what it lets through, and what the
+check says when less is open."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support.namespaces import CLIENT_HOST, SERVER_HOST, Cable
+from tests.support.running import environment, run_command
+
+SECOND_HOST = "10.77.0.3"
+CONFIG = f"""
+public_host = "{SERVER_HOST}"
+[endpoints]
+rest = ["mosaic-tls:443"]
+drcp = ["mosaic-tls:443"]
+xmpp = ["mosaic-tls:443"]
+turn_tls = ["mosaic-tls:443"]
+turn_tcp = []
+turn_udp = ["udp:53"]
+"""
+START_S = 60.0
+SERVICES = ("tls", "rest", "drcp", "xmpp", "turn-tls")
+
+
+class FirewallCase(SynchronousTestCase):
+    """A server behind a firewall, a person on the other end of a cable."""
+
+    extra = ""
+
+    def setUp(self) -> None:
+        """Start the server in its namespace."""
+        self.cable = Cable()
+        self.addCleanup(self.cable.remove)
+        self.state = Path(tempfile.mkdtemp(prefix="mosaic-fw-"))
+        self.addCleanup(shutil.rmtree, self.state, ignore_errors=True)
+        self.config = self.state / "mosaic.toml"
+        self.config.write_text(CONFIG + self.extra)
+        if self.extra:
+            add = ["ip", "addr", "add", f"{SECOND_HOST}/24", "dev", "eth0"]
+            subprocess.run(self.cable.inside(self.cable.server, *add), check=True)
+        self.server = self.start_server()
+        self.addCleanup(self.stop_server)
+
+    def start_server(self) -> subprocess.Popen[bytes]:
+        """`twistd mosaic`, and wait until it is ready."""
+        command = [
+            sys.executable,
+            "-c",
+            "from twisted.scripts.twistd import run; run()",
+        ]
+        command += ["--pidfile=", "-n", "mosaic", "--config", str(self.config)]
+        command += ["--state", str(self.state)]
+        self.log = (self.state / "output").open("wb")
+        self.addCleanup(self.log.close)
+        process = subprocess.Popen(
+            self.cable.inside(self.cable.server, *command),
+            cwd=self.state,
+            env=environment(),
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+        )
+        deadline = time.monotonic() + START_S
+        while not (self.state / "run.json").exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.kill()
+                self.fail((self.state / "output").read_text())
+            time.sleep(0.1)
+        return process
+
+    def stop_server(self) -> None:
+        """`ip netns exec` has become the server itself."""
+        self.server.send_signal(signal.SIGTERM)
+        try:
+            self.server.wait(20)
+        except subprocess.TimeoutExpired:
+            self.server.kill()
+            self.server.wait()
+
+    def rules(self) -> str:
+        """What `mosaic firewall --format nft` prints for this configuration."""
+        words = ("--config", str(self.config), "--state", str(self.state))
+        done = run_command(*words, "firewall", "--format", "nft")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return str(done.stdout)
+
+    def check(self, *words: str) -> tuple[int, dict[str, Any]]:
+        """`mosaic netcheck --json` in the person's namespace."""
+        command = [sys.executable, "-m", "mosaic.cli", "netcheck", "--json"]
+        command += ["--server", f"https://{SERVER_HOST}", "--proxy", "direct"]
+        command += ["--ca", str(self.state / "tls" / "ca.pem"), *words]
+        done = subprocess.run(
+            self.cable.inside(self.cable.client, *command),
+            env={**environment(), "HOME": os.environ.get("HOME", "/")},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        self.assertIn(done.returncode, (0, 1, 2), done.stderr)
+        self.assertTrue(done.stdout, done.stderr)
+        return done.returncode, json.loads(done.stdout)
+
+    def checks(self, report: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """By their names."""
+        return {check["name"]: check for check in report["checks"]}
+
+    def verdict(self, report: dict[str, Any], capability: str) -> dict[str, Any]:
+        """One of them."""
+        (found,) = [v for v in report["verdicts"] if v["capability"] == capability]
+        return dict(found)
+
+
+class MissionListTests(FirewallCase):
+    """Everything in turn on one server: a start takes seconds."""
+
+    def test_the_printed_rules_suffice_and_less_is_told(self) -> None:
+        """REST, DRCP, XMPP, TURN by UDP 53 and by TLS 443 with nothing else open;
+        then without UDP, and without TCP 443."""
+        rules = self.rules()
+        for port in ("tcp dport 443", "udp dport 53"):
+            self.assertIn(port, rules)
+        self.assertEqual(rules.count("dport"), 2)
+        self.cable.nft(self.cable.server, rules)
+        self.assertTrue(self.is_closed(), "the policy is no drop")
+
+        code, report = self.check()
+        checks = self.checks(report)
+        for name in (*SERVICES, "udp-53", "turn-udp"):
+            self.assertEqual(checks[name]["outcome"], "ok", checks[name])
+        # A loaded machine may call its own round trips uneven.
+        even = self.verdict(report, "quality")["outcome"] == "ok"
+        self.assertEqual(code, 0 if even else 1, report)
+
+        self.cable.nft(self.cable.client, _output("udp dport 53 drop"))
+        code, report = self.check("--quick")
+        checks = self.checks(report)
+        for name in SERVICES:
+            self.assertEqual(checks[name]["outcome"], "ok", checks[name])
+        self.assertEqual(checks["udp-53"]["outcome"], "blocked")
+        self.assertIn("UDP port 53", checks["udp-53"]["advice"])
+        media = self.verdict(report, "media")
+        self.assertEqual((media["outcome"], code), ("degraded", 1))
+        self.assertIn("TLS", media["advice"])
+
+        for rule, words in (("drop", "timeout"), ("reject with tcp reset", "refused")):
+            self.cable.nft(self.cable.client, _output(f"tcp dport 443 {rule}"))
+            code, report = self.check("--quick")
+            found = self.checks(report)["rest"]
+            self.assertEqual((code, found["stage"]), (2, "tcp"), found)
+            self.assertIn(words, found["detail"])
+            self.assertIn("443", found["advice"])
+
+    def is_closed(self) -> bool:
+        """Whether something that listens in the server's namespace is shut off."""
+        listen = (
+            "import socket; s = socket.create_server(('', 9999)); print(1, flush=True);"
+            "s.settimeout(20); s.accept()"
+        )
+        listener = subprocess.Popen(
+            self.cable.inside(self.cable.server, sys.executable, "-c", listen),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert listener.stdout is not None
+        listener.stdout.readline()
+        dial = f"import socket; socket.create_connection(('{SERVER_HOST}', 9999), 2)"
+        dialled = subprocess.run(
+            self.cable.inside(self.cable.client, sys.executable, "-c", dial),
+            capture_output=True,
+        )
+        listener.kill()
+        listener.wait()
+        listener.stdout.close()
+        return dialled.returncode != 0
+
+
+class NatTests(FirewallCase):
+    """RFC 5780 through NATs that the kernel makes."""
+
+    extra = f"""
+[turn]
+nat_discovery = ["{SERVER_HOST}:53", "{SECOND_HOST}:3479"]
+"""
+
+    def test_each_nat_is_told_by_its_name(self) -> None:
+        """None, and one that gives each destination a port of its own."""
+        self.cable.nft(self.cable.server, self.rules())
+        _, report = self.check("--quick")
+        nat = self.checks(report)["nat"]
+        self.assertEqual(nat["data"]["mapping"], "endpoint-independent", nat)
+        self.assertEqual(nat["data"]["filtering"], "endpoint-independent", nat)
+        self.cable.nft(
+            self.cable.client,
+            _chain(
+                "ip",
+                "type nat hook postrouting priority 100;",
+                f"udp dport {{ 53, 3479 }} snat to {CLIENT_HOST}:40000-60000"
+                " fully-random",
+            ),
+        )
+        _, report = self.check("--quick")
+        nat = self.checks(report)["nat"]
+        self.assertEqual(nat["data"]["mapping"], "address-and-port-dependent", nat)
+        self.assertEqual(nat["data"]["filtering"], "address-and-port-dependent", nat)
+        self.assertEqual(self.verdict(report, "direct")["outcome"], "degraded")
+
+
+def _output(rule: str) -> str:
+    return _chain("inet", "type filter hook output priority 0; policy accept;", rule)
+
+
+def _chain(family: str, kind: str, rule: str) -> str:
+    """One table with one chain with one rule."""
+    return f"table {family} t {{\nchain c {{\n{kind}\n{rule}\n}}\n}}"

@@ -1,0 +1,215 @@
+# mypy: disable-error-code="no-untyped-call"
+"""The way through real proxies, and what each refusal says."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from twisted.internet import reactor as _reactor
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import TestCase
+
+from mosaic.proxy.client import Dialler, http_client
+from mosaic.proxy.endpoint import Patience
+from mosaic.proxy.logins import Logins
+from mosaic.proxy.routes import DIRECT, FixedRoutes, Kind, Proxy, parse_proxy
+from mosaic.proxy.spnego import is_installed
+from mosaic.wire.hops import (
+    HopError,
+    Login,
+    LoginRefused,
+    LoginWanted,
+    NameUnknown,
+    NoAnswer,
+    NoProxyProtocol,
+    TargetRefused,
+    TlsRefused,
+    Unreachable,
+)
+from tests.support import proxies
+from tests.support.proxies import PASSWORD, USER, ProxyProcess
+from tests.support.running import free_port
+from tests.support.tls_target import TlsTarget
+
+reactor: Any = _reactor
+RIGHT, WRONG = Login(USER, PASSWORD), Login(USER, "wrong")
+
+
+class ProxyCase(TestCase):
+    """A target over TLS, and a proxy that the test starts."""
+
+    timeout = 60
+
+    def setUp(self) -> None:
+        """The target listens."""
+        self.target = TlsTarget(reactor)
+        self.addCleanup(self.target.stop)
+
+    def started(self, proxy: ProxyProcess, kind: str = "http") -> Proxy:
+        """The proxy's address; it ends with the test."""
+        self.addCleanup(proxy.stop)
+        return parse_proxy(f"{kind}://127.0.0.1:{proxy.port}")
+
+    def get(
+        self,
+        *ways: Proxy,
+        login: Login | None = None,
+        host: str = "localhost",
+        port: int = 0,
+        trust: Any = None,
+    ) -> Deferred[bytes]:
+        """GET / of the target through the first way that lives."""
+
+        async def work() -> bytes:
+            dialler = Dialler(
+                reactor=reactor,
+                routes=FixedRoutes(ways, clock=reactor.seconds, source="test"),
+                logins=Logins({"127.0.0.1": login} if login else {}),
+                trust=trust or self.target.trust,
+                patience=Patience(connect_s=5, tunnel_s=10, tls_s=5),
+            )
+            url = f"https://{host}:{port or self.target.port}/"
+            answer = await http_client(dialler).get(url)
+            return bytes(await answer.content())
+
+        return Deferred.fromCoroutine(work())
+
+    async def refusal(
+        self, kind: type[HopError], *ways: Proxy, **more: Any
+    ) -> HopError:
+        """The error of a GET that must not work; it never shows a password."""
+        got: Any = self.get(*ways, **more)
+        error: HopError = await self.assertFailure(got, kind)
+        self.assertNotIn(PASSWORD, str(error) + error.advice)
+        self.assertTrue(error.advice)
+        return error
+
+
+class HttpProxyTests(ProxyCase):
+    """CONNECT with each login that Debian's proxies know."""
+
+    async def test_squid_without_login(self) -> None:
+        """A tunnel, and the certificate is checked inside it."""
+        squid = self.started(proxies.squid())
+        self.assertEqual(await self.get(squid), b"hello")
+        other = TlsTarget(reactor)
+        self.addCleanup(other.stop)
+        error = await self.refusal(TlsRefused, squid, trust=other.trust)
+        self.assertEqual(error.stage, "tls")
+        self.assertIn("server localhost", error.hop)
+
+    async def test_squid_says_that_the_target_is_closed(self) -> None:
+        """The fault is behind the proxy, and the error says so."""
+        squid = self.started(proxies.squid())
+        error = await self.refusal(TargetRefused, squid, port=free_port())
+        self.assertIn("503", error.message)
+        self.assertEqual(error.stage, "proxy")
+
+    async def test_certificate_for_another_name(self) -> None:
+        """The name in the URL decides, not the proxy's."""
+        squid = self.started(proxies.squid())
+        error = await self.refusal(TlsRefused, squid, host="127.0.0.1")
+        self.assertIn("127.0.0.1", error.hop)
+
+    async def test_squid_basic(self) -> None:
+        """Right, wrong and missing."""
+        await self._login_cases(self.started(proxies.squid("Basic")), "Basic")
+
+    async def test_squid_digest(self) -> None:
+        """Right, wrong and missing."""
+        await self._login_cases(self.started(proxies.squid("Digest")), "Digest")
+
+    async def test_squid_ntlm(self) -> None:
+        """Three legs on one connection. squid's helper knows no wrong password:
+        tests/unit/test_proxy_spnego.py has that."""
+        squid = self.started(proxies.squid("NTLM"))
+        error = await self.refusal(LoginWanted, squid)
+        self.assertIn("NTLM", error.message)
+        self.assertTrue(is_installed())
+        self.assertEqual(await self.get(squid, login=RIGHT), b"hello")
+
+    async def test_tinyproxy(self) -> None:
+        """HTTP/1.0 answers, and challenges without a length."""
+        self.assertEqual(
+            await self.get(self.started(proxies.tinyproxy(login=False))), b"hello"
+        )
+        await self._login_cases(self.started(proxies.tinyproxy(login=True)), "Basic")
+
+    async def _login_cases(self, proxy: Proxy, scheme: str) -> None:
+        self.assertEqual(await self.get(proxy, login=RIGHT), b"hello")
+        wrong = await self.refusal(LoginRefused, proxy, login=WRONG)
+        self.assertIn(scheme, wrong.message)
+        self.assertIn(str(proxy), wrong.hop)
+        missing = await self.refusal(LoginWanted, proxy)
+        self.assertIn(scheme, missing.message)
+
+
+class SocksTests(ProxyCase):
+    """SOCKS5, names resolved by the proxy."""
+
+    async def test_microsocks(self) -> None:
+        """With and without user and password, and each refusal."""
+        open_door = self.started(proxies.microsocks(login=False), "socks5h")
+        self.assertEqual(await self.get(open_door), b"hello")
+        closed = await self.refusal(TargetRefused, open_door, port=free_port())
+        self.assertIn("refused", closed.message)
+        guarded = self.started(proxies.microsocks(login=True), "socks5h")
+        self.assertEqual(await self.get(guarded, login=RIGHT), b"hello")
+        await self.refusal(LoginRefused, guarded, login=WRONG)
+        await self.refusal(LoginWanted, guarded)
+
+    async def test_dante(self) -> None:
+        """The other implementation."""
+        self.assertEqual(
+            await self.get(self.started(proxies.dante(), "socks5h")), b"hello"
+        )
+
+
+class WayTests(ProxyCase):
+    """Fail-over, and things that are no proxy."""
+
+    async def test_dead_proxy_is_passed_over_and_comes_last_then(self) -> None:
+        """The second way of a PAC list is for this."""
+        dead = Proxy("http", "127.0.0.1", free_port())
+        self.assertEqual(await self.get(dead, DIRECT), b"hello")
+        routes = FixedRoutes([dead, DIRECT], clock=reactor.seconds, source="test")
+        routes.failed(dead)
+        self.assertEqual(await routes.proxies_for("https", "a", 1), [DIRECT, dead])
+        error = await self.refusal(Unreachable, dead)
+        self.assertIn("refused", error.message)
+        self.assertIn(f"port {dead.port}", error.advice)
+
+    async def test_refusal_is_no_reason_for_another_way(self) -> None:
+        """Going round a proxy that says no would break the site's rules."""
+        guarded = self.started(proxies.microsocks(login=True), "socks5h")
+        await self.refusal(LoginWanted, guarded, DIRECT)
+
+    async def test_unknown_name(self) -> None:
+        """Of the server when direct, of the proxy otherwise."""
+        error = await self.refusal(NameUnknown, DIRECT, host="nobody.invalid")
+        self.assertEqual(error.stage, "dns")
+        error = await self.refusal(NameUnknown, Proxy("http", "nobody.invalid", 3128))
+        self.assertIn("proxy http://nobody.invalid:3128", error.hop)
+
+    async def test_web_server_is_no_proxy(self) -> None:
+        """A wrong port is the commonest mistake."""
+        answers: list[tuple[Kind, bytes, type[HopError]]] = [
+            ("http", b"", NoAnswer),
+            ("socks5h", b"", NoAnswer),
+            ("http", b"SSH-2.0-OpenSSH_9.2\r\n\r\n", NoProxyProtocol),
+            ("socks5h", b"HTTP/1.1 400 Bad Request\r\n\r\n", NoProxyProtocol),
+        ]
+        for kind, said, error in answers:
+            server = socket.create_server(("127.0.0.1", 0))
+            reactor.callInThread(_say, server, said)
+            await self.refusal(error, Proxy(kind, "127.0.0.1", server.getsockname()[1]))
+
+
+def _say(server: socket.socket, said: bytes) -> None:
+    """Answer one connection and close it."""
+    connection, _ = server.accept()
+    connection.recv(100)
+    connection.sendall(said)
+    connection.close()
+    server.close()
