@@ -41,6 +41,7 @@ from mosaic.config.load import state_folder
 from mosaic.config.settings import Settings
 from mosaic.metrics.lag import ReactorLag
 from mosaic.metrics.registry import Metrics
+from mosaic.services.drcp.apart import Processes
 from mosaic.services.drcp.history import DocumentHistory
 from mosaic.services.drcp.service import DrcpService
 from mosaic.services.rest.collection import Collection
@@ -138,6 +139,11 @@ class _Builder:
         revoke_with_the_door(
             self.bus, secrets=self.turn_secrets, relay=self.turn, now=time.time
         )
+        self.apart = Processes(
+            self.reactor,
+            seconds=settings.export.worker_timeout_s,
+            memory_bytes=settings.export.worker_memory_bytes,
+        )
         self.drcp = DrcpService(
             self.reactor,
             settings.drcp,
@@ -148,6 +154,7 @@ class _Builder:
             wall_clock=time.time,
             history=settings.history,
             run_in_thread=self.in_thread,
+            apart=self.apart,
         )
         self.xmpp = XmppService(
             self.reactor,
@@ -255,6 +262,7 @@ class _Builder:
         house.add_stage("first run", self._first_run, _nothing)
         # Its drain runs while the others close.
         house.add_service_stage("turn", self.turn, self.turn.begin_drain)
+        house.add_stage("work apart", _nothing, _nothing, self.apart.stop)
         house.add_service_stage("drcp", self.drcp)
         house.add_service_stage("xmpp", self.xmpp)
         house.add_stage("exports", _nothing, self.rest.exports.stop)

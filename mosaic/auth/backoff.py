@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Generic, TypeVar
 
 from mosaic.auth.interface import TryLater
@@ -19,6 +20,7 @@ IPV6_PREFIX = 64
 V = TypeVar("V")
 
 
+@lru_cache(maxsize=4096)
 def address_key(address: str) -> str:
     """What counts as one address: an IPv4 host, or an IPv6 /64.
 

@@ -13,6 +13,7 @@ import base64
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from mosaic.auth.turn_names import MintedNames
@@ -49,6 +50,7 @@ def password_of(secret: bytes, username: str, digest: Hash = "sha1") -> str:
     return base64.b64encode(hmac.digest(secret, username.encode(), digest)).decode()
 
 
+@lru_cache(maxsize=KEPT)
 def owner_of(username: str) -> str:
     """The participant or account that a username was minted for.
 

@@ -10,7 +10,6 @@ import argparse
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -36,11 +35,15 @@ from mosaic.export.jobs import (
     write_job,
 )
 from mosaic.export.moving import Mover, export_limits
+from mosaic.export.places import waited_for, work_place
 from mosaic.services.rest.blobfiles import BlobFiles
 from mosaic.services.rest.exports import file_stem
 from mosaic.workspace.ids import parse_hub_id
 
 T = TypeVar("T")
+
+PATIENCE_S = 60.0
+"""For a server that is removing files."""
 
 
 def add_to(actions: Any) -> None:
@@ -66,8 +69,8 @@ def _work_place(settings: Settings) -> Iterator[Path]:
     """A folder beside the database, so that files can be moved."""
     state = state_folder(settings)
     try:
-        with tempfile.TemporaryDirectory(prefix="moving-", dir=state) as folder:
-            yield Path(folder)
+        with work_place(state) as folder:
+            yield folder
     except OSError as error:
         raise Refused(f"{error.filename or state}: {error.strerror}") from error
 
@@ -126,9 +129,16 @@ def _import(settings: Settings, options: argparse.Namespace) -> None:
         root = state_folder(settings) / "blobs"
         root.mkdir(mode=0o700, exist_ok=True)
         files = BlobFiles(root, run_in_thread=_at_once)
-        room = office.wait(
-            mover.settle_import(folder, files=files, owner=options.owner)
-        )
+        try:
+            # A server removes files that nothing refers to: not while ours are
+            # on the disk and not yet in the database. Nor do we, if it fails: the
+            # server may have been sent the same bytes meanwhile.
+            with waited_for(root, patience_s=PATIENCE_S):
+                room = office.wait(
+                    mover.settle_import(folder, files=files, owner=options.owner)
+                )
+        except TimeoutError:
+            raise Refused("the server is sorting its files; try again") from None
         record = {
             "hub_id": room.hub_id,
             "name": room.name,

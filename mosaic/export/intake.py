@@ -271,7 +271,7 @@ class _Intake:
             sha256=sha256,
             size_bytes=size,
             media_type=blob.media_type if known else "application/octet-stream",
-            created_at=blob.created_at if math.isfinite(blob.created_at) else 0.0,
+            created_at=blob.created_at if _is_time(blob.created_at) else 0.0,
         )
 
 
@@ -316,7 +316,7 @@ class _Lines:
         self._ids.add(entry.message_id)
         if len(entry.text) > MAX_TEXT_CHARS:
             raise WorkRefused(f"{where} has more than {MAX_TEXT_CHARS} characters")
-        if not (math.isfinite(entry.at) and 0 <= entry.at < 1e11):
+        if not _is_time(entry.at):
             raise WorkRefused(f"{where} has no time")
         try:
             author = display_name(entry.author)
@@ -324,6 +324,11 @@ class _Lines:
             author = NOBODY
         kept = msgspec.structs.replace(entry, author=author, seq=self.count)
         self.out.write(msgspec.json.encode(kept) + b"\n")
+
+
+def _is_time(at: float) -> bool:
+    """Unix seconds, of this millennium or the next."""
+    return math.isfinite(at) and 0 <= at < 1e11
 
 
 def _named(rule: Callable[[str], str], name: str, what: str) -> str:

@@ -47,6 +47,43 @@ int plane_open(plane *p, uint64_t relay, int fd, const unsigned char *client,
     return submit(p, c);
 }
 
+uint64_t plane_know(plane *p, uint64_t number, const unsigned char *name, int size,
+                    const unsigned char *key)
+{
+    u64 before = 0;
+    if (size < 1 || size > MAX_USERNAME)
+        return number;
+    pthread_mutex_lock(&p->turn);
+    struct pass *held = pass_of(p, name, (u32)size);
+    before = held->number;
+    held->number = number;
+    held->key = hmac_begin(key, LONG_TERM_KEY);
+    held->size = (u32)size;
+    memcpy(held->name, name, (size_t)size);
+    pthread_mutex_unlock(&p->turn);
+    return before;
+}
+
+int plane_admit(plane *p, const unsigned char *grants, int size)
+{
+    struct command *c = new_command(ADMIT, 0, (u32)size);
+    if (c == NULL)
+        return -1;
+    memcpy(c->data, grants, (size_t)size);
+    push(p, c, c);
+    if (pthread_mutex_trylock(&p->turn) != 0) {
+        plane_wake(p);
+        return 0;
+    }
+    p->now = clock_ns(p);
+    run_commands(p, &p->waiting);
+    flush_streams(p);
+    if (p->has_spoken)
+        tell_reactor(p);
+    pthread_mutex_unlock(&p->turn);
+    return 0;
+}
+
 int plane_move(plane *p, uint64_t relay, const unsigned char *client,
                const unsigned char *server, int transport)
 {
@@ -128,9 +165,20 @@ int plane_send(plane *p, const unsigned char *client, const unsigned char *serve
     return submit(p, c);
 }
 
+void plane_tls(plane *p, uintptr_t read, uintptr_t write, uintptr_t why,
+               uintptr_t forget)
+{
+    pthread_mutex_lock(&p->turn);
+    p->tls = (struct tls_calls){(int (*)(void *, void *, int))read,
+                                (int (*)(void *, const void *, int))write,
+                                (int (*)(const void *, int))why,
+                                (void (*)(void))forget};
+    pthread_mutex_unlock(&p->turn);
+}
+
 int plane_adopt(plane *p, uint64_t stream, int fd, const unsigned char *client,
-                const unsigned char *server, int transport, const unsigned char *data,
-                int size, int queue_bytes, int64_t queue_ns)
+                const unsigned char *server, int transport, void *tls,
+                const unsigned char *data, int size, int queue_bytes, int64_t queue_ns)
 {
     struct command *c = new_command(ADOPT, stream, (u32)size);
     if (c == NULL)
@@ -139,6 +187,7 @@ int plane_adopt(plane *p, uint64_t stream, int fd, const unsigned char *client,
     c->first = address_at(client);
     c->second = address_at(server);
     c->detail = (unsigned)transport & 0xFFFF;
+    c->tls = tls;
     c->user = (u64)queue_bytes;
     c->expires_at = queue_ns;
     memcpy(c->data, data, (size_t)size);

@@ -327,6 +327,35 @@ static void send_answer(plane *p, struct command *c)
     queue_to_client(p, l, &c->first, &c->second, c->data, c->size);
 }
 
+/* Open what the core has granted, and say so to the clients. */
+static void admit(plane *p, struct command *c)
+{
+    for (u32 at = 0; at < c->size; at += sizeof(struct grant)) {
+        struct grant g;
+        memcpy(&g, c->data + at, sizeof g);
+        g.relayed.port = (u16)g.port;
+        struct command open = {.kind = OPEN,
+                               .fd = g.fd,
+                               .number = g.relay,
+                               .expires_at = g.expires_at,
+                               .first = g.client,
+                               .second = g.server,
+                               .third = g.relayed,
+                               .bytes_per_s = g.bytes_per_s,
+                               .user = g.user};
+        struct listener *l = listener_for(p, &g.server);
+        add_relay(p, &open);
+        if (l == NULL) {
+            count(p, TO_CLIENTS_FAILED, 1);
+            continue;
+        }
+        if (outbox_is_full(&p->outbox))
+            flush(p);
+        u8 *out = p->answer[p->outbox.packet_count];
+        queue_to_client(p, l, &g.client, &g.server, out, put_allocated(out, &g));
+    }
+}
+
 /* A ticket must not get lost: it waits for room. */
 static bool settle(plane *p, u64 ticket)
 {
@@ -380,6 +409,9 @@ static bool run_command(plane *p, struct command *c)
         return true;
     case OPEN:
         add_relay(p, c);
+        return true;
+    case ADMIT:
+        admit(p, c);
         return true;
     case SEND:
         send_answer(p, c);

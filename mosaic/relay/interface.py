@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from mosaic.wire.stun.address import Address, FiveTuple
+from mosaic.wire.turn.known import KnownAsk
 from mosaic.wire.turn.nonce import ChallengeTerms
 
 Control = Callable[[bytes, FiveTuple], None]
@@ -100,7 +101,7 @@ class RelayPlane(Protocol):
 
         "dual", "reserve", "move": see the commands. "df": a Send indication
         with DONT-FRAGMENT leaves with the DF bit. "icmp": clients are told of
-        ICMP errors (RFC 8656 section 11.5).
+        ICMP errors (RFC 8656 section 11.5). "admit": see `AdmittingPlane`.
         """
 
     @property
@@ -214,6 +215,49 @@ class ChallengingPlane(Protocol):
         on, as the core would, within the same bounds."""
 
 
+class Granting(NamedTuple):
+    """What the clients of one credential get who are granted a relay together.
+
+    key: signs the answers. bytes_per_s, user: as `open_relay` takes them.
+    """
+
+    bind: str
+    advertise: str
+    key: bytes
+    bytes_per_s: float
+    user: int
+
+
+class Grant(NamedTuple):
+    """What one of them gets."""
+
+    ask: KnownAsk
+    relay: int
+    expires_at: float
+    lifetime_s: int
+
+
+@runtime_checkable
+class AdmittingPlane(Protocol):
+    """A plane that checks who asks, and hands over many who do at once."""
+
+    def admit_with(self, admit: Callable[[list[KnownAsk]], None]) -> None:
+        """Whom to tell of them. They do not come to `control`: what is not granted
+        goes on from there."""
+
+    def know(self, username: str, key: bytes) -> None:
+        """Check requests of this username with this key (16 bytes): those that
+        it signs go to `admit`, all others to `control` as ever."""
+
+    def username_of(self, credential: int) -> tuple[str, bytes] | None:
+        """What it was told under a number; None if it was forgotten since."""
+
+    def grant(self, granting: Granting, grants: list[Grant]) -> list[Address | None]:
+        """Open relays as `open_relay` does, and answer when `admit` returns. How
+        peers see each; None for one that could not be opened, and is not
+        answered."""
+
+
 class Lender(Protocol):
     """Whose connection a plane reads and writes for a while."""
 
@@ -228,10 +272,25 @@ class Lender(Protocol):
         before anything else."""
 
 
+class Secured(Protocol):
+    """OpenSSL of a connection with TLS: see `mosaic.tls.openssl.Lent`."""
+
+    @property
+    def address(self) -> int:
+        """Where its object is, which lives as long as this does."""
+
+    @property
+    def calls(self) -> tuple[int, int, int, int]:
+        """Where SSL_read, SSL_write, SSL_get_error and ERR_clear_error are."""
+
+    def stand_on(self, fd: int) -> None:
+        """Use this descriptor from now on. Raises MemoryError."""
+
+
 @runtime_checkable
 class AdoptingPlane(Protocol):
-    """A plane that reads and writes the connections of TCP clients itself, for
-    as long as they have a relay."""
+    """A plane that reads and writes the connections of TCP and TLS clients itself,
+    for as long as they have a relay."""
 
     def adopt(
         self,
@@ -242,12 +301,14 @@ class AdoptingPlane(Protocol):
         *,
         queue_bytes: int,
         queue_s: float,
+        secured: Secured | None = None,
     ) -> None:
-        """The client of a relay that has just been opened, and its socket's
+        """The client of a relay that has just been opened or moved, and its socket's
         descriptor, which stays the lender's: nobody else reads or writes it
         until `given_back`, or `detach_stream`.
 
         unread: what came and is no whole message. What is sent waits in a
         queue of so many bytes and seconds; past that whole frames are dropped.
+        secured: the connection speaks TLS; nobody else touches that either.
         Raises OSError if there is no descriptor left.
         """

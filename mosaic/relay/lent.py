@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from mosaic.relay._plane import (  # type: ignore[import-not-found,unused-ignore] # built from C
     ffi,
     lib,
 )
-from mosaic.relay.interface import Lender
+from mosaic.relay.interface import Lender, Secured
 from mosaic.relay.packing import packed
 from mosaic.wire.stun.address import FiveTuple
 
@@ -25,16 +26,25 @@ class _Lent(NamedTuple):
     number: int
     lender: Lender
     queue_bytes: int
+    fd: int
+    secured: Secured | None
 
 
 class LentConnections:
     """Which they are, and whose.
 
     command: told of each call of the thread that takes effect in its order.
+    settled: calls back when all of them have.
     """
 
-    def __init__(self, command: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        command: Callable[[int], None],
+        settled: Callable[[Callable[[], None]], None],
+    ) -> None:
         self._command = command
+        self._settled = settled
+        self._speaks_tls = False
         self._last = 0
         self._lent: dict[FiveTuple, _Lent] = {}
         self._lenders: dict[int, Lender] = {}
@@ -54,12 +64,26 @@ class LentConnections:
         *,
         queue_bytes: int,
         queue_s: float,
+        secured: Secured | None,
     ) -> None:
         """See `mosaic.relay.interface.AdoptingPlane`; raises OSError."""
         own = os.dup(fd)
+        tls = ffi.NULL
+        if secured is not None:
+            if not self._speaks_tls:
+                lib.plane_tls(plane, *secured.calls)
+                self._speaks_tls = True
+            # not on the lender's descriptor, whose number may be another's
+            # before the thread has heard that the client is gone
+            try:
+                secured.stand_on(own)
+            except MemoryError:
+                os.close(own)
+                raise
+            tls = ffi.cast("void *", secured.address)
         self._last += 1
         number = self._last
-        self._lent[five_tuple] = _Lent(number, lender, queue_bytes)
+        self._lent[five_tuple] = _Lent(number, lender, queue_bytes, fd, secured)
         self._lenders[number] = lender
         self._numbers_of.setdefault(five_tuple, []).append(number)
         self._command(
@@ -70,6 +94,7 @@ class LentConnections:
                 packed(*five_tuple.client),
                 packed(*five_tuple.server),
                 transport,
+                tls,
                 unread,
                 len(unread),
                 queue_bytes,
@@ -90,6 +115,8 @@ class LentConnections:
         lent = self._lent.pop(five_tuple, None)
         if lent is not None and plane is not None:
             self._command(lib.plane_leave(plane, lent.number))
+            if lent.secured is not None:
+                self._settled(partial(_let_go, lent.secured))
 
     def give_back(self, plane: Any, five_tuple: FiveTuple) -> None:
         """Its last relay has ended."""
@@ -102,6 +129,8 @@ class LentConnections:
         size = lib.plane_give_back(
             plane, lent.number, unread, _UNREAD_BYTES, unsent, room, unsent_size
         )
+        if lent.secured is not None:
+            lent.secured.stand_on(lent.fd)
         if size < 0:
             lent.lender.lent_lost(broken=False)
             return
@@ -124,3 +153,8 @@ class LentConnections:
         """The thread has ended, and closed them all."""
         for held in (self._lent, self._lenders, self._numbers_of):
             held.clear()
+        self._speaks_tls = False
+
+
+def _let_go(_secured: Secured) -> None:
+    """The thread uses it no more: whoever called us held it until now."""

@@ -16,9 +16,18 @@ from mosaic.relay._plane import (  # type: ignore[import-not-found,unused-ignore
     ffi,
     lib,
 )
-from mosaic.relay.interface import Joining, Lender, NoRelayPort, Sink
+from mosaic.relay.granting import GRANT, Passes
+from mosaic.relay.interface import (
+    Grant,
+    Granting,
+    Joining,
+    Lender,
+    NoRelayPort,
+    Secured,
+    Sink,
+)
 from mosaic.relay.lent import LentConnections
-from mosaic.relay.packing import packed
+from mosaic.relay.packing import new_tuple, packed
 from mosaic.relay.ports import QUARANTINE_S, RelayPorts
 from mosaic.relay.sockets import (
     LISTENER_BUFFER_BYTES,
@@ -30,6 +39,7 @@ from mosaic.relay.sockets import (
 from mosaic.relay.thread import NS, PlaneThread
 from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.turn.forwarding import SEND_TYPE, STREAMS
+from mosaic.wire.turn.known import KnownAsk
 from mosaic.wire.turn.nonce import ChallengeTerms
 
 _NO_RELAY = (0,)
@@ -40,7 +50,7 @@ def _open_relay(host: str, port: int) -> int:
     """The descriptor of a relay's socket; raises OSError."""
     if "%" in host:  # a scope, which addresses of the thread have none of
         return open_udp(host, port, RELAY_BUFFER_BYTES).detach()
-    fd = int(lib.plane_socket(packed(host, port), RELAY_BUFFER_BYTES))
+    fd = int(lib.plane_socket(packed(host, 0), port, RELAY_BUFFER_BYTES))
     if fd < 0:
         raise OSError(-fd, os.strerror(-fd))
     return fd
@@ -57,7 +67,7 @@ class NativePlane(PlaneThread):
     the traffic class that they came with.
     """
 
-    abilities = frozenset(("dual", "reserve", "move", "df", "icmp"))
+    abilities = frozenset(("dual", "reserve", "move", "df", "icmp", "admit"))
 
     def __init__(
         self,
@@ -86,9 +96,12 @@ class NativePlane(PlaneThread):
         self._sinks: dict[FiveTuple, Sink] = {}
         self._joining: dict[FiveTuple, Joining] = {}
         self._transports = {"udp": 0}
-        self._lent = LentConnections(self._command)
+        self._lent = LentConnections(self._command, self.settled)
         self._relays_of: dict[FiveTuple, list[int]] = {}
         self._stream_of: dict[int, FiveTuple] = {}
+        self._passes = Passes()
+        self._admit: Callable[[list[KnownAsk]], None] | None = None
+        self._grants: list[bytes] = []
 
     def stop(self) -> None:
         """End the thread, which closes every socket."""
@@ -103,6 +116,7 @@ class NativePlane(PlaneThread):
         self._sinks.clear()
         self._joining.clear()
         self._lent.clear()
+        self._passes.clear()
 
     # Listeners and clients
 
@@ -174,8 +188,9 @@ class NativePlane(PlaneThread):
         *,
         queue_bytes: int,
         queue_s: float,
+        secured: Secured | None = None,
     ) -> None:
-        """The thread reads and writes a TCP client's connection from now on."""
+        """The thread reads and writes a client's connection from now on."""
         self._lent.adopt(
             self._running(),
             five_tuple,
@@ -185,6 +200,7 @@ class NativePlane(PlaneThread):
             lender,
             queue_bytes=queue_bytes,
             queue_s=queue_s,
+            secured=secured,
         )
 
     def stream_received(self, five_tuple: FiveTuple, message: bytes) -> None:
@@ -209,6 +225,66 @@ class NativePlane(PlaneThread):
             self._counters.streams_dropped += dropped[0]
             dropped[0] = 0
         return int(taken)
+
+    # Known clients
+
+    def admit_with(self, admit: Callable[[list[KnownAsk]], None]) -> None:
+        """Tell of them from now on."""
+        self._admit = admit
+
+    def know(self, username: str, key: bytes) -> None:
+        """Check requests of this username in the thread."""
+        if self._admit is not None:
+            self._passes.know(self._running(), username, key)
+
+    def username_of(self, credential: int) -> tuple[str, bytes] | None:
+        """What the thread was told under a number."""
+        return self._passes.get(credential)
+
+    def _known_ask(self, asks: list[KnownAsk]) -> None:
+        if self._admit is None:
+            return
+        self._admit(asks)
+        if self._grants:
+            grants, self._grants = b"".join(self._grants), []
+            if lib.plane_admit(self._plane, grants, len(grants)):
+                raise MemoryError
+            self._commands += 1  # done, or the thread has been woken
+
+    def grant(self, granting: Granting, grants: list[Grant]) -> list[Address | None]:
+        """Open relays, and answer with all others; None where there is no port."""
+        bind, advertise, key, bytes_per_s, user = granting
+        self._know((bind, advertise, grants[0].ask.five_tuple.server.host))
+        ahead = int(lib.plane_now(self._plane)) - int(self._clock() * NS)
+        ports = self._ports.take_many(bind, len(grants))
+        fds = ffi.new("int[]", ports)
+        lib.plane_sockets(packed(bind, 0), fds, len(ports), RELAY_BUFFER_BYTES)
+        relayed, host = self._relayed, packed(advertise, 0)
+        found: list[Address | None] = [None] * len(grants)
+        for at, (port, fd) in enumerate(zip(ports, fds, strict=True)):
+            ask, relay, expires_at, lifetime_s = grants[at]
+            if fd < 0:
+                self._ports.freed(bind, port)  # somebody else's
+                continue
+            relayed[relay] = bind, port
+            found[at] = new_tuple(Address, (advertise, port))
+            self._grants.append(
+                GRANT.pack(
+                    relay,
+                    user,
+                    ahead + int(expires_at * NS),
+                    bytes_per_s,
+                    ask.ends,
+                    host,
+                    ask.transaction,
+                    key,
+                    lifetime_s,
+                    ask.fingerprint,
+                    fd,
+                    port,
+                )
+            )
+        return found
 
     # Commands
 
@@ -300,11 +376,14 @@ class NativePlane(PlaneThread):
         """The client is reached over another five-tuple from now on."""
         if relay in self._relayed:
             self._know((five_tuple.server.host,))
+            before = self._stream_of.get(relay)
             self._displace(relay)
             self._place(relay, five_tuple)
             client, server = packed(*five_tuple.client), packed(*five_tuple.server)
             transport = self._transport(five_tuple)
             self._command(lib.plane_move(self._plane, relay, client, server, transport))
+            if before is not None and before not in self._relays_of:
+                self._lent.give_back(self._plane, before)
 
     def limit(self, relay: int, bytes_per_s: float) -> None:
         """Another limit for an allocation; 0 lifts it."""

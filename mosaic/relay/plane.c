@@ -4,11 +4,13 @@
  *
  * stun.h     bytes of messages          table.h   look-ups
  * challenge.h 401 for strangers          blake2b.h its nonce
+ * admission.h credentials that are known sha1.h    their signatures
  * ring.h     hand-over of records       outbox.h  batches that leave
  * state.h    what is kept               sockets.h second ones on a port
- * packets.h  the way of a packet        reading.h batches that come
+ * packets.h  the way of a packet        listeners.h what comes to our doors
+ * reading.h  batches that come
  * commands.h what the reactor asks for  streams.h stream clients
- * tcpclients.h those whose socket is here
+ * tcpclients.h those whose socket is here, frames.h what leaves for them
  * This file: the thread, and what Python calls (plane_api.h). */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -113,12 +115,24 @@ static void drop_streams(plane *p)
         }
 }
 
+/* What it would have opened. */
+static void close_granted(const struct command *c)
+{
+    for (u32 at = 0; at < c->size; at += sizeof(struct grant)) {
+        struct grant g;
+        memcpy(&g, c->data + at, sizeof g);
+        close(g.fd);
+    }
+}
+
 static void close_everything(plane *p, struct command *waiting)
 {
     for (struct command *c = waiting, *next; c != NULL; c = next) {
         next = c->next;
         if (c->kind == LISTEN || c->kind == OPEN || c->kind == ADOPT)
             close(c->fd);
+        if (c->kind == ADMIT)
+            close_granted(c);
         free(c);
     }
     drop_streams(p);
@@ -345,9 +359,10 @@ static struct address address_at(const unsigned char *bytes)
     return made;
 }
 
-int plane_socket(const unsigned char *host, int buffer_bytes)
+int plane_socket(const unsigned char *host, int port, int buffer_bytes)
 {
     struct address at = address_at(host);
+    at.port = (u16)port;
     struct sockaddr_in6 name;
     socklen_t size = to_sockaddr(&at, &name);
     int on = 1, family = at.family == 6 ? AF_INET6 : AF_INET;
@@ -367,6 +382,12 @@ int plane_socket(const unsigned char *host, int buffer_bytes)
         return -error;
     }
     return fd;
+}
+
+void plane_sockets(const unsigned char *host, int *ports, int count, int buffer_bytes)
+{
+    for (int at = 0; at < count; at++)
+        ports[at] = plane_socket(host, ports[at], buffer_bytes);
 }
 
 int plane_challenge(plane *p, const unsigned char *key, const unsigned char *realm,

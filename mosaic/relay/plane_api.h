@@ -31,9 +31,12 @@ void plane_turn_forward(plane *p, int64_t ns);
 /* Copies the counters, in the order of plane.c; returns how many there are. */
 int plane_counters(plane *p, uint64_t *out, int room);
 
-/* A bound, non-blocking UDP socket with that much room to receive: its
- * descriptor, or an errno below 0. IPv6 ones take IPv6 alone. */
-int plane_socket(const unsigned char *host, int buffer_bytes);
+/* A non-blocking UDP socket that is bound to a host (an address without port) and
+ * a port, with that much room to receive: its descriptor, or an errno below 0.
+ * IPv6 ones take IPv6 alone. */
+int plane_socket(const unsigned char *host, int port, int buffer_bytes);
+/* The same on each of these ports, which become descriptors or errors. */
+void plane_sockets(const unsigned char *host, int *ports, int count, int buffer_bytes);
 
 /* From now on challenge requests without credentials. key: 32 random bytes.
  * realm: 1-12 bytes. proof_size: bytes of the nonce's hash, 1-7. now: the
@@ -47,6 +50,14 @@ int plane_local_host(plane *p, const unsigned char *host);
 int plane_open(plane *p, uint64_t relay, int fd, const unsigned char *client,
                const unsigned char *server, const unsigned char *relayed, int transport,
                int64_t expires_at, double bytes_per_s, uint64_t user);
+/* An Allocate that is signed with this key (16 bytes), for this username, comes
+ * as a record of `number` from now on. The number that is known no longer: an
+ * older one's, this one where the name is too long, or 0. Not a command. */
+uint64_t plane_know(plane *p, uint64_t number, const unsigned char *name, int size,
+                    const unsigned char *key);
+/* Opens relays and answers their clients: grants of admission.h, one after the
+ * other. It takes effect at once if the thread sleeps. */
+int plane_admit(plane *p, const unsigned char *grants, int size);
 /* transport: 0 for UDP through a listener of the plane, others by number below
  * 0x4000; with 0x8000 if its frames are padded (TCP and TLS). */
 int plane_move(plane *p, uint64_t relay, const unsigned char *client,
@@ -61,12 +72,18 @@ int plane_bind(plane *p, uint64_t relay, int channel, const unsigned char *peer,
 int plane_close(plane *p, uint64_t relay);
 int plane_send(plane *p, const unsigned char *client, const unsigned char *server,
                const unsigned char *data, int size);
+/* OpenSSL's SSL_read, SSL_write, SSL_get_error and ERR_clear_error, before the
+ * first connection with TLS is adopted. Not a command. */
+void plane_tls(plane *p, uintptr_t read, uintptr_t write, uintptr_t why,
+               uintptr_t forget);
 /* The connection of a TCP client is the thread's from now on, with what was
  * read of it and is no whole message (below 64 KiB). stream: a number below
- * 2^60 that is never used again. queue_ns: how old a waiting frame gets. */
+ * 2^60 that is never used again. tls: its SSL, standing on fd, which lives until
+ * the thread has let go of it; or NULL. queue_ns: how old a waiting frame gets. */
 int plane_adopt(plane *p, uint64_t stream, int fd, const unsigned char *client,
-                const unsigned char *server, int transport, const unsigned char *data,
-                int size, int queue_bytes, int64_t queue_ns);
+                const unsigned char *server, int transport, void *tls,
+                const unsigned char *data, int size, int queue_bytes,
+                int64_t queue_ns);
 /* The thread closes its descriptor, whatever waits. */
 int plane_leave(plane *p, uint64_t stream);
 int plane_send_stream(plane *p, uint64_t stream, const unsigned char *data, int size);

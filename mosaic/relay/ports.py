@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from array import array
+from collections import deque
 from collections.abc import Callable
 from errno import EADDRNOTAVAIL, EMFILE, ENFILE
 from typing import Generic, TypeVar
@@ -56,7 +57,7 @@ class PortPool:
         self._places = array("H", range(last + 1 - first))
         self._rest_s = rest_s
         self._clock = clock
-        self._until: dict[int, float] = {}
+        self._resting: deque[tuple[float, int]] = deque()
         self._dice = Dice()
 
     def take(self, *, even: bool = False) -> int | None:
@@ -73,6 +74,23 @@ class PortPool:
             port = found
         self._remove(port)
         return port
+
+    def take_many(self, count: int) -> list[int]:
+        """Random ports that nobody has; fewer when all others are out."""
+        self._wake()
+        free, places, below = self._free, self._places, self._dice.below
+        found = []
+        for _ in range(min(count, len(free))):
+            at = below(len(free))
+            port, last = free[at], free.pop()
+            places[port - self._first] = _ABSENT
+            if last != port:
+                free[at] = last
+                places[last - self._first] = at
+            found.append(port)
+        while len(found) < count and self._resting:
+            found.append(self._resting.popleft()[1])
+        return found
 
     def _even(self) -> int | None:
         free = self._free
@@ -99,7 +117,7 @@ class PortPool:
     def freed(self, port: int) -> None:
         """It was used, and rests."""
         if self._rest_s > 0:
-            self._until[port] = self._clock() + self._rest_s
+            self._resting.append((self._clock() + self._rest_s, port))
         else:
             self.put_back(port)
 
@@ -114,20 +132,16 @@ class PortPool:
             places[last - self._first] = place
 
     def _wake(self) -> None:
-        until = self._until
-        if until:
+        resting = self._resting
+        if resting:
             now = self._clock()
-            while until:
-                oldest = next(iter(until))
-                if until[oldest] > now:
-                    return
-                del until[oldest]
-                self.put_back(oldest)
+            while resting and resting[0][0] <= now:
+                self.put_back(resting.popleft()[1])
 
     def _longest_rested(self, even: bool) -> int | None:
-        for port in self._until:
+        for at, (_, port) in enumerate(self._resting):
             if not (even and port & 1):
-                del self._until[port]
+                del self._resting[at]
                 return port
         return None
 
@@ -190,6 +204,10 @@ class RelayPorts(Generic[T]):
                 pool.freed(port)
         first, last = self._ports
         raise NoRelayPort(f"no port of {first}-{last} is free on {host}")
+
+    def take_many(self, host: str, count: int) -> list[int]:
+        """Up to so many ports, for whoever opens the sockets itself."""
+        return self._pool(host).take_many(count)
 
     def open_pair(self, host: str) -> tuple[T, T, int]:
         """An even port and the next one (RFC 8656 section 7.2, EVEN-PORT with

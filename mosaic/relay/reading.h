@@ -2,7 +2,7 @@
 #ifndef MOSAIC_READING_H
 #define MOSAIC_READING_H
 
-#include "packets.h"
+#include "listeners.h"
 #include <linux/errqueue.h>
 #include <sys/mman.h>
 

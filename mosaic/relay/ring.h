@@ -15,6 +15,8 @@ enum record_kind {
     RECORD_DATA = 4,    /* what the stream client of relay `number` sent */
     RECORD_STREAM_CONTROL = 5, /* a STUN message of stream `number` */
     RECORD_STREAM_GONE = 6,    /* it has ended; unused: it was no TURN */
+    RECORD_KNOWN = 7, /* an Allocate of pass `number` (admission.h); unused: its
+                       * LIFETIME, and WITH_FINGERPRINT */
 };
 
 /* 64 bytes, so that a Data indication's head fits over it (see plane.c). */

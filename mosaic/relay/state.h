@@ -3,7 +3,7 @@
 #ifndef MOSAIC_STATE_H
 #define MOSAIC_STATE_H
 
-#include "challenge.h"
+#include "admission.h"
 #include "outbox.h"
 #include "plane_api.h"
 #include "ring.h"
@@ -36,11 +36,17 @@ enum {
     RING_STREAM_CONTROLS = 1 << 18,
 #endif
     STREAM_READ = 1 << 16,
+    TLS_RECORD = 1 << 14, /* the most that one record holds (RFC 8446 section 5.1) */
+    TLS_JOINED = 1 << 12, /* of several frames: the first one waits for the last */
     STREAM_IN = STREAM_READ + (1 << 17), /* what was left of reads that stalled */
     STREAM_PIECES = 64,
     STOP_WITHIN_S = 5,
 };
-_Static_assert((int)MAX_BINDING_ANSWER <= (int)MAX_CHALLENGE, "one buffer for both");
+enum { MAX_ANSWER = 128 };
+_Static_assert((int)MAX_BINDING_ANSWER <= (int)MAX_ANSWER &&
+                   (int)MAX_CHALLENGE <= (int)MAX_ANSWER &&
+                   (int)MAX_ALLOCATED <= (int)MAX_ANSWER,
+               "one buffer for all");
 _Static_assert((int)MAX_INDICATION_HEAD <= (int)HEADROOM, "a Data indication's head fits");
 _Static_assert(MAX_INDICATION_HEAD <= sizeof(struct record), "over a record too");
 
@@ -153,21 +159,32 @@ struct frame {
     u8 data[];
 };
 
-/* A TCP client whose connection the thread has (tcpclients.h). */
+/* A TCP or TLS client whose connection the thread has (tcpclients.h). */
 struct stream {
     struct entry by_number, by_ends;
     u64 number;
     int fd;
+    void *tls; /* OpenSSL's object, which stands on fd; NULL for TCP */
     u16 transport;
     bool dirty, blocked, stalled, gone, broken;
+    bool writes_after_read, reads_after_write; /* what TLS may ask for */
     struct address client, server;
     struct stream *next_dirty, *next_stalled;
     struct frame *first, *last;
     u32 queued, sent; /* bytes in frames; of the first one */
+    u32 pending;      /* of those, the record that OpenSSL has begun to send */
     u32 queue_bytes;
     i64 queue_ns;
     u8 *partial;
     u32 partial_size;
+};
+
+/* OpenSSL's, as the process has loaded it. */
+struct tls_calls {
+    int (*read)(void *tls, void *to, int size);
+    int (*write)(void *tls, const void *from, int size);
+    int (*why)(const void *tls, int result);
+    void (*forget)(void);
 };
 
 /* What an event is about: the highest three bits of its data. */
@@ -179,6 +196,7 @@ enum command_kind {
     LISTEN,
     LOCAL,
     OPEN,
+    ADMIT,
     EXTEND,
     MOVE,
     LIMIT,
@@ -201,6 +219,7 @@ struct command {
     u64 number;
     i64 expires_at;
     struct address first, second, third;
+    void *tls;
     unsigned detail; /* wildcard, transport, own_only or channel */
     double bytes_per_s;
     u64 user;
@@ -255,6 +274,8 @@ struct plane {
     u32 stream_count;
     struct stream *dirty_streams, *stalled;
     u8 *stream_in;
+    struct tls_calls tls;
+    u8 record[TLS_RECORD];
     u32 user_count;
     u32 direct_count, own_listeners;
     u64 ways; /* another number whenever a peer may be elsewhere */
@@ -264,7 +285,8 @@ struct plane {
     struct outbox outbox;
     struct budget budget;
     struct terms terms;
-    u8 answer[MAX_PACKETS][MAX_CHALLENGE];
+    struct pass passes[PASSES];
+    u8 answer[MAX_PACKETS][MAX_ANSWER];
 };
 
 static void count(plane *p, enum counter which, u64 more)

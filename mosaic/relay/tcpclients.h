@@ -1,164 +1,12 @@
-/* TCP clients whose connection the data thread has: it cuts what they send into
- * messages, and writes what comes for them. The reactor lends a connection when
- * its client gets a relay, and has it back when the last relay ends.
- *
- * What leaves waits in a queue that is bounded in bytes and in age; past that
- * whole frames are dropped, oldest first, but never one that has begun to leave
- * (RFC 8656 section 12.5: there is no way to find the next message). */
+/* TCP and TLS clients whose connection the data thread has: it cuts what they send
+ * into messages, and writes what comes for them (frames.h). The reactor lends a
+ * connection when its client gets a relay, and has it back when the last relay
+ * ends. Of TLS it lends OpenSSL's object too, with the functions that read and
+ * write it. */
 #ifndef MOSAIC_TCPCLIENTS_H
 #define MOSAIC_TCPCLIENTS_H
 
-#include "state.h"
-#include <netinet/tcp.h>
-#include <sys/epoll.h>
-
-#ifdef PLANE_KERNEL
-static ssize_t stream_takes(int fd, const struct msghdr *h);
-#else
-static ssize_t stream_takes(int fd, const struct msghdr *h)
-{
-    return sendmsg(fd, h, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-#endif
-
-static struct stream *stream_by_number(plane *p, u64 number)
-{
-    struct key key = key_of(BY_STREAM_NUMBER, number, 0, NULL, NULL);
-    return p->stream_count == 0 ? NULL : table_find(&p->table, &key);
-}
-
-static struct stream *stream_of(plane *p, const struct relay *r)
-{
-    struct key key = key_of(BY_STREAM, r->transport, 0, &r->client, &r->server);
-    return p->stream_count == 0 || !r->stream ? NULL : table_find(&p->table, &key);
-}
-
-static void stream_wants(plane *p, const struct stream *s)
-{
-    struct epoll_event event = {
-        .events = (s->stalled ? 0 : EPOLLIN) | (s->blocked ? EPOLLOUT : 0),
-        .data.u64 = (u64)TAG_STREAM << TAG_SHIFT | s->number};
-    epoll_ctl(p->epoll_fd, EPOLL_CTL_MOD, s->fd, &event);
-}
-
-/* ---- What leaves ---- */
-
-static void drop_frame(plane *p, struct stream *s)
-{
-    /* One that has begun to leave is finished first. */
-    struct frame **at = s->sent > 0 ? &s->first->next : &s->first;
-    struct frame *gone = *at;
-    *at = gone->next;
-    if (s->last == gone)
-        s->last = s->sent > 0 ? s->first : NULL;
-    s->queued -= gone->size;
-    free(gone);
-    count(p, STREAM_FRAMES_DROPPED, 1);
-}
-
-static struct frame *first_whole(const struct stream *s)
-{
-    return s->first != NULL && s->sent > 0 ? s->first->next : s->first;
-}
-
-static void drop_old_frames(plane *p, struct stream *s)
-{
-    struct frame *oldest;
-    while ((oldest = first_whole(s)) != NULL && p->now - oldest->since > s->queue_ns)
-        drop_frame(p, s);
-}
-
-static void be_dirty(plane *p, struct stream *s)
-{
-    if (!s->dirty) {
-        s->dirty = true;
-        s->next_dirty = p->dirty_streams;
-        p->dirty_streams = s;
-    }
-}
-
-/* One whole frame; it leaves with the others of this turn. */
-static void stream_queue(plane *p, struct stream *s, const u8 *data, u32 size)
-{
-    struct frame *made = s->gone ? NULL : malloc(sizeof *made + size);
-    if (made == NULL) {
-        count(p, STREAM_FRAMES_DROPPED, 1);
-        return;
-    }
-    made->next = NULL;
-    made->since = p->now;
-    made->size = size;
-    memcpy(made->data, data, size);
-    if (s->last != NULL)
-        s->last->next = made;
-    else
-        s->first = made;
-    s->last = made;
-    s->queued += size;
-    while (s->queued > s->queue_bytes && first_whole(s) != made)
-        drop_frame(p, s);
-    be_dirty(p, s);
-}
-
-/* So many bytes have left. */
-static void stream_sent(struct stream *s, size_t size)
-{
-    while (size > 0) {
-        struct frame *f = s->first;
-        size_t left = f->size - s->sent;
-        if (size < left) {
-            s->sent += (u32)size;
-            return;
-        }
-        size -= left;
-        s->sent = 0;
-        s->queued -= f->size;
-        s->first = f->next;
-        if (s->first == NULL)
-            s->last = NULL;
-        free(f);
-    }
-}
-
-static void stream_gone(plane *p, struct stream *s, bool broken);
-
-static void write_stream(plane *p, struct stream *s)
-{
-    struct iovec pieces[STREAM_PIECES];
-    if (s->blocked)
-        drop_old_frames(p, s);
-    while (!s->blocked && !s->gone && s->first != NULL) {
-        struct msghdr h = {.msg_iov = pieces};
-        u32 skip = s->sent;
-        size_t total = 0;
-        for (struct frame *f = s->first; f != NULL && h.msg_iovlen < STREAM_PIECES;
-             f = f->next, skip = 0) {
-            pieces[h.msg_iovlen].iov_base = f->data + skip;
-            pieces[h.msg_iovlen++].iov_len = f->size - skip;
-            total += f->size - skip;
-        }
-        ssize_t sent = stream_takes(s->fd, &h);
-        if (sent >= 0)
-            stream_sent(s, (size_t)sent);
-        else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
-            stream_gone(p, s, false);
-        if (sent < (ssize_t)total && !s->gone) {
-            s->blocked = true;
-            stream_wants(p, s);
-        }
-    }
-}
-
-static void flush_streams(plane *p)
-{
-    struct stream *s = p->dirty_streams, *next;
-    p->dirty_streams = NULL;
-    for (; s != NULL; s = next) {
-        next = s->next_dirty;
-        s->dirty = false;
-        write_stream(p, s);
-    }
-}
+#include "frames.h"
 
 /* ---- What arrives ---- */
 
@@ -277,15 +125,48 @@ static void take_in(plane *p, struct stream *s, u32 size)
         keep_partial(p, s, p->stream_in + used, size - used);
 }
 
+/* Up to STREAM_READ bytes of a connection. *ended: nothing more will come. */
+static u32 stream_gives(struct stream *s, u8 *to, bool *ended)
+{
+    ssize_t got = recv(s->fd, to, STREAM_READ, MSG_DONTWAIT);
+    *ended = got == 0 ||
+             (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+    return got > 0 ? (u32)got : 0;
+}
+
+/* The same over TLS: there is room for a whole record each time, so nothing stays
+ * behind in OpenSSL, and the socket alone says when to read. */
+static u32 records_of(plane *p, struct stream *s, u8 *to, bool *ended)
+{
+    u32 total = 0;
+    int got = 1;
+    *ended = false;
+    p->tls.forget();
+    while (total + TLS_RECORD <= STREAM_READ &&
+           (got = p->tls.read(s->tls, to + total, TLS_RECORD)) > 0)
+        total += (u32)got;
+    if (got <= 0) {
+        int why = p->tls.why(s->tls, got);
+        *ended = why != TLS_WANTS_READ && why != TLS_WANTS_WRITE;
+        s->reads_after_write = why == TLS_WANTS_WRITE;
+        if (s->reads_after_write)
+            stream_wants(p, s);
+    }
+    return total;
+}
+
 static void read_stream(plane *p, struct stream *s)
 {
     u32 held = s->partial_size;
+    u8 *to = p->stream_in + held;
+    bool ended;
     if (held > 0)
         memcpy(p->stream_in, s->partial, held);
-    ssize_t got = recv(s->fd, p->stream_in + held, STREAM_READ, MSG_DONTWAIT);
+    u32 got = s->tls != NULL ? records_of(p, s, to, &ended)
+                             : stream_gives(s, to, &ended);
     if (got > 0)
-        take_in(p, s, held + (u32)got);
-    else if (got == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
+        take_in(p, s, held + got);
+    if (ended)
         stream_gone(p, s, false);
 }
 
@@ -294,13 +175,15 @@ static void stream_event(plane *p, const struct epoll_event *event)
     struct stream *s = stream_by_number(p, event->data.u64 & ~((u64)7 << TAG_SHIFT));
     if (s == NULL || s->gone)
         return;
-    if (event->events & EPOLLOUT) {
-        s->blocked = false;
+    bool reads = event->events & (EPOLLIN | EPOLLERR | EPOLLHUP) ||
+                 (s->reads_after_write && event->events & EPOLLOUT);
+    if (event->events & EPOLLOUT || (s->writes_after_read && reads)) {
+        s->blocked = s->writes_after_read = s->reads_after_write = false;
         stream_wants(p, s);
         drop_old_frames(p, s);
         be_dirty(p, s);
     }
-    if (event->events & (EPOLLIN | EPOLLERR | EPOLLHUP) && !s->stalled)
+    if (reads && !s->stalled)
         read_stream(p, s);
     else if (event->events & (EPOLLERR | EPOLLHUP))
         stream_gone(p, s, false);
@@ -368,6 +251,7 @@ static struct stream *add_stream(plane *p, const struct command *c)
         return NULL;
     }
     s->fd = c->fd;
+    s->tls = c->tls;
     s->number = c->number;
     s->client = c->first;
     s->server = c->second;

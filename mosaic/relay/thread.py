@@ -20,12 +20,15 @@ from mosaic.relay._plane import (  # type: ignore[import-not-found,unused-ignore
     lib,
 )
 from mosaic.relay.interface import Control, PlaneCounters
-from mosaic.relay.packing import five_tuple_of
+from mosaic.relay.packing import five_tuple_of, new_five_tuple, new_tuple
+from mosaic.wire.turn.known import KnownAsk
 
 # size, kind, number, client, server, length of what follows, unused
 _RECORD = struct.Struct("=IIQ20s20sII")
 _FRAME_RECORD = struct.Struct("=IIQ40xI4x")
-_CONTROL, _FRAME, _SETTLED, _STREAM_CONTROL, _STREAM_GONE = 1, 2, 3, 5, 6
+_KNOWN_RECORD = struct.Struct("=16x40s4xI8x12s")
+_CONTROL, _FRAME, _SETTLED, _STREAM_CONTROL, _STREAM_GONE, _KNOWN = 1, 2, 3, 5, 6, 7
+_NO_LIFETIME, _WITH_FINGERPRINT = 0xFFFF, 1 << 16
 _BROKEN_AT = 60
 _TAKE_BYTES = 512 << 10
 _TAKES = 4
@@ -199,12 +202,34 @@ class PlaneThread:
         used = lib.plane_take(self._plane, self._take, _TAKE_BYTES, self._more)
         taken, at = self._taken, 0
         frames: dict[int, list[bytes]] = {}
+        known: list[KnownAsk] = []
         while at < used and self._plane is not None:
             size, kind, number, length = _FRAME_RECORD.unpack_from(taken, at)
             start = at + _RECORD.size
             data = bytes(taken[start : start + length])
             if kind == _FRAME:
                 frames.setdefault(number, []).append(data)
+            elif kind == _KNOWN:
+                ends, asks, transaction = _KNOWN_RECORD.unpack_from(taken, at)
+                lifetime = asks & _NO_LIFETIME
+                known.append(
+                    new_tuple(
+                        KnownAsk,
+                        (
+                            number,
+                            new_five_tuple(ends),
+                            ends,
+                            transaction,
+                            None if lifetime == _NO_LIFETIME else lifetime,
+                            asks >= _WITH_FINGERPRINT,
+                            data,
+                        ),
+                    )
+                )
+            elif known:  # who asks something after it has been granted
+                self._known_ask(known)
+                known = []
+                continue
             elif kind == _CONTROL:
                 _, _, _, client, server, _, _ = _RECORD.unpack_from(taken, at)
                 self._control(data, five_tuple_of(client, server))
@@ -215,9 +240,15 @@ class PlaneThread:
             elif kind == _STREAM_GONE:
                 self._stream_gone(number, broken=taken[at + _BROKEN_AT] != 0)
             at += size
+        if known and self._plane is not None:
+            self._known_ask(known)
         for relay, found in frames.items():
             self._frames_came(relay, found)
         return self._more[0] != 0 and self._plane is not None
+
+    def _known_ask(self, asks: list[KnownAsk]) -> None:
+        """Those whose credentials the thread has found to be right."""
+        raise NotImplementedError
 
     def _frames_came(self, relay: int, frames: list[bytes]) -> None:
         """All that came in this wake-up for a relay whose client is a stream."""

@@ -151,7 +151,7 @@ class People(Nodes, Protocol):
 
     # Lists ----------------------------------------------------------------
     def person(self, account: str) -> Deferred[PersonRecord]:
-        """After every earlier change. Raises NotFound without such an account."""
+        """What is committed. Raises NotFound without such an account."""
 
     def change_rosters(self, changes: Sequence[RosterChange]) -> Deferred[None]:
         """All or nothing. Raises NotFound for an owner that is gone."""

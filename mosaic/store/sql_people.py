@@ -78,7 +78,7 @@ class SqlPeople:
     # Lists ----------------------------------------------------------------
     def person(self, account: str) -> Deferred[PersonRecord]:
         """Raises NotFound."""
-        return self._change(people_lists.person, account)
+        return self._ask(people_lists.person, account)
 
     def change_rosters(self, changes: Sequence[RosterChange]) -> Deferred[None]:
         """All or nothing. Raises NotFound."""

@@ -92,6 +92,16 @@ class TlsOnSocket(DirectWrites):
             return False
         return protocol.startswith(b"tls")
 
+    def may_be_lent(self) -> bool:
+        """Whether nothing of OpenSSL's waits for the socket."""
+        waits = self._read_waits_for_room or self._write_waits_for_input
+        return self._open and self._held is None and not waits
+
+    def lent(self) -> openssl.Lent:
+        """OpenSSL, for a thread that reads and writes while this is paused."""
+        assert self._connection is not None
+        return openssl.Lent(self._connection)
+
     # Reading --------------------------------------------------------------
     def doRead(self) -> Any:
         """The socket has something, or has ended."""

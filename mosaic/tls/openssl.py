@@ -111,6 +111,29 @@ def failure(code: int) -> Exception:
     return SSL.Error(reasons)
 
 
+class Lent:
+    """A connection's OpenSSL, for a thread that reads and writes without Python.
+
+    address: of the SSL object, which lives as long as this does. calls: addresses
+    of SSL_read, SSL_write, SSL_get_error and ERR_clear_error. One thread at a time.
+    """
+
+    calls: tuple[int, int, int, int] = tuple(
+        int(_ffi.cast("uintptr_t", _ffi.addressof(_read.__self__, name)))
+        for name in ("SSL_read", "SSL_write", "SSL_get_error", "ERR_clear_error")
+    )  # type: ignore[assignment] # four of them
+
+    def __init__(self, connection: SSL.Connection) -> None:
+        self._connection = connection
+        self.address = int(_ffi.cast("uintptr_t", pointer(connection)))
+
+    def stand_on(self, fd: int) -> None:
+        """Read and write another descriptor of the same socket from now on."""
+        if not _lib.SSL_set_fd(pointer(self._connection), fd):
+            forget_errors()
+            raise MemoryError
+
+
 def forget_errors() -> None:
     """Empty OpenSSL's queue of errors, which belongs to the thread.
 

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+from errno import ENOBUFS
 from typing import Any
 
 from twisted.internet import tcp, unix
+from twisted.internet.main import CONNECTION_LOST
 
 from mosaic.tls.context import ServerContext
 from mosaic.tls.direct import DirectWrites
@@ -45,6 +47,17 @@ class PlainServer(UpgradesInPlace, tcp.Server):
     """A TCP connection."""
 
     with_tls = TlsServer
+
+    def writeSomeData(self, data: bytes | memoryview) -> int | Exception:  # type: ignore[override]  # doWrite gives both
+        """As Twisted's, which wraps what is short, too."""
+        if len(data) > self.SEND_LIMIT:
+            return super().writeSomeData(data)  # type: ignore[arg-type]  # it slices either
+        try:
+            return self.socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            return 0 if error.errno == ENOBUFS else CONNECTION_LOST
 
 
 class PlainUnixServer(UpgradesInPlace, unix.Server):

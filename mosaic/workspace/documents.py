@@ -152,11 +152,12 @@ def _clock(data: bytes, at: int) -> tuple[int, int]:
 class _Walk:
     """One pass over one update; `at` is the offset of the next byte."""
 
-    __slots__ = ("at", "data", "summary")
+    __slots__ = ("at", "data", "own_client", "own_clock", "summary")
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.at = 0
+        self.own_client = self.own_clock = -1
         self.summary = UpdateSummary(size=len(data))
 
     # Numbers and texts ----------------------------------------------------
@@ -190,9 +191,12 @@ class _Walk:
         return value
 
     def reference(self) -> None:
-        """An ID: the block that holds it must be known first."""
+        """An ID: the block that holds it must be known first. One of the same
+        client that is not older would never be, and wait in the CRDT for ever."""
         client, self.at = _var(self.data, self.at)
         clock, self.at = _clock(self.data, self.at)
+        if client == self.own_client and clock >= self.own_clock:
+            raise MalformedUpdate(f"a block refers to itself before byte {self.at}")
         needs = self.summary.needs
         if needs.get(client, 0) <= clock:
             needs[client] = clock + 1
@@ -210,7 +214,9 @@ class _Walk:
             if not blocks:
                 continue
             summary.first[client] = clock
+            self.own_client = client
             for _ in range(blocks):
+                self.own_clock = clock
                 skips = self.data[self.at] & 0x1F == _SKIP
                 clock += self.block()
                 if skips:

@@ -116,13 +116,13 @@ def pinned(pids, core):
 
 
 def port_is_free(port):
-    """True when neither TCP nor UDP has the port on loopback."""
+    """True when neither TCP nor UDP has the port, on loopback or elsewhere."""
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
         with socket.socket(socket.AF_INET, kind) as s:
             if kind == socket.SOCK_STREAM:
                 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                s.bind(("127.0.0.1", port))
+                s.bind(("", port))
             except OSError:
                 return False
     return True

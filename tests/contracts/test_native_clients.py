@@ -1,19 +1,25 @@
-"""TCP clients whose connection the native plane has, over real sockets."""
+"""TCP and TLS clients whose connection the native plane has, over real sockets."""
 
 from __future__ import annotations
 
 import os
 import socket
+import ssl
 import time
+import weakref
 from functools import partial
 from typing import Any
 
+from OpenSSL import SSL
+
 from mosaic.relay.interface import AdoptingPlane
+from mosaic.tls.openssl import Lent
 from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.stun.framing import StreamSplitter
 from mosaic.wire.stun.message import Class, Method, encode, parse
 from mosaic.wire.turn.attributes import DATA
 from mosaic.wire.turn.channel import decode_channel_data, encode_channel_data
+from tests.support.certificate import self_signed_pem
 from tests.support.plane_case import NativeCase, address_of
 from tests.support.udp import send_indication
 
@@ -48,6 +54,7 @@ class ClientCase(NativeCase):
     """A client over TCP with a relay, a channel and a peer."""
 
     queue_bytes, queue_s = 1 << 20, 5.0
+    transport = "tcp"
 
     def setUp(self) -> None:
         """The plane has the connection."""
@@ -57,6 +64,14 @@ class ClientCase(NativeCase):
         self.peer = self.endpoint()
         self.relay, self.relayed = self.number, self.relayed_now
         self.allow(self.relay, address_of(self.peer))
+
+    def dressed(self, client: socket.socket) -> tuple[socket.socket, Any]:
+        """The client's side, and what is lent beside `ours`: nothing over TCP."""
+        return client, None
+
+    def our_recv(self, size: int) -> bytes:
+        """What the reactor would read of `ours`."""
+        return self.ours.recv(size)
 
     def lent(
         self, lender: Lender, unread: bytes = b""
@@ -71,19 +86,24 @@ class ClientCase(NativeCase):
         self.addCleanup(ours.close)
         self.ours = ours
         name = client.getsockname()
-        five_tuple = FiveTuple("tcp", Address(*name[:2]), address_of(ours))
+        five_tuple = FiveTuple(self.transport, Address(*name[:2]), address_of(ours))
+        client, secured = self.dressed(client)
         number, self.relayed_now = self.open(five_tuple)
-        plane = self.plane
-        assert isinstance(plane, AdoptingPlane)
-        plane.adopt(
+        self.adopting().adopt(
             five_tuple,
             ours.fileno(),
             unread,
             lender,
             queue_bytes=self.queue_bytes,
             queue_s=self.queue_s,
+            secured=secured,
         )
         return client, five_tuple, number
+
+    def adopting(self) -> AdoptingPlane:
+        """The plane, as one that adopts."""
+        assert isinstance(self.plane, AdoptingPlane)
+        return self.plane
 
     def allow(self, relay: int, peer: Address, channel: int = 0x4000) -> None:
         """A permission and a channel."""
@@ -170,7 +190,7 @@ class ClientTests(ClientCase):
             assert time.monotonic() < until, f"{len(self.lender.messages)} came"
             try:
                 at += self.sock.send(wanted[at:])
-            except BlockingIOError:
+            except (BlockingIOError, ssl.SSLWantWriteError):
                 self.pump()
             if at == len(wanted):
                 self.pump()
@@ -224,13 +244,46 @@ class EndTests(ClientCase):
         until = time.monotonic() + 2
         while time.monotonic() < until:
             try:
-                self.same(self.ours.recv(100), b"for the reactor")
+                self.same(self.our_recv(100), b"for the reactor")
                 break
-            except BlockingIOError:
+            except (BlockingIOError, SSL.WantReadError):
                 self.pump()
         else:
             raise AssertionError("it never came")
         self.same(self.lender.lost, [])
+
+    def test_who_moves_takes_the_relay_along(self) -> None:
+        """To another connection (RFC 8016), which is lent in turn; the first one
+        comes back."""
+        lender = Lender()
+        with socket.create_server((self.host, 0)) as door:
+            client = socket.create_connection(door.getsockname())
+            self.ours, _ = door.accept()
+        self.addCleanup(client.close)
+        self.addCleanup(self.ours.close)
+        self.ours.setblocking(False)
+        name, server = client.getsockname(), address_of(self.ours)
+        five_tuple = FiveTuple(self.transport, Address(*name[:2]), server)
+        client, secured = self.dressed(client)
+        self.plane.move(self.relay, five_tuple)
+        self.same(self.lender.back, [(b"", b"")])
+        self.adopting().adopt(
+            five_tuple,
+            self.ours.fileno(),
+            b"",
+            lender,
+            queue_bytes=self.queue_bytes,
+            queue_s=self.queue_s,
+            secured=secured,
+        )
+        client.sendall(encode_channel_data(0x4000, b"moved", stream=True) + stun(1))
+        self.same(self.receive(self.peer)[0], b"moved")
+        self.settle(lambda: lender.messages == [stun(1)])
+        self.peer.sendto(b"found", self.relayed)
+        frame = decode_channel_data(self.frames(1, client)[0])
+        self.same(frame and bytes(frame[1]), b"found")
+        self.plane.close(self.relay)
+        self.same(lender.back, [(b"", b"")])
 
     def test_what_was_read_before_comes_first(self) -> None:
         """The lender's half message and the rest of it are one."""
@@ -285,7 +338,7 @@ class SlowClientTests(ClientCase):
     def numbers(self) -> list[int]:
         """What the client gets in the end, whole frames or nothing."""
         found, splitter = list[int](), StreamSplitter()
-        self.sock.settimeout(0.5)
+        self.sock.settimeout(2)
         while True:
             try:
                 data = self.sock.recv(1 << 20)
@@ -325,3 +378,127 @@ class SlowClientTests(ClientCase):
         self.assertGreater(self.plane.counters.stream_frames_dropped, before)
         self.same(found, sorted(found))
         self.same(len(found) + self.plane.counters.stream_frames_dropped, 600)
+
+
+class TlsCase(ClientCase):
+    """The same clients over TLS: OpenSSL is lent with the socket."""
+
+    transport = "tls"
+    version = ssl.TLSVersion.TLSv1_3
+
+    def setUp(self) -> None:
+        """A certificate, and no client's check of it."""
+        path = self.mktemp()
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(self_signed_pem())
+        self.context = SSL.Context(SSL.TLS_SERVER_METHOD)
+        self.context.use_privatekey_file(path)
+        self.context.use_certificate_file(path)
+        self.context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+        self.theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self.theirs.maximum_version = self.version
+        self.theirs.check_hostname = False
+        self.theirs.verify_mode = ssl.CERT_NONE
+        super().setUp()
+
+    def dressed(self, client: socket.socket) -> tuple[socket.socket, Any]:
+        """Shake hands, both sides in turn."""
+        ours = SSL.Connection(self.context, self.ours)
+        ours.set_accept_state()
+        client.setblocking(False)
+        theirs = self.theirs.wrap_socket(client, do_handshake_on_connect=False)
+        self.addCleanup(theirs.close)
+        done = 0
+        until = time.monotonic() + 5
+        while done < 2:
+            assert time.monotonic() < until, "no handshake"
+            done = 0
+            for shake in (theirs.do_handshake, ours.do_handshake):
+                try:
+                    shake()
+                    done += 1
+                except (ssl.SSLWantReadError, SSL.WantReadError):
+                    continue
+        theirs.settimeout(2)
+        self.connection = ours
+        return theirs, Lent(ours)
+
+    def our_recv(self, size: int) -> bytes:
+        """Decrypted."""
+        return self.connection.recv(size)
+
+
+class TlsClientTests(TlsCase, ClientTests):
+    """Both ways."""
+
+    def test_many_frames_are_one_record(self) -> None:
+        """What comes together leaves together, a few at a time."""
+        count = 100
+        for number in range(count):
+            self.peer.sendto(number.to_bytes(2, "big") * 300, self.relayed)
+        frames = [decode_channel_data(frame) for frame in self.frames(count)]
+        found = [int.from_bytes(f[1][:2], "big") for f in frames if f is not None]
+        self.same(found, list(range(count)))
+
+
+class Tls12ClientTests(TlsClientTests):
+    """The version before."""
+
+    version = ssl.TLSVersion.TLSv1_2
+
+
+class TlsEndTests(TlsCase, EndTests):
+    """Who has the connection, and when it ends."""
+
+    def test_the_client_says_goodbye(self) -> None:
+        """close_notify is the end, with what came before it."""
+        self.sock.sendall(stun(1))
+        assert isinstance(self.sock, ssl.SSLSocket)
+        self.sock.setblocking(False)
+        with self.assertRaises(ssl.SSLWantReadError):
+            self.sock.unwrap()
+        self.settle(lambda: self.lender.lost == [False])
+        self.same(self.lender.messages, [stun(1)])
+
+    def test_openssl_lives_until_the_thread_has_let_go(self) -> None:
+        """Whoever lent it may be gone before."""
+        gone: list[bool] = []
+        for _ in range(20):
+            lender = Lender()
+            sock, five_tuple, _ = self.lent(lender)
+            weakref.finalize(self.connection, gone.append, True)
+            self.connection = None  # type: ignore[assignment] # as after connectionLost
+            sock.sendall(encode_channel_data(0x4000, b"x" * 900, stream=True) * 9)
+            self.plane.detach_stream(five_tuple)
+            self.ours.close()
+        self.settle(lambda: len(gone) == 20)
+
+
+class TlsSlowClientTests(TlsCase, SlowClientTests):
+    """A client that does not read: a record that has begun is finished."""
+
+    def test_given_back_in_the_middle_of_a_record(self) -> None:
+        """The reactor goes on with the bytes that OpenSSL has begun with."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        self.fill(200)
+        self.plane.close(self.relay)
+        ((_, unsent),) = self.lender.back
+        self.assertGreater(len(unsent), 0)
+        dropped = self.plane.counters.stream_frames_dropped
+        found, splitter = list[int](), StreamSplitter()
+        self.sock.settimeout(0.02)
+        until = time.monotonic() + 10
+        while len(found) + dropped < 200:
+            assert time.monotonic() < until, f"{len(found)} came"
+            try:
+                unsent = unsent[self.connection.send(unsent[:16384]) :]
+            except (SSL.WantWriteError, SSL.Error):
+                pass
+            try:
+                for frame in splitter.feed(self.sock.recv(65536)):
+                    found.append(int.from_bytes(frame[4:8], "big"))
+            except TimeoutError:
+                continue
+        self.same(found, sorted(found))
+        self.same((splitter.pending_bytes, unsent), (0, b""))

@@ -173,9 +173,9 @@ class NativeAbilityTests(AbilityContract, NativeCase):
     """The native plane."""
 
     def test_it_claims_all_of_them(self) -> None:
-        """As its twin does."""
+        """What its twin can, and to check who asks (test_relay_admission)."""
         self.assertEqual(
-            self.plane.abilities, {"dual", "reserve", "move", "df", "icmp"}
+            self.plane.abilities, {"dual", "reserve", "move", "df", "icmp", "admit"}
         )
 
 

@@ -6,7 +6,8 @@
  * nothing leaves for a peer without a living permission, nothing for a
  * stranger, and every UDP_SEGMENT message is legal.
  *
- * With clang it is a libFuzzer target; with gcc, fuzz_driver.c mutates. */
+ * With clang it is a libFuzzer target; with gcc, fuzz_driver.c mutates. -DFOCUS=0
+ * looks longer at what clients send, -DFOCUS=10 at connections that are lent. */
 #define PLANE_KERNEL
 #include "../../mosaic/relay/plane.c"
 
@@ -27,6 +28,9 @@ static u64 last_stream, lent[4];
 static struct address clients[CLIENTS], peers[PEERS], server;
 static u64 relay_numbers[CLIENTS], other_numbers[CLIENTS], last_number, datagrams, sent_packets;
 static int next_fd, mood;
+enum { KNOWN = 17 };
+static const unsigned char known_key[LONG_TERM_KEY] = "ann's key of md5";
+static const struct address *asker = &clients[0];
 static u64 number_of_fd[1 << 16];
 static struct {
     int relay_fd;
@@ -159,6 +163,45 @@ static ssize_t stream_takes(int fd, const struct msghdr *h)
     return (ssize_t)(1 + turn % (total - 1));
 }
 
+/* OpenSSL of such a socket: what it has begun with comes again, or is forgotten
+ * with the connection. */
+struct fake_tls {
+    u8 begun[TLS_RECORD];
+    int size;
+};
+static struct fake_tls fakes[CLIENTS];
+
+static int tls_takes(void *tls, const void *from, int size)
+{
+    static unsigned turn;
+    struct fake_tls *fake = tls;
+    judge(size > 0 && size <= TLS_RECORD, "a record");
+    judge(size >= fake->size && memcmp(from, fake->begun, (size_t)fake->size) == 0,
+          "the same record again");
+    turn++;
+    if (mood == 0 || mood > 2 || turn % 2 == 0) {
+        fake->size = 0;
+        return size;
+    }
+    memcpy(fake->begun, from, (size_t)size);
+    fake->size = size;
+    return -1;
+}
+
+static int tls_gives(void *tls, void *to, int size)
+{
+    (void)tls, (void)to, (void)size;
+    return -1;
+}
+
+static int tls_says(const void *tls, int result)
+{
+    (void)tls, (void)result;
+    return mood == 2 ? 1 : TLS_WANTS_WRITE;
+}
+
+static void tls_forgets(void) {}
+
 /* ---- The world of an input ---- */
 
 static struct address address_v4(unsigned last, unsigned port)
@@ -207,6 +250,28 @@ static void open_one(int client, bool stream, i64 lifetime)
     run();
 }
 
+static void set_clock(void);
+
+/* The same, as for a client whose credentials are known. */
+static void admit_one(int client, unsigned lifetime_s)
+{
+    struct grant g = {.client = clients[client],
+                      .server = server,
+                      .relayed = address_v4(200, 0),
+                      .port = relayed_of(client).port,
+                      .lifetime_s = lifetime_s,
+                      .fingerprint = lifetime_s & 1};
+    plane_close(the_plane, relay_numbers[client]);
+    g.relay = relay_numbers[client] = ++last_number;
+    next_fd = (next_fd + 1) & 0xFFFF;
+    number_of_fd[next_fd] = last_number;
+    g.fd = RELAY_FD + next_fd;
+    g.expires_at = the_plane->now + (i64)lifetime_s * 1000000000;
+    set_clock();
+    plane_admit(the_plane, (const unsigned char *)&g, sizeof g);
+    run();
+}
+
 /* A second relay of a client, as for the other family. */
 static void open_other(int client)
 {
@@ -238,6 +303,9 @@ static void make_world(void)
     static const unsigned char key[32] = "a key of the tests, nobody's own";
     plane_challenge(the_plane, key, (const unsigned char *)"mosaic", 6, 7, 0xC00000, 0);
     plane_listen(the_plane, LISTENER_FD, raw(&server), 1);
+    plane_know(the_plane, KNOWN, (const unsigned char *)"ann", 3, known_key);
+    plane_tls(the_plane, (uintptr_t)tls_gives, (uintptr_t)tls_takes,
+              (uintptr_t)tls_says, (uintptr_t)tls_forgets);
     the_plane->now = clock_ns(the_plane);
     run();
 }
@@ -329,6 +397,37 @@ static u32 put_attribute(u8 *out, u16 code, const void *value, u32 size)
     return 4 + padded(size);
 }
 
+/* An Allocate of somebody who is known. */
+static u32 put_known(u8 *out, unsigned detail)
+{
+    static const u8 noise[40] = {1, 2, 3}, udp[4] = {IPPROTO_UDP};
+    struct hmac_key key = hmac_begin(known_key, sizeof known_key);
+    u8 nonce[28], proof[SHA1_BYTES], crc[4];
+    i64 now = the_plane->now + the_plane->terms.ahead;
+    u32 size = STUN_HEADER;
+    put16(out, ALLOCATE_REQUEST);
+    put32(out + 4, MAGIC_COOKIE);
+    memset(out + 8, (int)detail, 12);
+    size += put_attribute(out + size, ATTR_REQUESTED_TRANSPORT, udp, 4);
+    if (detail & 4)
+        size += put_attribute(out + size, ATTR_LIFETIME, noise, 4);
+    size += put_attribute(out + size, ATTR_USERNAME, (const u8 *)"ann", 3);
+    size += put_attribute(out + size, ATTR_REALM, (const u8 *)"mosaic", 6);
+    size += put_attribute(out + size, ATTR_NONCE, nonce,
+                          put_nonce(nonce, &the_plane->terms, now, asker, detail & 8));
+    if (detail & 16)
+        size += put_attribute(out + size, ATTR_SOFTWARE, noise, detail % 40);
+    put16(out + 2, size - STUN_HEADER + INTEGRITY_BYTES);
+    hmac_sha1(&key, out, size, proof);
+    size += put_attribute(out + size, ATTR_MESSAGE_INTEGRITY, proof, sizeof proof);
+    if (detail & 32) {
+        put16(out + 2, size - STUN_HEADER + 8);
+        put32(crc, crc32_of(out, size) ^ FINGERPRINT_XOR);
+        size += put_attribute(out + size, ATTR_FINGERPRINT, crc, 4);
+    }
+    return size;
+}
+
 /* A message that is right, for its attributes to be bent. */
 static u32 put_message(struct input *in, unsigned kind, u8 *out)
 {
@@ -341,6 +440,8 @@ static u32 put_message(struct input *in, unsigned kind, u8 *out)
         memcpy(out + 4, noise, length);
         return 4 + length + (detail & 8 ? 3 : 0);
     }
+    if (kind == 2 && detail % 4 == 3)
+        return put_known(out, detail);
     put16(out, kind == 1 ? SEND_INDICATION : detail & 1 ? 0x0003 : BINDING_REQUEST);
     put32(out + 4, MAGIC_COOKIE);
     memset(out + 8, (int)detail, 12);
@@ -388,6 +489,7 @@ static void step_client(struct input *in)
 {
     static u8 bytes[4096];
     unsigned who = next(in) % CLIENTS, repeat = 1 + next(in) % 12;
+    asker = &clients[who];
     u32 size = make_bytes(in, bytes);
     the_plane->tos = bytes[size / 2] & 3; /* as a datagram's own */
     for (; repeat > 0; repeat--) {
@@ -489,8 +591,9 @@ static void step_lend(struct input *in)
         plane_bind(p, last_number, 0x4000 + (int)who, raw(&peers[who]),
                    p->now + 600 * (i64)1000000000);
         lent[who] = ++last_stream;
+        fakes[who].size = 0;
         plane_adopt(p, last_stream, 3000000, raw(&clients[who]), raw(&server), 0x8001,
-                    bytes, 0, 20000, 2 * (i64)1000000000);
+                    who & 1 ? &fakes[who] : NULL, bytes, 0, 20000, 2 * (i64)1000000000);
         run();
         /* epoll refuses its number: it is told to have gone, and lives here. */
         struct stream *s = stream_by_number(p, last_stream);
@@ -558,9 +661,13 @@ static void step_command(struct input *in)
         plane_extend(p, relay_numbers[client], until);
     else if (kind == 3)
         plane_close(p, relay_numbers[client]);
-    else if (kind == 4)
-        open_one((int)client, next(in) & 1, 600 * (i64)1000000000);
-    else if (kind == 5)
+    else if (kind == 4) {
+        unsigned how = next(in);
+        if ((how & 3) == 2)
+            admit_one((int)client, how * 10);
+        else
+            open_one((int)client, how & 1, 600 * (i64)1000000000);
+    } else if (kind == 5)
         open_other((int)client);
     else if (kind == 6)
         plane_move(p, relay_numbers[client], raw(&clients[next(in) % CLIENTS]),
@@ -596,6 +703,7 @@ static void step_take(void)
         struct record found;
         memcpy(&found, out + at, sizeof found);
         judge(found.size >= sizeof found + found.length, "a whole record");
+        judge(found.kind != RECORD_KNOWN || found.number == KNOWN, "a known number");
         at += (int)found.size;
     }
 }
@@ -620,7 +728,11 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
     struct input in = {data, data + size};
     begin();
     for (int steps = 0; in.at < in.end && steps < 64; steps++) {
-        unsigned what = next(&in) % 16;
+        unsigned what = next(&in);
+#ifdef FOCUS /* every other step is of this kind, to look long at one thing */
+        what = what & 16 ? FOCUS : what;
+#endif
+        what %= 16;
         if (what < 6)
             step_client(&in);
         else if (what < 9)

@@ -14,32 +14,19 @@ from autobahn.twisted.websocket import (
     connectWS,
 )
 from pycrdt import Doc, Text
-from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.internet.utils import getProcessOutputAndValue
-from twisted.trial.unittest import SkipTest, TestCase
-from twisted.web.resource import Resource
-from twisted.web.server import Site
+from twisted.trial.unittest import SkipTest
 
-from mosaic.bus.memory import MemoryBus
 from mosaic.config.settings import Drcp
-from mosaic.services.drcp.service import DrcpService
-from mosaic.store.memory import MemoryStore
 from mosaic.wire.drcp import client
 from mosaic.wire.drcp.yprotocols import Step, Type
-from mosaic.workspace.model import Principal, Role, Room
-from tests.support.drcp import HUB, TokenDoor
-
-# The reactor of the test run; mypy sees a module.
-reactor: Any = _reactor
+from mosaic.workspace.model import Role
+from tests.support.drcp import HUB
+from tests.support.drcp_served import ServedCase, reactor
 
 PEERS = Path(__file__).with_name("peers")
-
-
-def _batched_timers() -> list[str]:
-    calls = [repr(call) for call in reactor.getDelayedCalls()]
-    return [call for call in calls if "_BatchedTimer" in call]
 
 
 class NativeClient(WebSocketClientProtocol):
@@ -88,63 +75,22 @@ class NativeClient(WebSocketClientProtocol):
         return any(message.type == kind for message in self.seen)
 
 
-class SocketTests(TestCase):
+class SocketTests(ServedCase):
     """A real port with the memory store behind it."""
 
     timeout = 60
+    # A busy machine must not make a slow reader too slow.
+    settings = Drcp(unload_after_s=1.0, bytes_per_s=2.0**24, max_behind_s=60.0)
 
     def setUp(self) -> None:
-        """Listen on a free port of the loopback interface."""
-        self.door = TokenDoor()
-        self.store = MemoryStore(wall=reactor.seconds)
-        self.store.add_room(Room(hub_id=HUB, name="Room", pin="1", created_at=0.0))
-        self.service = DrcpService(
-            reactor,
-            # A busy machine must not make a slow reader too slow.
-            Drcp(unload_after_s=1.0, bytes_per_s=2.0**24, max_behind_s=60.0),
-            door=self.door,  # type: ignore[arg-type]  # it knows tokens alone
-            store=self.store,
-            bus=MemoryBus(reactor),
-            origin_allowed=lambda origin, host: origin == f"http://{host}",
-            wall_clock=reactor.seconds,
-        )
-        self.service.startService()
-        root = Resource()
-        for name, resource in self.service.resources().items():
-            root.putChild(name.encode(), resource)
-        self.port = reactor.listenTCP(0, Site(root), interface="127.0.0.1")
-        self.number = self.port.getHost().port
+        """And its clients."""
+        super().setUp()
         self.clients: list[NativeClient] = []
-        self.addCleanup(lambda: Deferred.fromCoroutine(self._stop()))
 
     async def _stop(self) -> None:
-        """Drain and wait for every socket."""
-        await self.service.stopService()
-        await self.port.stopListening()
+        """They hear of it, too."""
+        await super()._stop()
         await self.until(lambda: all(c.closed for c in self.clients), "goodbyes")
-        # Autobahn's timers for dropped handshakes run out within a second.
-        await self.until(lambda: not _batched_timers(), "end of timers")
-
-    async def until(self, condition: Any, what: str) -> None:
-        """Wait, at most 20 s."""
-        for _ in range(1000):
-            if condition():
-                return
-            await deferLater(reactor, 0.02)
-        self.fail(f"no {what}")
-
-    def token(self, who: str, role: Role = Role.EDITOR) -> str:
-        """A room token."""
-        self.door.principals[who] = Principal(
-            name=who.title(),
-            account=None,
-            admin=False,
-            hub_id=HUB,
-            role=role,
-            participant_id=f"{who:0>16}",
-            expires_at=reactor.seconds() + 600,
-        )
-        return who
 
     async def connect(self, **options: Any) -> NativeClient:
         """A socket to /drcp."""
@@ -183,7 +129,7 @@ class SocketTests(TestCase):
         bob.text += "offline"
         again = await self.connect()
         again.doc, again.text = bob.doc, bob.text
-        again.say(client.hello("bob", client="test"))
+        again.say(client.hello(self.token("bob"), client="test"))
         again.open("board")
         await self.until(lambda: again.has(Type.OPENED), "opened")
         (opened,) = [m.value for m in again.seen if m.type == Type.OPENED]

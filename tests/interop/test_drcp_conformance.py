@@ -12,17 +12,11 @@ from typing import Any
 
 from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
-from twisted.internet import reactor as _reactor
-from twisted.internet.defer import Deferred
-from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.resource import Resource
-from twisted.web.server import Site
 
-from mosaic.bus.memory import MemoryBus
 from mosaic.cli.main import main
-from mosaic.config.settings import Drcp
 from mosaic.drcpclient.conformance import peer
 from mosaic.drcpclient.conformance.run import CHECKS, Result, run
 from mosaic.drcpclient.conformance.seats import Http, Seats
@@ -30,76 +24,16 @@ from mosaic.services.drcp import document, native
 from mosaic.services.drcp.awareness import AwarenessTable
 from mosaic.services.drcp.people import EventRing
 from mosaic.services.drcp.room import LiveRoom
-from mosaic.services.drcp.service import DrcpService
-from mosaic.store.memory import MemoryStore
 from mosaic.wire.drcp.native import NativeFraming
 from mosaic.wire.drcp.native import opened_message as true_opened
-from mosaic.workspace.model import Principal, Role, Room
-from tests.support.drcp import HUB, TokenDoor
+from mosaic.workspace.model import Role
+from tests.support.drcp import HUB
+from tests.support.drcp_served import ServedCase, reactor
 from tests.support.running import RunningMosaic
 
-# The reactor of the test run; mypy sees a module.
-reactor: Any = _reactor
 
-
-def _autobahn_timers() -> bool:
-    """Autobahn's timers for dropped sockets run out within some seconds."""
-    return any("_BatchedTimer" in repr(call) for call in reactor.getDelayedCalls())
-
-
-class ServedCase(TestCase):
-    """A real port in this process, whose server a test may break."""
-
-    timeout = 120
-
-    def setUp(self) -> None:
-        """Listen on a free port of the loopback interface."""
-        self.door = TokenDoor()
-        self.store = MemoryStore(wall=reactor.seconds)
-        self.store.add_room(Room(hub_id=HUB, name="Room", pin="1", created_at=0.0))
-        self.service = DrcpService(
-            reactor,
-            Drcp(unload_after_s=1.0),
-            door=self.door,  # type: ignore[arg-type]  # it knows tokens alone
-            store=self.store,
-            bus=MemoryBus(reactor),
-            origin_allowed=lambda origin, host: True,
-            wall_clock=reactor.seconds,
-        )
-        self.service.startService()
-        root = Resource()
-        for name, resource in self.service.resources().items():
-            root.putChild(name.encode(), resource)
-        self.listen(root)
-        self.addCleanup(lambda: Deferred.fromCoroutine(self._stop()))
-
-    def listen(self, root: Resource) -> None:
-        """Serve this."""
-        self.port = reactor.listenTCP(0, Site(root), interface="127.0.0.1")
-        self.number = self.port.getHost().port
-
-    async def _stop(self) -> None:
-        """Drain, and wait for every socket and timer."""
-        await self.service.stopService()
-        await self.port.stopListening()
-        for _ in range(1000):
-            if not _autobahn_timers() and not self.service.connections:
-                return
-            await deferLater(reactor, 0.02)
-
-    def token(self, who: str, role: Role = Role.EDITOR) -> str:
-        """A room token."""
-        token = f"{who:0>43}"
-        self.door.principals[token] = Principal(
-            name=who.title(),
-            account=None,
-            admin=False,
-            hub_id=HUB,
-            role=role,
-            participant_id=f"{who:0>16}",
-            expires_at=reactor.seconds() + 600,
-        )
-        return token
+class CheckedCase(ServedCase):
+    """What the checks say of the server."""
 
     async def results(self, *only: str) -> dict[str, Result]:
         """What the checks say, by name."""
@@ -114,7 +48,7 @@ class ServedCase(TestCase):
         return {result.name: result for result in found}
 
 
-class CheckTests(ServedCase):
+class CheckTests(CheckedCase):
     """Each wrong server fails the check that is made for it."""
 
     async def test_a_right_server_passes(self) -> None:
@@ -125,6 +59,22 @@ class CheckTests(ServedCase):
         skipped = [r.name for r in results.values() if r.outcome == "skip"]
         self.assertEqual(skipped, ["kick"])
         self.assertEqual(set(results), set(CHECKS))
+
+    async def test_any_number_of_runs_in_one_room(self) -> None:
+        """Each finds empty the documents that the one before it has made."""
+        for _ in range(3):
+            results = await self.results()
+            failed = [r.name for r in results.values() if r.outcome == "fail"]
+            self.assertEqual(failed, ["snapshot-ref"], results)
+            self.assertLessEqual(len(await self.store.document_names(HUB)), len(CHECKS))
+
+    async def test_a_full_room_is_named(self) -> None:
+        """With the code, and at once."""
+        for number in range(256):
+            await self.store.append_updates(HUB, f"notes/n{number}", [])
+        result = (await self.results("channel-range"))["channel-range"]
+        self.assertEqual(result.outcome, "fail")
+        self.assertIn("error 4413 (the room has too many documents)", result.detail)
 
     async def found_out(self, check: str) -> None:
         """The check says no, without being patient about it."""

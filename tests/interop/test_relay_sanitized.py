@@ -24,7 +24,7 @@ SUITES = tuple(
     f"tests.contracts.test_{name}"
     for name in (
         *("relay", "native_relay", "native_sockets", "native_clients"),
-        *("relay_challenges", "traffic_class"),
+        *("relay_challenges", "relay_admission", "traffic_class"),
     )
 )
 FUZZ_S = float(os.environ.get("MOSAIC_FUZZ_S", "20"))
@@ -80,7 +80,7 @@ class SanitizedTests(SynchronousTestCase):
         text = run(
             sys.executable, "-c", SUITE, module,
             f"--temp-directory={self.folder / 'trial'}", *SUITES,
-            timeout_s=60,
+            timeout_s=180,
             LD_PRELOAD=libasan,
             # Python itself keeps what it allocates until the end.
             ASAN_OPTIONS="detect_leaks=0",
@@ -108,7 +108,7 @@ class SanitizedTests(SynchronousTestCase):
         """BLAKE2b as the library has it (RFC 7693): at every border of a block."""
         binary = self.folder / "blake2b"
         source = FUZZ / "blake2b_print.c"
-        run(self.cc, "-std=gnu11", *SANITIZE, source, "-o", binary, timeout_s=60)
+        run(self.cc, "-std=gnu11", *SANITIZE, source, "-o", binary, timeout_s=180)
         asked = [
             (out, key, size)
             for out in (1, 4, 7, 20, 64)
@@ -135,16 +135,16 @@ class SanitizedTests(SynchronousTestCase):
         flags = ("-std=gnu11", "-pthread", *SANITIZE)
         trace = "-fsanitize-coverage=trace-pc"
         run(self.cc, *flags, trace, "-c", FUZZ / "plane_fuzz.c", "-o", target,
-            timeout_s=60)  # fmt: skip
+            timeout_s=180)  # fmt: skip
         run(self.cc, "-std=gnu11", "-O1", "-c", FUZZ / "fuzz_driver.c", "-o", driver,
-            timeout_s=60)  # fmt: skip
+            timeout_s=180)  # fmt: skip
         binary = self.folder / "plane_fuzz"
-        run(self.cc, *flags, target, driver, "-o", binary, timeout_s=60)
+        run(self.cc, *flags, target, driver, "-o", binary, timeout_s=180)
         return binary
 
     def build_rules(self) -> Path:
         """The outbox with a stand-in for the kernel."""
         binary = self.folder / "outbox_rules"
         run(self.cc, "-std=gnu11", "-D_GNU_SOURCE", *SANITIZE,
-            FUZZ / "outbox_rules.c", "-o", binary, timeout_s=60)  # fmt: skip
+            FUZZ / "outbox_rules.c", "-o", binary, timeout_s=180)  # fmt: skip
         return binary

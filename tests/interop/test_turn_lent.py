@@ -1,8 +1,11 @@
-"""A TCP client of a real server: its connection goes to the plane and comes back."""
+"""A client of a real server, over TCP or TLS: its connection goes to the plane and
+comes back."""
 
 from __future__ import annotations
 
 import socket
+import ssl
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -21,8 +24,12 @@ BINDING = encode(Method.BINDING, Class.REQUEST, b"t" * 12)
 class Stream:
     """What a client of datagrams takes for its socket: messages over TCP."""
 
-    def __init__(self, server: tuple[str, int]) -> None:
+    def __init__(
+        self, server: tuple[str, int], tls: ssl.SSLContext | None = None
+    ) -> None:
         self.sock = socket.create_connection(server, timeout=10)
+        if tls is not None:
+            self.sock = tls.wrap_socket(self.sock)
         self._splitter = StreamSplitter()
         self._messages: list[bytes] = []
 
@@ -50,8 +57,63 @@ class Stream:
 class LentTests(SynchronousTestCase):
     """One server, one connection."""
 
-    def test_there_and_back(self) -> None:
+    def test_there_and_back_over_tcp(self) -> None:
         """Data while there is a relay, questions before, between and after."""
+        self.there_and_back(None)
+
+    def test_there_and_back_over_tls(self) -> None:
+        """OpenSSL goes with the socket, and comes back with it."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        context.set_alpn_protocols(["stun.turn"])
+        self.there_and_back(context)
+
+    def test_a_move_to_another_connection(self) -> None:
+        """A ticket moves the relay (RFC 8016), and data with it; what is left is
+        an ordinary connection again."""
+        config = Path(self.mktemp())
+        config.write_text("[turn]\nmobility = true\n")
+        server = RunningMosaic(
+            "--turn-allow-peer", "127.0.0.0/8", "--config", str(config.resolve())
+        )
+        self.addCleanup(server.stop)
+        server.start()
+        login = server.command_json("turn", "credentials")
+        where = ("127.0.0.1", server.turn_port)
+        client = UdpClient(where, (login["username"], login["credential"]))
+        client.sock.close()
+        streams = [Stream(where) for _ in range(3)]
+        peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(peer.close)
+        peer.bind(("127.0.0.1", 0))
+        peer.settimeout(10)
+        client.sock = streams[0]  # type: ignore[assignment] # all of it that is used
+        answer = client.allocate((turn.MOBILITY_TICKET, b""))
+        relayed = answer.first(turn.XOR_RELAYED_ADDRESS)
+        ticket = answer.first(turn.MOBILITY_TICKET)
+        assert relayed is not None
+        self.assertEqual(code_of(client.bind(0x4000, Address(*peer.getsockname()))), 0)
+        for stream in streams[1:]:
+            client.sock = stream  # type: ignore[assignment]
+            answer = client.ask(Method.REFRESH, (turn.MOBILITY_TICKET, ticket))
+            ticket = answer.first(turn.MOBILITY_TICKET)
+            self.assertEqual(code_of(answer), 0)
+            stream.send(encode_channel_data(0x4000, b"moved", stream=True))
+            self.assertEqual(peer.recv(2000), b"moved")
+            peer.sendto(b"found", tuple(relayed))
+            frame = decode_channel_data(stream.recv(2000))
+            assert frame is not None
+            self.assertEqual(bytes(frame[1]), b"found")
+        for stream in streams[:2]:  # they are ordinary connections again
+            stream.send(BINDING)
+            self.assertEqual(parse(stream.recv(100)).cls, Class.SUCCESS)
+            stream.close()
+        self.assertEqual(code_of(client.end()), 0)
+        streams[2].close()
+
+    def there_and_back(self, tls: ssl.SSLContext | None) -> None:
+        """The whole of it."""
         server = RunningMosaic("--turn-allow-peer", "127.0.0.0/8")
         self.addCleanup(server.stop)
         server.start()
@@ -59,7 +121,9 @@ class LentTests(SynchronousTestCase):
         where = ("127.0.0.1", server.turn_port)
         client = UdpClient(where, (login["username"], login["credential"]))
         client.sock.close()
-        stream = Stream(where)
+        if tls is not None:
+            where = ("127.0.0.1", server.port)
+        stream = Stream(where, tls)
         self.addCleanup(stream.close)
         client.sock = stream  # type: ignore[assignment] # all of it that is used
         peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -7,6 +7,7 @@ import asyncio
 import ssl
 import urllib.error
 import urllib.request
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,6 +22,7 @@ ITEMS = "http://jabber.org/protocol/disco#items"
 UPLOAD = "urn:xmpp:http:upload:0"
 COMMANDS = "http://jabber.org/protocol/commands"
 ADMIN = "http://jabber.org/protocol/admin"
+STATUS = "{http://jabber.org/protocol/muc#user}status"
 WITHIN_S = 20.0
 CONFIG = """\
 [endpoints]
@@ -37,12 +39,13 @@ component_accounts = "localhost"
 class ParentSuite(TestCase):
     """What must be the same everywhere. ann administers, bob does not.
 
-    host: of Mosaic itself. upload: of the uploads. Every check_ is one: they
-    share the servers, which take longer to start than all of them together.
+    host: of Mosaic itself. upload, rooms: of the others. Every check_ is one:
+    they share the servers, which take longer to start than all of them together.
     """
 
     host = "mosaic.localhost"
     upload = "upload.mosaic.localhost"
+    rooms = "rooms.mosaic.localhost"
 
     def start_mosaic(self, *flags: str) -> None:
         """With both accounts."""
@@ -209,6 +212,67 @@ class ParentSuite(TestCase):
         self.assertEqual(relay["port"], str(self.mosaic.turn_port))
         self.assertIn(":bob/", relay["username"])
 
+    async def check_a_room_is_entered(self) -> None:
+        """XEP-0045: the first one makes it, it says hello, and it is a room of
+        Mosaic."""
+        room = f"standup@{self.rooms}"
+        bob = await self.client("bob")
+        present: asyncio.Queue[Any] = asyncio.Queue()
+        said: asyncio.Queue[Any] = asyncio.Queue()
+        bob.add_event_handler("presence_available", present.put_nowait)
+        bob.add_event_handler("message", said.put_nowait)
+        joining = bob.make_presence(pto=f"{room}/bob")
+        joining.append(ET.Element("{http://jabber.org/protocol/muc}x"))
+        joining.send()
+        while True:
+            presence = await asyncio.wait_for(present.get(), WITHIN_S)
+            if str(presence["from"]) == f"{room}/bob":
+                break
+        codes = {status.attrib["code"] for status in presence.xml.iter(STATUS)}
+        self.assertIn("110", codes)
+        bob.send_message(mto=room, mbody="hello", mtype="groupchat")
+        while True:
+            message = await asyncio.wait_for(said.get(), WITHIN_S)
+            if message["body"] == "hello":
+                break
+        self.assertEqual(str(message["from"]), f"{room}/bob")
+        listed = await asyncio.to_thread(self.mosaic.command_json, "room", "list")
+        self.assertIn("standup", [one["name"] for one in listed])
+        leaving = bob.make_presence(pto=f"{room}/bob", ptype="unavailable")
+        leaving.send()
+
+    async def check_a_room(self) -> None:
+        """Made by entering it; two talk in it, and it can be read again."""
+        room = f"tea@{self.rooms}"
+        heard: dict[str, asyncio.Queue[Any]] = {}
+        for name in ("ann", "bob"):
+            client = await self.client(name)
+            heard[name] = asyncio.Queue()
+            client.add_event_handler("groupchat_message", heard[name].put_nowait)
+            for plugin in ("xep_0045", "xep_0313"):
+                client.register_plugin(plugin)
+            muc = client.plugin["xep_0045"]
+            joined = await muc.join_muc_wait(room, name.title(), timeout=WITHIN_S)
+            seen = {presence["from"].resource for presence in joined[2]}
+            self.assertIn("Ann", seen)
+        bob = await self.client("bob")
+        bob.send_message(mto=room, mbody="tea?", mtype="groupchat")
+        for queue in heard.values():
+            message = await asyncio.wait_for(queue.get(), WITHIN_S)
+            self.assertEqual(
+                (message["from"].resource, message["body"]), ("Bob", "tea?")
+            )
+        fin = await bob.plugin["xep_0313"].retrieve(jid=room, timeout=WITHIN_S)
+        texts = [
+            said["mam_result"]["forwarded"]["stanza"]["body"]
+            for said in fin["mam"]["results"]
+        ]
+        self.assertEqual(texts, ["tea?"])
+        query = await self.ask("bob", room, f"<query xmlns='{ITEMS}'/>")
+        self.assertEqual(len(list(query)), 2)
+        for name in heard:
+            (await self.client(name)).plugin["xep_0045"].leave_muc(room, name.title())
+
     async def check_what_is_no_question_comes_back(self) -> None:
         """A message to a component that takes none."""
         bob = await self.client("bob")
@@ -223,6 +287,7 @@ class InsideTests(ParentSuite):
     """Under Mosaic's own router."""
 
     upload = "upload.localhost"
+    rooms = "rooms.localhost"
 
     def setUp(self) -> None:
         """Nothing else is needed."""
@@ -261,10 +326,10 @@ class OutsideSuite(ParentSuite):
         client = Asker(f"{name}@localhost/t", ACCOUNTS[name])
         await client.log_in(self.peer.c2s)
         deadline = asyncio.get_running_loop().time() + WITHIN_S
-        for host in (self.host, self.upload):
+        for host in (self.host, self.upload, self.rooms):
             while True:
                 try:
-                    await client.ask(host, "<ping xmlns='urn:xmpp:ping'/>")
+                    await client.ask(host, "<ping xmlns='urn:xmpp:ping'/>", "get", 3.0)
                     break
                 except Refused:
                     if asyncio.get_running_loop().time() > deadline:

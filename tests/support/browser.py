@@ -44,13 +44,17 @@ class BrowserTestCase(SynchronousTestCase):
         """Start them; a machine without Chromium fails here."""
         if not CHROMIUM:
             raise RuntimeError("chromium is not installed: apt-get install chromium")
-        self.server = RunningMosaic(*self.server_flags)
+        self.server = self.make_server()
         self.addCleanup(self.server.stop)
         self.server.start()
         playwright = sync_playwright().start()
         self.addCleanup(playwright.stop)
         self.browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         self.addCleanup(self.browser.close)
+
+    def make_server(self) -> RunningMosaic:
+        """The server, not yet started."""
+        return RunningMosaic(*self.server_flags)
 
     def room(self, name: str = "Design review") -> dict[str, str]:
         """A new room: hub_id, pin, join_url, token."""

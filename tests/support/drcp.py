@@ -12,9 +12,11 @@ from twisted.internet.task import Clock
 from mosaic.auth.interface import Door, InvalidToken
 from mosaic.bus.memory import MemoryBus
 from mosaic.config.settings import Drcp
+from mosaic.services.drcp.apart import Apart, here
 from mosaic.services.drcp.compat import HocuspocusConnection, YConnection
 from mosaic.services.drcp.connection import Connection
 from mosaic.services.drcp.native import NativeConnection
+from mosaic.services.drcp.rounds import Rounds
 from mosaic.services.drcp.service import DrcpService
 from mosaic.store.memory import MemoryStore
 from mosaic.wire.drcp import client
@@ -98,6 +100,9 @@ class FakeWire:
         """Remember it."""
         self.limit = size_bytes
 
+    def read_with(self, room: Rounds) -> None:
+        """There is no socket."""
+
     def messages(self) -> list[bytes]:
         """The payloads written since the last call."""
         data, payloads, at = b"".join(self.writes[self._at :]), [], 0
@@ -116,7 +121,7 @@ class FakeWire:
 class Hub:
     """The service, its clock and its fakes."""
 
-    def __init__(self, **limits: Any) -> None:
+    def __init__(self, *, apart: Apart = here, **limits: Any) -> None:
         self.clock = Clock()
         self.clock.advance(1000)
         self.door = TokenDoor()
@@ -131,6 +136,7 @@ class Hub:
             bus=self.bus,
             origin_allowed=lambda origin, host: True,
             wall_clock=self.clock.seconds,
+            apart=apart,
         )
         self.service.startService()
 

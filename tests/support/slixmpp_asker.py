@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 from typing import Any
 
 from slixmpp import ClientXMPP
-from slixmpp.exceptions import IqError
+from slixmpp.exceptions import IqError, IqTimeout
 
 WITHIN_S = 15.0
 
@@ -51,13 +51,17 @@ class Asker(ClientXMPP):  # type: ignore[misc]  # slixmpp is untyped here
         await asyncio.wait_for(self.started, WITHIN_S)
         self.send_presence()
 
-    async def ask(self, to: str, inner: str, kind: str = "get") -> Any:
+    async def ask(
+        self, to: str, inner: str, kind: str = "get", within_s: float = WITHIN_S
+    ) -> Any:
         """The child of the result, None for an empty one. Raises Refused."""
         question = self.make_iq(ito=to, itype=kind)
         question.append(ET.fromstring(inner))
         try:
-            answer = await question.send(timeout=WITHIN_S)
+            answer = await question.send(timeout=within_s)
         except IqError as error:
             raise Refused(error.condition) from None
+        except IqTimeout:
+            raise Refused("timeout") from None
         children = list(answer.xml)
         return children[0] if children else None

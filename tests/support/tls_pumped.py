@@ -17,7 +17,6 @@ from cryptography.hazmat.bindings.openssl.binding import Binding
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -26,31 +25,11 @@ from mosaic.tls.context import ServerContext
 from mosaic.tls.transports import TlsServer
 from tests.support.tls_clients import client_context
 from tests.support.tls_folders import certificate_folder
+from tests.support.watching import WatchingClock
 
 
-class PumpedReactor(Clock):
+class PumpedReactor(WatchingClock):
     """Calls readers and writers when told to, as Twisted's reactors do."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.readers: set[Any] = set()
-        self.writers: set[Any] = set()
-
-    def addReader(self, reader: Any) -> None:
-        """Watch for input."""
-        self.readers.add(reader)
-
-    def removeReader(self, reader: Any) -> None:
-        """No longer."""
-        self.readers.discard(reader)
-
-    def addWriter(self, writer: Any) -> None:
-        """Watch for room."""
-        self.writers.add(writer)
-
-    def removeWriter(self, writer: Any) -> None:
-        """No longer."""
-        self.writers.discard(writer)
 
     def turn(self) -> int:
         """One turn: timers that are due, then sockets. How many were ready."""

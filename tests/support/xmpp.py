@@ -176,7 +176,9 @@ class MemoryClient:
     def bind(self, resource: str) -> Node:
         """The answer to a bind request."""
         wish = element("bind", None, element("resource", None, resource), ns=NS_BIND)
-        [answer] = self.send(element("iq", {"type": "set", "id": "b"}, wish))
+        answers = self.send(element("iq", {"type": "set", "id": "b"}, wish))
+        # Others may have a word for the address at once.
+        [answer] = [node for node in answers if node.attributes.get("id") == "b"]
         return answer
 
 
@@ -189,6 +191,7 @@ class MemoryXmpp:
         store: Any = None,
         door: Any = None,
         around: Any = None,
+        hubs: Any = None,
         bus: Any = None,
         clock: Clock | None = None,
         **settings: Any,
@@ -205,6 +208,7 @@ class MemoryXmpp:
             store=self.store,
             bus=self.bus,
             around=around or Surroundings(wall=self.wall),
+            hubs=hubs,
         )
         self.service.startService()
         self.household = self.service._house

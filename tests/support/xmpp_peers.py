@@ -16,7 +16,11 @@ from tests.support.running import free_port
 
 SECRET = "open sesame"
 ACCOUNTS = {"ann": "secret", "bob": "hidden"}
-COMPONENTS = ("mosaic.localhost", "upload.mosaic.localhost")
+COMPONENTS = (
+    "mosaic.localhost",
+    "upload.mosaic.localhost",
+    "rooms.mosaic.localhost",
+)
 START_S = 20.0
 
 PROSODY = """\
@@ -55,6 +59,7 @@ listen:
 """
 EJABBERD_COMPONENT = '      {host}: {{password: "{secret}"}}\n'
 EJABBERD_MODULES = """\
+s2s_access: none
 auth_method: [internal]
 auth_password_format: scram
 modules:

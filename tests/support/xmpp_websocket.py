@@ -81,11 +81,10 @@ class MemorySocket:
 
     @staticmethod
     def factory_of(house: MemoryXmpp) -> SocketFactory:
-        """One for each house. Autobahn's own timers are on the real reactor."""
+        """One for each house. Autobahn's own timer is on the real reactor."""
         if house.sockets is None:
             house.sockets = SocketFactory(house.household)
             house.sockets.protocol.openHandshakeTimeout = 0
-            house.sockets.protocol.closeHandshakeTimeout = 0
         return cast(SocketFactory, house.sockets)
 
     @property

@@ -142,6 +142,21 @@ class CulpritTests(SynchronousTestCase):
         self.assertEqual(text_of(replica), "a")
         self.assertTrue(replica.is_complete)
 
+    def test_one_that_is_refused_in_the_batch_that_it_came_in(self) -> None:
+        """Its author is told; what came with it, in any order, is taken."""
+        replica = Replica()
+        batch = [(raw, check_update(raw)) for raw in (self.bad, self.first)]
+        with self.failing(ValueError("no")):
+            with self.assertRaises(CrdtError) as caught:
+                replica.apply(batch, self.first)
+            self.assertEqual(caught.exception.culprit, self.bad)
+            give(replica, self.first)
+            with self.assertRaises(CrdtError):
+                give(replica, self.bad)
+        give(replica, self.good)
+        self.assertEqual(text_of(replica), "a")
+        self.assertTrue(replica.is_complete)
+
     def test_a_panic_names_the_one_that_waited(self) -> None:
         """So that it is set aside, and not the one that came."""
 

@@ -3,55 +3,26 @@
 from __future__ import annotations
 
 import socket
-from typing import Any
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IReactorFDSet
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 
-from mosaic.services.drcp.rounds import BUSY_ROUNDS, ROUND_S, Rounds, rounds_for
+from mosaic.services.drcp.rounds import (
+    LITTLE,
+    MUCH,
+    ROUND_S,
+    WINDOW_S,
+    Rounds,
+    rounds_for,
+)
+from tests.support.watching import WatchingClock
 
 
-@implementer(IReactorFDSet)
-class Reactor(Clock):
-    """What is watched; look() does what epoll would make a reactor do."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.readers: set[Any] = set()
-        self.writers: set[Any] = set()
-
-    def addReader(self, reader: Any) -> None:
-        """Watched."""
-        self.readers.add(reader)
-
-    def removeReader(self, reader: Any) -> None:
-        """No more."""
-        self.readers.discard(reader)
-
-    def addWriter(self, writer: Any) -> None:
-        """Watched."""
-        self.writers.add(writer)
-
-    def removeWriter(self, writer: Any) -> None:
-        """No more."""
-        self.writers.discard(writer)
-
-    def removeAll(self) -> list[Any]:
-        """Not here."""
-        return []
-
-    def getReaders(self) -> list[Any]:
-        """All."""
-        return list(self.readers)
-
-    def getWriters(self) -> list[Any]:
-        """All."""
-        return list(self.writers)
+class Reactor(WatchingClock):
+    """look() does what epoll would make a reactor do."""
 
     def look(self) -> None:
         """One turn, and what was put off until after it."""
@@ -116,18 +87,20 @@ class RoundsTests(SynchronousTestCase):
         self.reactor.look()
 
     def rush(self) -> None:
-        """Messages so quick that rounds begin."""
+        """So many messages that rounds begin."""
         self.reactor.advance(1)
-        for _ in range(BUSY_ROUNDS + 1):
+        self.say(self.ends[0])
+        for _ in range(MUCH + 1):
             self.assertEqual(self.reactor.readers, {self.rounds})
+            self.reactor.advance(WINDOW_S / (MUCH + 1) * 1.001)
             self.say(self.ends[0])
 
     def test_little_is_read_at_once(self) -> None:
         """As without us, and without a timer."""
-        for _ in range(3 * BUSY_ROUNDS):
-            self.reactor.advance(ROUND_S * 2)
+        for _ in range(3 * MUCH):
+            self.reactor.advance(WINDOW_S / (MUCH - 1))
             self.say(self.ends[1])
-        self.assertEqual(self.ends[1].heard, [b"x"] * 3 * BUSY_ROUNDS)
+        self.assertEqual(self.ends[1].heard, [b"x"] * 3 * MUCH)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_much_is_read_in_rounds(self) -> None:
@@ -142,15 +115,85 @@ class RoundsTests(SynchronousTestCase):
         self.reactor.advance(ROUND_S)
         self.assertEqual([e.heard for e in self.ends], [[b"x"], [b"x"], [b"x"]])
 
+    def test_a_flush_takes_what_has_come(self) -> None:
+        """It goes with the batch, not with the next one; and what was read now
+        need not be looked for so soon."""
+        self.rush()
+        (a, *_) = self.ends
+        a.heard.clear()
+        self.reactor.advance(ROUND_S / 2)
+        self.say(a)
+        self.rounds.gather()
+        self.assertEqual(a.heard, [b"x"])
+        self.say(a)
+        self.reactor.advance(ROUND_S * 0.75)
+        self.assertEqual(a.heard, [b"x"])
+        self.reactor.advance(ROUND_S * 0.25)
+        self.assertEqual(a.heard, [b"x", b"x"])
+
+    def test_a_flush_while_little_comes(self) -> None:
+        """The reactor tells of everything then."""
+        self.ends[0].far.send(b"x")
+        self.rounds.gather()
+        self.assertEqual(self.ends[0].heard, [])
+
+    def windows(self, messages: int) -> None:
+        """Four windows, in each of which so many messages come."""
+        for n in range(4 * messages):
+            self.ends[n % 3].far.send(b"x")
+            for _ in range(4):
+                self.reactor.advance(WINDOW_S / messages / 4)
+
+    def test_who_is_read_again_during_a_round(self) -> None:
+        """It joins the rounds; the reactor does not look, and there is one timer."""
+        self.rush()
+        a, b, _ = self.ends
+        self.rounds.removeReader(b)
+        true = a.doRead
+
+        def and_b() -> Exception | None:
+            self.rounds.addReader(b)
+            return true()
+
+        a.doRead = and_b  # type: ignore[method-assign]  # b waited for something of a
+        self.say(a)
+        self.reactor.advance(ROUND_S)
+        self.assertEqual(self.reactor.readers, set())
+        self.assertEqual(len(self.reactor.getDelayedCalls()), 1)
+
+    def test_rounds_go_on(self) -> None:
+        """While they find enough."""
+        self.rush()
+        self.windows(LITTLE + 2)
+        self.assertEqual(self.reactor.readers, set())
+
     def test_rounds_end(self) -> None:
         """When they find next to nothing, the reactor looks again."""
         self.rush()
-        self.say(self.ends[0])
-        self.reactor.advance(ROUND_S)
+        self.windows(LITTLE - 1)
         self.assertEqual(self.reactor.readers, {self.rounds})
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.reactor.look()
+        self.ends[2].heard.clear()
         self.say(self.ends[2])
         self.assertEqual(self.ends[2].heard, [b"x"])
+
+    def test_flushes_do_not_keep_rounds_alive(self) -> None:
+        """Those of edits that came from elsewhere."""
+        self.rush()
+        for _ in range(round(4 * WINDOW_S / ROUND_S)):
+            self.reactor.advance(ROUND_S / 2)
+            self.rounds.gather()
+        self.assertEqual(self.reactor.readers, {self.rounds})
+
+    def test_nobody_is_left_in_the_rounds(self) -> None:
+        """No timer stays."""
+        self.rush()
+        for end in self.ends:
+            self.rounds.removeReader(end)
+        self.reactor.advance(ROUND_S)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.assertEqual(self.reactor.readers, set())
 
     def test_whoever_pauses_is_not_read(self) -> None:
         """removeReader, and addReader during a round."""
@@ -209,6 +252,42 @@ class RoundsTests(SynchronousTestCase):
         self.reactor.advance(0)
         assert a.lost is not None
         self.assertIsInstance(a.lost.value, ConnectionLost)
+
+    def test_rounds_in_rounds(self) -> None:
+        """A room has a pace of its own, and is read at once while it is quiet."""
+        (a, *_) = self.ends
+        room = self.rounds.within(lambda: 0.05)
+        in_room = [End(room) for _ in range(2)]
+        for end in in_room:
+            self.addCleanup(end.close)
+        self.addCleanup(room.stop)
+        self.say(in_room[0], a)
+        self.assertEqual([in_room[0].heard, a.heard], [[b"x"], [b"x"]])
+        for _ in range(MUCH + 1):
+            self.reactor.advance(WINDOW_S / (MUCH + 1) * 1.001)
+            self.say(*in_room)
+        for end in (a, *in_room):
+            end.heard.clear()
+        self.say(*in_room)
+        self.assertEqual(in_room[0].heard, [])
+        self.reactor.advance(0.05)
+        self.assertEqual([end.heard for end in in_room], [[b"x"], [b"x"]])
+
+    def test_a_room_that_ends(self) -> None:
+        """Who is still in it is watched as if there had been no room."""
+        room = self.rounds.within(lambda: 0.05)
+        stays, pauses = End(room), End(room)
+        for end in (stays, pauses):
+            self.addCleanup(end.close)
+        room.removeReader(pauses)
+        room.stop()
+        room.stop()
+        room.addReader(pauses)
+        self.say(stays, pauses)
+        self.assertEqual([stays.heard, pauses.heard], [[b"x"], [b"x"]])
+        room.removeReader(stays)
+        self.say(stays)
+        self.assertEqual(stays.heard, [b"x"])
 
     def test_nobody_is_left(self) -> None:
         """Then the reactor need not look."""

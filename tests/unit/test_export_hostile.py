@@ -238,6 +238,9 @@ class HostileTests(ArchiveCase):
         odd = self.changed(lambda e, m: m["blobs"][0].update(media_type="a\r\nb"))
         content, _ = self.take_in(odd)
         self.assertEqual(content.blobs[0].media_type, "application/octet-stream")
+        late = self.changed(lambda e, m: m["blobs"][0].update(created_at=1e306))
+        content, _ = self.take_in(late)
+        self.assertEqual(content.blobs[0].created_at, 0.0)  # a drawing has it in ms
 
     def test_chat(self) -> None:
         """Each fault names its line."""

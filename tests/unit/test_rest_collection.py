@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from mosaic.export.places import had
 from mosaic.services.rest.collection import Collection
 from mosaic.store.interface import JournalEntry
 from mosaic.workspace.model import Blob
@@ -65,6 +66,15 @@ class CollectionTests(CollectionCase):
         self.assertEqual(self.files(), [])
         url = f"{self.hub}/blobs/{DIGEST}"
         self.problem(self.ask("GET", url, self.ada), 404)
+
+    def test_nothing_goes_while_another_process_brings_files(self) -> None:
+        """`mosaic room import` refers to them when all of them are there."""
+        self.collect()
+        with had(self.state / "blobs") as ours:
+            self.assertTrue(ours)
+            self.assertEqual(self.collect(GRACE_S), 0)
+        self.assertEqual(self.files(), [DIGEST])
+        self.assertEqual(self.collect(), 1)
 
     def test_bytes_stay_as_long_as_any_room_wants_them(self) -> None:
         """A reference goes by itself."""

@@ -156,6 +156,13 @@ class SlotTests(SlotCase):
         headers = {"Content-Type": "Image/PNG; a=b"}
         self.assertEqual(self.put(links, headers=headers).status, 201)
 
+    def test_no_kind(self) -> None:
+        """A slot that was asked for without one takes any, and calls it bytes."""
+        links = self.slot(kind=None)
+        self.assertEqual(self.put(links).status, 201)
+        got = self.get(links)
+        self.assertEqual(got.header("Content-Type"), "application/octet-stream")
+
     def test_strangers_write_nothing(self) -> None:
         """A guessed slot is refused before its body is read."""
         path = f"/api/v1/uploads/{UNKNOWN}"

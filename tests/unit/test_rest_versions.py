@@ -8,7 +8,9 @@ from pycrdt import Doc, Map
 
 from mosaic.config.settings import History
 from mosaic.store.interface import JournalEntry, StoreFull
+from mosaic.workspace.documents import check_update
 from mosaic.workspace.restore import contents
+from mosaic.workspace.tasks import Outcome
 from mosaic.workspace.versions import Author, Reason
 from tests.support.rest import RestCase
 
@@ -178,9 +180,9 @@ class RestoringTests(VersionCase):
         service = self.live._service
         room = self.run_steps(service.room(hub_id))
         board = self.run_steps(room.document("board"))
-        self.run_steps(
-            board.edit(drawing(b=2.0), Author(id="bb", name="Bob", account=None))
-        )
+        edit = drawing(b=2.0)
+        bob = Author(id="bb", name="Bob", account=None)
+        self.run_steps(board.edit(Outcome(edit, check_update(edit)), bob))
         self.assertEqual(self.shown(), ["a", "b"])
         self.assertEqual(self.restore(version).json(), {"changed": True})
         self.assertEqual(self.shown(), ["a"])

@@ -153,6 +153,14 @@ class RecordingPlane:
             done()
 
 
+class AdoptingRecordingPlane(RecordingPlane):
+    """One that takes connections, where the transport can be lent."""
+
+    def adopt(self, five_tuple: FiveTuple, fd: int, *_: Any, **__: Any) -> None:
+        """Written down."""
+        self.commands.append(("adopt", five_tuple, fd))
+
+
 class Wire(StringTransport):
     """A connection between two given addresses that remembers an abort."""
 
@@ -276,6 +284,15 @@ class AllocationTests(ServiceCase):
         self.assertNotIn(("close", 3), self.plane.commands)
         self.clock.advance(1)
         self.assertIn(("close", 3), self.plane.commands)
+
+    def test_who_gets_a_relay_or_moves_is_lent(self) -> None:
+        """A plane that adopts is offered the connection, the new one as the first."""
+        lent: list[TurnStream] = []
+        self.plane = AdoptingRecordingPlane()
+        self.patch(TurnStream, "lend", lambda stream, _plane: lent.append(stream))
+        self.test_move_reaches_the_plane()
+        hosts = [held.five_tuple.client.host for held in lent if held.five_tuple]
+        self.assertEqual(hosts, ["198.51.100.1", "198.51.100.2"])
 
     def test_move_reaches_the_plane(self) -> None:
         """RFC 8016: before the answer."""

@@ -471,7 +471,7 @@ class UndeliveredTests(ManagedCase):
         """As if the resource had not been there: messages wait, who asked
         something hears that nobody answers."""
         self.ann.drop()
-        self.bob.send(message("ann@localhost/r", "1").replace("<m", "<m", 1))
+        self.bob.send(message("ann@localhost/r", "1"))
         self.bob.send("<iq to='ann@localhost/r' type='get' id='q'><q xmlns='x'/></iq>")
         self.bob.send("<iq to='ann@localhost/r' type='result' id='q'/>")
         self.house.clock.advance(300)

@@ -205,6 +205,30 @@ class BlockedTests(Base):
         self.assertEqual(condition(error), "not-acceptable")
 
 
+class StrangerTests(Base):
+    """Where accounts must ask each other."""
+
+    def test_a_request_of_the_blocked_is_not_told_again(self) -> None:
+        """It was made before the block, and comes back behind it."""
+        self.house = MemoryXmpp(everyone_is_contact=False)
+        self.ann = self.house.client("ann", "a")
+        bob = self.house.client("bob", "b")
+        bob.send("<presence type='subscribe' to='ann@localhost'/>")
+        self.assertEqual(
+            presences(self.ann.receive()), [("bob@localhost", "subscribe")]
+        )
+        for sent, expected in (
+            (blocking("block", "bob@localhost"), []),
+            (blocking("unblock", "bob@localhost"), [("bob@localhost", "subscribe")]),
+        ):
+            self.ann.send(sent)
+            self.ann.drop()
+            self.ann = self.house.connect()
+            self.ann.log_in("ann", "a", present=False)
+            told = presences(self.ann.send("<presence/>"))
+            self.assertEqual([one for one in told if one[1]], expected)
+
+
 def _self(sent: str) -> list[tuple[str, str]]:
     """A broadcast comes back to its own session."""
     return [("bob@localhost/b", "")] if "<show>" in sent else []

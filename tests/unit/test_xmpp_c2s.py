@@ -107,6 +107,31 @@ class StreamTests(SynchronousTestCase):
         self.house.clock.advance(base.CLOSE_TIMEOUT_S)
         self.successResultOf(stopped)
 
+    def test_nobody_comes_in_while_draining(self) -> None:
+        """Who got through the port a moment ago hears why."""
+        late = self.house.connect()
+        waits = self.house.client("ann")
+        waits.transport.polite = False
+        self.house.service.stopService()
+        later = self.house.connect()
+        self.assertEqual(condition(later.send(HEADER)[-1]), "system-shutdown")
+        self.assertEqual(condition(late.receive()[-1]), "system-shutdown")
+
+    def test_one_broken_transport_does_not_silence_others(self) -> None:
+        """Their words leave in the same turn."""
+        ann, bob = self.house.client("ann"), self.house.client("bob")
+        ann.receive()
+        bob.receive()
+
+        def broken(data: bytes) -> None:
+            raise OSError("no")
+
+        self.patch(ann.transport, "write", broken)
+        ann.protocol.dataReceived(b"<message to='ann@localhost/r'/>")
+        bob.protocol.dataReceived(b"<message to='bob@localhost/r'/>")
+        self.assertEqual([n.name for n in bob.receive()], ["message"])
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+
     def test_counters_tell_what_happened(self) -> None:
         """Levels come back to where they were."""
         counters = self.house.service.counters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from mosaic.services.xmpp.people.caps import ANSWER_TIMEOUT_S, verification
-from mosaic.wire.xmpp.payloads import as_stanza
+from mosaic.wire.xmpp.stream import read_stanza
 from mosaic.wire.xmpp.xml import Node, read_node
 from tests.support.xmpp import MemoryClient, MemoryXmpp
 
@@ -42,8 +42,7 @@ COMPLEX_VERSION = "q07IKJEyjvHSyhy//CH0CxmKi8w="
 
 def query(inner: str) -> Node:
     """A disco#info answer."""
-    stanza = as_stanza(f"<iq><query xmlns='{INFO}'>{inner}</query></iq>".encode())
-    assert stanza is not None
+    stanza = read_stanza(f"<iq><query xmlns='{INFO}'>{inner}</query></iq>".encode())
     return read_node(stanza).children[0]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 import mosaic
@@ -62,6 +63,34 @@ class HashTests(SynchronousTestCase):
             ),
         )
         self.assertEqual(facts.ver(), "QgayPKawpkPSDYmwT/WM94uAlu0=")
+
+    def test_the_example_with_a_form(self) -> None:
+        """Section 5.3: two languages, a form with many values."""
+        facts = Facts(
+            (
+                Identity("client", "pc", "Psi 0.11", "en"),
+                Identity("client", "pc", "\u03a8 0.11", "el"),
+            ),
+            (
+                "http://jabber.org/protocol/caps",
+                INFO,
+                ITEMS,
+                "http://jabber.org/protocol/muc",
+            ),
+            (
+                Form(
+                    "urn:xmpp:dataforms:softwareinfo",
+                    (
+                        ("ip_version", ("ipv6", "ipv4")),
+                        ("os", ("Mac",)),
+                        ("os_version", ("10.5.1",)),
+                        ("software", ("Psi",)),
+                        ("software_version", ("0.11",)),
+                    ),
+                ),
+            ),
+        )
+        self.assertEqual(facts.ver(), "q07IKJEyjvHSyhy//CH0CxmKi8w=")
 
     @given(st.permutations(["a", "b", "Z", "ä", "\U0001f40e", "zz"]))
     def test_order_does_not_matter(self, names: list[str]) -> None:
@@ -200,6 +229,17 @@ class LastTests(XmppCase):
         self.assertEqual(condition(never), "item-not-found")
         unknown = self.ask(self.ann, LAST, "nobody@localhost")
         self.assertEqual(condition(unknown), "forbidden")
+
+    def test_while_it_is_being_written(self) -> None:
+        """Whoever asks at once is told all the same; afterwards the store is."""
+        committed: Deferred[None] = Deferred()
+        self.patch(self.store, "note_seen", lambda account, at: committed)
+        self.bob.drop()
+        self.wall += 3
+        self.assertEqual(self.seconds("bob@localhost"), "3")
+        committed.callback(None)
+        answer = self.ask(self.ann, LAST, "bob@localhost")
+        self.assertEqual(condition(answer), "item-not-found")
 
     def test_it_is_written_before_the_service_has_stopped(self) -> None:
         """What was noted while everybody was sent away is kept."""

@@ -199,6 +199,21 @@ class DeliveryTests(ListenerCase):
             {"from": "bob@localhost/b", "to": f"x@{PART}/y", "id": "1"},
         )
 
+    def test_subscriptions_reach_a_component(self) -> None:
+        """From the bare address, once (RFC 6121 section 3.1.2)."""
+        part = self.part()
+        self.bob.send(f"<presence to='x@{PART}/y' type='subscribe' id='s'/>")
+        [presence] = part.nodes()
+        self.assertEqual(
+            presence.attributes,
+            {
+                "from": "bob@localhost",
+                "to": f"x@{PART}",
+                "type": "subscribe",
+                "id": "s",
+            },
+        )
+
     def test_from_a_component(self) -> None:
         """To a session and to another component."""
         part, other = self.part(), Part(self)

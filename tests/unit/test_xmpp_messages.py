@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from types import SimpleNamespace
+from typing import cast
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from mosaic.services.xmpp.people import offline
-from mosaic.services.xmpp.session import Session
+from mosaic.services.xmpp.session import Debts, Session
 from mosaic.store.errors import StoreFull
-from mosaic.wire.xmpp.payloads import as_stanza
+from mosaic.wire.xmpp.stream import read_stanza
 from mosaic.wire.xmpp.xml import Node
 from tests.support.xmpp import (
     MemoryClient,
@@ -298,6 +299,8 @@ class OfflineTests(Base):
         self.ann.receive()
         [error] = self.ann.send(*sent)
         self.assertEqual(condition(error), "resource-constraint")
+        counted = self.house.service.counters
+        self.assertEqual((counted.archived, counted.held), (5, 2))
         self.assertEqual(bodies(self.arrive()), ["0", "1"])
 
     def test_none_may_wait(self) -> None:
@@ -332,6 +335,7 @@ class OfflineTests(Base):
         self.assertEqual(ann.send(chat("bob@localhost")), [])
         self.assertEqual(bodies(bob.receive()), ["hi"])
         self.assertEqual(len(self.flushLoggedErrors(StoreFull)), 2)
+        self.assertEqual(self.house.service.counters.commits_failed, 2)
 
 
 def _failed(error: Exception) -> Deferred[frozenset[tuple[str, int]]]:
@@ -340,38 +344,25 @@ def _failed(error: Exception) -> Deferred[frozenset[tuple[str, int]]]:
     return waiter
 
 
-class Debts:
-    """What a session owes."""
-
-    def __init__(self) -> None:
-        self.owed: list[Deferred[object]] = []
-
-    def owe(self, done: Deferred[Any]) -> None:
-        """One more."""
-        self.owed.append(done)
-
-
 class DurableTests(Base):
     """Delivery does not wait for the disk; the end of the way does."""
 
-    def test_the_session_owes_it_until_the_commit(self) -> None:
-        """What XEP-0198 acknowledges is on disk; the next stanza waits for
-        nothing."""
+    def test_the_session_owes_the_commit(self) -> None:
+        """XEP-0198 acknowledges what is on disk; the next message goes on."""
         commit: Deferred[frozenset[tuple[str, int]]] = Deferred()
         self.patch(self.house.store, "keep_messages", lambda *_, **__: commit)
         session, bobs = self.session("ann", "a"), self.session("bob", "b")
-        stanza = as_stanza(chat("bob@localhost/b").encode())
-        assert stanza is not None
-        debts = Debts()
-        session.acks = debts
+        stanza = read_stanza(chat("bob@localhost/b").encode())
+        owed: list[Deferred[object]] = []
+        session.acks = cast(Debts, SimpleNamespace(owe=owed.append))
         messages = self.house.service.messages
-        steps = Deferred.fromCoroutine(messages.said(session, stanza, bobs.jid))
-        self.successResultOf(steps)
+        steps = messages.said(session, stanza, bobs.jid)
+        self.assertIsNone(self.successResultOf(Deferred.fromCoroutine(steps)))
         self.assertEqual(bodies(self.bob.receive()), ["hi"])
-        [owed] = debts.owed
-        self.assertNoResult(owed)
+        [debt] = owed
+        self.assertNoResult(debt)
         commit.callback(frozenset())
-        self.successResultOf(owed)
+        self.successResultOf(debt)
 
 
 class UnacknowledgedTests(Base):
@@ -381,12 +372,13 @@ class UnacknowledgedTests(Base):
         """The stanzas that came since; then the connection is gone and the
         service is told that they were not received."""
         session = self.session(name, resource)
-        raws = [stanza.raw for stanza in client.receive_stanzas()]
+        stanzas = client.receive_stanzas()
         client.drop()
-        for raw in raws:
-            self.house.service.messages.undelivered(raw, session)
+        for stanza in stanzas:
+            if stanza.name == "message":
+                self.house.service.messages.undelivered(stanza.raw, session)
         self.house.clock.advance(0)
-        return raws
+        return [stanza.raw for stanza in stanzas]
 
     def test_they_wait(self) -> None:
         """And are in the archive once."""
@@ -445,13 +437,6 @@ class UnacknowledgedTests(Base):
         self.session(name, resource).when_received = acks.append
         return client, bodies(client.send("<presence/>"))
 
-    def test_requests_are_answered_for_it(self) -> None:
-        """RFC 6120 section 8.2.3: the asker must not wait for ever."""
-        self.ann.send("<iq type='get' id='7' to='bob@localhost/b'><q xmlns='u'/></iq>")
-        self.lose(self.bob, "bob", "b")
-        errors = [node for node in self.ann.receive() if node.name == "iq"]
-        self.assertEqual([condition(e) for e in errors], ["service-unavailable"])
-
     def test_states_and_copies_are_let_go(self) -> None:
         """Nothing that a person would miss."""
         tab = self.with_carbons("bob", "tab")
@@ -494,3 +479,58 @@ class ClientStateTests(Base):
         """Only the two are known."""
         answers = self.ann.send("<sleepy xmlns='urn:xmpp:csi:0'/>")
         self.assertEqual(condition(answers[-1]), "unsupported-stanza-type")
+
+
+class AtBindTests(SynchronousTestCase):
+    """XEP-0386: what is on before anything is delivered."""
+
+    def test_carbons_and_inactivity(self) -> None:
+        """Both by the wish of the client."""
+        house = MemoryXmpp()
+        client = house.client("ann", "a")
+        del client
+        [session] = house.service.sessions_of("ann")
+        answers = house.household.at_bind.features
+        for ns, name in ((CARBONS, "enable"), ("urn:xmpp:csi:0", "inactive")):
+            self.assertEqual(answers[ns, name](session, Node(ns, name, {})), "")
+        self.assertTrue(session.carbons)
+        self.assertIsNotNone(session.quiet)
+
+
+class ManagedTests(SynchronousTestCase):
+    """Waiting messages and a session that acknowledges (XEP-0198)."""
+
+    def test_they_are_forgotten_when_acknowledged(self) -> None:
+        """Not when they are sent: the server may die in between."""
+        house = MemoryXmpp()
+        ann = house.client("ann", "a")
+        ann.send(chat("eve@localhost", "1"))
+        eve = house.connect()
+        eve.log_in("eve", "e", present=False)
+        eve.send("<enable xmlns='urn:xmpp:sm:3'/>")
+        nodes = eve.send("<presence/>")
+        self.assertEqual(bodies(nodes), ["1"])
+        self.assertEqual(len(self.successResultOf(house.store.waiting("eve"))), 1)
+        stanzas = sum(node.ns == "jabber:client" for node in nodes)
+        eve.send(f"<a xmlns='urn:xmpp:sm:3' h='{stanzas}'/>")
+        self.assertEqual(self.successResultOf(house.store.waiting("eve")), [])
+
+    def test_who_resumes_is_active(self) -> None:
+        """XEP-0352 section 5.2: what was held back comes along."""
+        house = MemoryXmpp()
+        ann, bob = house.client("ann", "a"), house.client("bob", "b")
+        [enabled] = bob.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
+        bob.send("<inactive xmlns='urn:xmpp:csi:0'/>")
+        ann.send("<presence><show>dnd</show></presence>")
+        self.assertEqual(bob.receive(), [])
+        bob.drop()
+        again = house.connect()
+        again.start()
+        again.auth("bob", "hidden")
+        again.start()
+        previous = enabled.attributes["id"]
+        resume = f"<resume xmlns='urn:xmpp:sm:3' previd='{previous}' h='0'/>"
+        answers = again.send(resume)
+        self.assertIn("presence", [node.name for node in answers])
+        ann.send("<presence/>")
+        self.assertEqual([node.name for node in again.receive()], ["presence"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.endpoints import clientFromString
@@ -16,6 +17,7 @@ from mosaic.services.xmpp.extras.outside import OutsideParent
 from mosaic.wire.xmpp.component import handshake
 from mosaic.wire.xmpp.jid import Jid, parse_jid
 from mosaic.wire.xmpp.stanza import Stanza
+from tests.support.xmpp_house import XmppCase
 from tests.unit.test_xmpp_facts import stanza
 
 HEADER = (
@@ -219,6 +221,59 @@ class OutsideTests(SynchronousTestCase):
         tries = len(self.reactor.tcpClients)
         self.reactor.advance(1000)
         self.assertEqual(len(self.reactor.tcpClients), tries)
+
+
+class HouseOutsideTests(XmppCase):
+    """A house whose components hang elsewhere too."""
+
+    def setUp(self) -> None:
+        secret = Path(self.mktemp())
+        secret.write_text("open sesame\n")
+        self.reactor = MemoryReactorClock()
+        self.xmpp = {
+            "component": "tcp:127.0.0.1:5347",
+            "component_domain": "mosaic.example.org",
+            "component_secret_file": str(secret),
+            "component_accounts": "example.org",
+        }
+        super().setUp()
+
+    def endpoints(self) -> dict[str, Any]:
+        """Into memory."""
+        return {"connect": lambda text: clientFromString(self.reactor, text)}
+
+    def ask_from_outside(self, sender: str, inner: str, kind: str = "get") -> str:
+        """What Mosaic itself answers at the other server."""
+        facts = f"id='1' type='{kind}' from='{sender}' to='mosaic.example.org'"
+        self.server.send(f"<iq {facts}>{inner}</iq>")
+        return self.server.heard()
+
+    def test_whom_the_other_server_vouches_for(self) -> None:
+        """ann of its domain is ann; ann of ours or of anywhere is not."""
+        self.server = Server(self.reactor, 0)
+        self.server.let_in()
+        command = (
+            "<command xmlns='http://jabber.org/protocol/commands' "
+            "node='http://jabber.org/protocol/admin#get-registered-users-num'/>"
+        )
+        for sender, expected in (
+            ("ann@example.org/x", "completed"),
+            ("bob@example.org/x", "forbidden"),
+            ("ann@localhost/a", "forbidden"),
+            ("ann@elsewhere.org/x", "forbidden"),
+            ("example.org", "forbidden"),
+        ):
+            said = self.ask_from_outside(sender, command, "set")
+            self.assertIn(expected, said, sender)
+
+    def test_rooms_hang_there_too(self) -> None:
+        """They are listed beside the uploads."""
+        self.server = Server(self.reactor, 0)
+        self.server.let_in()
+        items = "<query xmlns='http://jabber.org/protocol/disco#items'/>"
+        said = self.ask_from_outside("ann@example.org/x", items)
+        for domain in ("upload.mosaic.example.org", "rooms.mosaic.example.org"):
+            self.assertIn(f'jid="{domain}"', said)
 
 
 class BackoffTests(SynchronousTestCase):

@@ -15,8 +15,11 @@ from mosaic.services.xmpp.extras.vcards import (
     MAX_VCARD_BYTES,
     NS_TEMP,
     NS_VCARD4,
+    VcardError,
+    read_vcard,
     to_vcard4,
     to_vcard_temp,
+    vcard_temp,
     write_node,
 )
 from mosaic.store.belongings import Avatar, Profile
@@ -103,6 +106,42 @@ class ConversionTests(SynchronousTestCase):
         )
 
 
+NODES = st.recursive(
+    st.builds(
+        Node,
+        st.sampled_from([NS_TEMP, "u"]),
+        st.sampled_from(["PHOTO", "BINVAL", "EXTVAL", "FN", "N"]),
+        st.dictionaries(st.sampled_from(["a", "b"]), st.text(max_size=4)),
+        st.just([]),
+        st.text(max_size=12),
+    ),
+    lambda inner: st.builds(
+        Node,
+        st.sampled_from([NS_TEMP, "u"]),
+        st.sampled_from(["PHOTO", "N", "vCard"]),
+        st.just({}),
+        st.lists(inner, max_size=4),
+    ),
+    max_leaves=12,
+)
+
+
+class ReadingTests(SynchronousTestCase):
+    """Whatever a client calls a vCard."""
+
+    @given(st.lists(NODES, max_size=5))
+    def test_it_is_kept_or_refused(self, children: list[Node]) -> None:
+        """And what is kept is XML that says the same again."""
+        try:
+            profile = read_vcard(
+                Node(NS_TEMP, "vCard", {}, children), max_picture_bytes=100
+            )
+        except VcardError:
+            return
+        again = read_vcard(tree(vcard_temp(profile)), max_picture_bytes=100)
+        self.assertEqual(again, profile)
+
+
 class VcardTests(XmppCase):
     """XEP-0054."""
 
@@ -154,6 +193,7 @@ class VcardTests(XmppCase):
             photo(PNG + bytes(131072)),
             "<PHOTO><BINVAL>%%%</BINVAL></PHOTO>",
             "<PHOTO><EXTVAL>https://tracker.example/x</EXTVAL></PHOTO>",
+            "<LOGO><EXTVAL>https://tracker.example/x</EXTVAL></LOGO>",
             f"<DESC>{'x' * MAX_VCARD_BYTES}</DESC>",
         ):
             self.set(part, refused="not-acceptable")
@@ -240,29 +280,135 @@ class PresenceTests(XmppCase):
         again.send("<presence/>")
         self.assertEqual(self.seen(), [SHA1])
 
-    def test_the_picture_is_published_elsewhere_by_url(self) -> None:
-        """What PEP is told, and what it tells (XEP-0084 section 4.2)."""
-        profiles = self.house.service._extras.profiles
-        told: list[tuple[str, Avatar | None]] = []
-        profiles.on_picture.append(lambda *change: told.append(change))
-        self.change(photo())
-        [(account, avatar)] = told
-        self.assertEqual(account, "ann")
-        [info] = tree(profiles.metadata(avatar)).children
-        self.assertEqual(
-            info.attributes,
-            {
-                "id": SHA1,
-                "bytes": str(len(PNG)),
-                "type": "image/png",
-                "url": f"https://meet.example.org/api/v1/avatars/{SHA1}",
-            },
+
+class ConversionOfNodesTests(XmppCase):
+    """XEP-0398: vCards and personal eventing tell the same."""
+
+    DATA = "urn:xmpp:avatar:data"
+    METADATA = "urn:xmpp:avatar:metadata"
+    CARD = "urn:xmpp:vcard4"
+    PUBSUB = "http://jabber.org/protocol/pubsub"
+
+    def publish(
+        self, node: str, payload: str, item: str = "current", **options: str
+    ) -> None:
+        """By ann."""
+        fields = "".join(
+            f"<field var='pubsub#{name}'><value>{value}</value></field>"
+            for name, value in options.items()
         )
-        self.assertEqual(tree(profiles.metadata(None)).children, [])
-        self.run_steps(profiles.picture_published("ann", None))
-        self.assertEqual(self.seen(), [SHA1, ""])
-        self.run_steps(profiles.picture_published("ann", b"GIF89a"))
-        self.assertEqual(len(told), 1)
+        kind = f"{self.PUBSUB}#publish-options"
+        form = (
+            "<publish-options><x xmlns='jabber:x:data' type='submit'>"
+            f"<field var='FORM_TYPE'><value>{kind}</value></field>{fields}</x>"
+            "</publish-options>"
+        )
+        inner = f"<publish node='{node}'><item id='{item}'>{payload}</item></publish>"
+        wanted = (
+            f"<pubsub xmlns='{self.PUBSUB}'>{inner}{form if options else ''}</pubsub>"
+        )
+        self.result(self.ann, wanted, kind="set")
+
+    def publish_picture(self, data: bytes = PNG, **options: str) -> str:
+        """Data, then metadata; its hash."""
+        sha1 = hashlib.sha1(data).hexdigest()
+        text = base64.b64encode(data).decode()
+        self.publish(self.DATA, f"<data xmlns='{self.DATA}'>{text}</data>", sha1)
+        info = f"<info id='{sha1}' bytes='{len(data)}' type='image/png'/>"
+        metadata = f"<metadata xmlns='{self.METADATA}'>{info}</metadata>"
+        self.publish(self.METADATA, metadata, sha1, **options)
+        return sha1
+
+    def items(self, node: str) -> list[Node]:
+        """What bob reads of ann's."""
+        asked = f"<pubsub xmlns='{self.PUBSUB}'><items node='{node}'/></pubsub>"
+        answer = self.result(self.bob, asked, "ann@localhost")
+        return [item.children[0] for item in answer.children[0].children]
+
+    def profile(self) -> Profile:
+        """What is kept of ann."""
+        kept: Profile = self.run_steps(self.store.profile("ann"))
+        return kept
+
+    def test_announced(self) -> None:
+        """So that clients tell it one way only."""
+        info = "<query xmlns='http://jabber.org/protocol/disco#info'/>"
+        features = [
+            n.attributes.get("var") for n in self.result(self.ann, info).children
+        ]
+        self.assertIn("urn:xmpp:pep-vcard-conversion:0", features)
+
+    def test_a_vcard_is_published(self) -> None:
+        """Data, metadata with the picture's address, and a vCard4."""
+        self.result_of_set(vcard("<FN>Ann</FN>", photo()))
+        [data] = self.items(self.DATA)
+        self.assertEqual(base64.b64decode(data.text), PNG)
+        [metadata] = self.items(self.METADATA)
+        url = f"https://meet.example.org/api/v1/avatars/{SHA1}"
+        facts = {"id": SHA1, "bytes": str(len(PNG)), "type": "image/png"}
+        self.assertEqual(
+            [info.attributes for info in metadata.children],
+            [facts, facts | {"url": url}],
+        )
+        [card] = self.items(self.CARD)
+        told = {child.name: child.children[0].text for child in card.children}
+        self.assertEqual(told, {"fn": "Ann", "photo": url})
+        self.result_of_set(vcard("<FN>Ann</FN>"))
+        [metadata] = self.items(self.METADATA)[-1:]
+        self.assertEqual(metadata.children, [])
+
+    def result_of_set(self, inner: str) -> None:
+        """ann's vCard is set."""
+        answer = self.ask(self.ann, inner, kind="set")
+        self.assertEqual(answer.attributes["type"], "result")
+
+    def test_a_published_picture_is_in_the_vcard_and_in_presence(self) -> None:
+        """From the metadata on, with the card as it was."""
+        self.result_of_set(vcard("<FN>Ann</FN>"))
+        self.bob.receive()
+        sha1 = self.publish_picture()
+        self.assertEqual(self.profile().vcard, "<FN>Ann</FN>")
+        avatar = self.profile().avatar
+        assert avatar is not None
+        self.assertEqual((avatar.sha1, avatar.data), (sha1, PNG))
+        hashes = [
+            node.child(NS_UPDATE, "x")
+            for node in self.bob.receive()
+            if node.name == "presence"
+        ]
+        self.assertEqual([n.children[0].text for n in hashes if n], [sha1])
+        self.publish(self.METADATA, f"<metadata xmlns='{self.METADATA}'/>")
+        self.assertIsNone(self.profile().avatar)
+
+    def test_private_pictures_stay_private(self) -> None:
+        """A node that the owner alone may read becomes no vCard."""
+        self.publish_picture(access_model="whitelist")
+        self.assertIsNone(self.profile().avatar)
+
+    def test_what_is_not_carried_over(self) -> None:
+        """SVG, a wrong hash, and no data: they stay where they are."""
+        self.publish(self.METADATA + "x", "<metadata xmlns='x'/>")
+        for data in (SVG, b"GIF"):
+            self.publish_picture(data)
+            self.assertIsNone(self.profile().avatar)
+        info = f"<info id='{'0' * 40}' bytes='1' type='image/png'/>"
+        told = f"<metadata xmlns='{self.METADATA}'>{info}</metadata>"
+        self.publish(self.METADATA, told)
+        self.assertIsNone(self.profile().avatar)
+        self.publish_picture()
+        self.assertIsNotNone(self.profile().avatar)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_a_published_card(self) -> None:
+        """XEP-0292: the facts that both know, with the picture as it was."""
+        self.result_of_set(vcard(photo()))
+        self.publish(
+            self.CARD,
+            f"<vcard xmlns='{NS_VCARD4}'><fn><text>Ann B</text></fn>"
+            "<gender><sex>F</sex></gender></vcard>",
+        )
+        self.assertEqual(self.profile().vcard, "<FN>Ann B</FN>")
+        self.assertIsNotNone(self.profile().avatar)
 
 
 class PictureTests(RestCase):

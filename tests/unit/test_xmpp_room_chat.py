@@ -93,6 +93,19 @@ class SpeechTests(ChatCase):
         self.assertEqual(names, ["body", "x", "stanza-id", "occupant-id"])
         self.assertEqual(room_id(message), "1")
 
+    def test_what_is_more_than_a_text_stays_whole(self) -> None:
+        """Now and in the archive: languages, long ids."""
+        ident = "i" * 200
+        self.bob.say(
+            f"<message to='{self.bob.room()}' type='groupchat' id='{ident}'>"
+            "<body xml:lang='de'>hallo</body></message>"
+        )
+        [message] = self.ann.hear()
+        self.assertEqual(message.attributes["id"], ident)
+        self.bob.hear()
+        self.bob.ask("set", f"<query xmlns='{NS_MAM}'/>")
+        self.assertIn(b"xml:lang='de'", b"".join(self.bob.raw))
+
     def test_the_same_again_is_no_second_line(self) -> None:
         """After a cut a client sends it again; it alone hears it again."""
         origin = f"<origin-id xmlns='{NS_SID}' id='o1'/>"

@@ -131,6 +131,16 @@ class JoinTests(SynchronousTestCase):
         bob.leave()
         self.assertEqual(shown(bob.hear()), ["-Bob"])
 
+    def test_asking_again_under_another_nick_changes_the_nick(self) -> None:
+        """One session has one place, by whichever address it asks."""
+        cyd, bob = self.meeting.inside("cyd"), self.meeting.inside("bob")
+        cyd.hear()
+        bob.join("Rob", local=self.meeting.hub_id)
+        self.assertEqual(shown(cyd.hear()), ["-Bob", "+Rob"])
+        muc = self.meeting.rooms.live[self.meeting.hub_id]
+        self.assertEqual(len(muc.people.by_nick), 2)
+        self.assertEqual(len(muc.people.seats), 2)
+
     def test_what_makes_no_sense(self) -> None:
         """No nick, no request, a nick that cannot be shown."""
         bob = self.meeting.client("bob")

@@ -347,6 +347,13 @@ class OrganisationTests(Base):
             items([answer]), [("eve@localhost", "both"), ("zoe@localhost", "both")]
         )
 
+    def test_another_process_took_an_account(self) -> None:
+        """Its sessions end, though nobody said its name."""
+        self.house.store.remove_account("bob")
+        self.house.bus.publish("store", {"type": "changed"})
+        self.assertFalse(self.bob.open)
+        self.assertEqual(items(self.ann.receive()), [("bob@localhost", "remove")])
+
     def test_the_version_outlives_the_server(self) -> None:
         """The same contacts are the same version."""
         [answer] = self.ann.send(roster_get(""))

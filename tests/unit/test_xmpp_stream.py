@@ -127,6 +127,22 @@ class SlicingTests(SynchronousTestCase):
                     self.assertEqual(event.raw, stanza)
                     self.assertEqual(bool(event.inherited), header != HEADER)
 
+    def test_an_end_that_is_not_its_own_stays_outside(self) -> None:
+        """Behind an empty element there may be anything: it does not become a
+        part of what is sent on to others, whole or in pieces."""
+        raws = (b"<m a='1'/>", b"<m/>", b"<m  />", b"<m>x</m>", b"<m><b/></m>")
+        behinds = (b"</m>", b"</b>", b"</x", b"</stream:stream>", b"</s:x>")
+        for raw in (*raws, b"<m a='1' />", b"<m a='1' ></m>"):
+            for behind in (*behinds, b"</m a='2'>", b"<m a='2'>", b"</ma='2'>"):
+                for at in (len(raw), len(raw) - 1, 1):
+                    parser = StreamParser(max_stanza_bytes=65536)
+                    parser.feed(HEADER)
+                    events = parser.feed(raw[:at] if at > 1 else raw + behind)
+                    events += parser.feed(raw[at:] + behind if at > 1 else b"")
+                    first = events[0]
+                    assert isinstance(first, Stanza)
+                    self.assertEqual(first.raw, raw, behind)
+
     def test_end_of_stream(self) -> None:
         """After the end nothing counts any more."""
         events = parse(HEADER + b"<presence/></stream:stream><message/>")

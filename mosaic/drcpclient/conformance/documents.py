@@ -217,7 +217,7 @@ async def snapshot_ref(table: Table) -> None:
     if SNAPSHOT_REF not in welcome["caps"]:
         raise NoSeat("the server does not have this capability")
     size = int(welcome["limits"].get("snapshot_ref_bytes", 262144))
-    await ann.opens(table.note)
+    await table.opens(ann)
     ann.edits("".join(f"{number:>9}\n" for number in range(size // 10 + 1)))
     await ann.hears(Type.SYNC_STATUS)
     other = await table.seats.editor()

@@ -92,13 +92,25 @@ class Peer:
             self._socket.abort()
 
     async def hears(
-        self, kind: Type, wanted: Callable[[Message], bool] = lambda message: True
+        self,
+        kind: Type,
+        wanted: Callable[[Message], bool] = lambda message: True,
+        *,
+        instead_of_errors_on: int | None = None,
     ) -> Message:
-        """The next message of a type that fits; what came before it is dropped."""
+        """The next message of a type that fits; what came before it is dropped.
+
+        An error on that channel ends the wait, and is named.
+        """
         found: list[Message] = []
 
         def look() -> bool:
             for at, message in enumerate(self.heard):
+                if message.type == Type.ERROR and (
+                    message.channel == instead_of_errors_on
+                ):
+                    found.append(message)
+                    return True
                 if message.type == kind and wanted(message):
                     found.append(message)
                     del self.heard[: at + 1]
@@ -108,6 +120,10 @@ class Peer:
         await self._until(look, kind.name)
         if not found:
             raise Failed(f"closed with {self.closed} instead of {kind.name}")
+        if found[0].type != kind:
+            error = found[0].value
+            said = f"error {error.get('code')} ({error.get('message')})"
+            raise Failed(f"{said} instead of {kind.name}")
         return found[0]
 
     async def closes(self, code: int) -> None:
@@ -149,7 +165,7 @@ class Peer:
         """Open a document; what comes is applied, unless it is a reference."""
         known = self.doc.get_state() if state is None else state
         self.say(client.open_document(channel, name, known))
-        opened = (await self.hears(Type.OPENED)).value
+        opened = (await self.hears(Type.OPENED, instead_of_errors_on=channel)).value
         assert isinstance(opened, Opened)
         if opened.reference is None:
             self.doc.apply_update(opened.update)
@@ -166,6 +182,15 @@ class Peer:
         update = self.types(words)
         self.say(client.sync(channel, Step.UPDATE, update))
         return update
+
+    async def empties(self) -> None:
+        """Take all text out of the document, if there is any."""
+        if not str(self.text):
+            return
+        before = self.doc.get_state()
+        self.text.clear()
+        self.say(client.sync(1, Step.UPDATE, self.doc.get_update(before)))
+        await self.hears(Type.SYNC_STATUS)
 
     async def has(self, words: str) -> None:
         """The document's text comes to be this."""

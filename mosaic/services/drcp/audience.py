@@ -26,7 +26,9 @@ class Audience:
         """
         known: bytes | None = None
         for attachment in self.attachments:
-            outbound = attachment.member.outbound
+            outbound = attachment.outbound
+            if not outbound.paused:
+                continue
             if attachment.behind is None and outbound.is_full:
                 if known is None:
                     known = state_vector()
@@ -40,7 +42,7 @@ class Audience:
         frames: dict[object, bytes] = {}
         deliveries = 0
         for attachment in list(self.attachments):
-            outbound = attachment.member.outbound
+            outbound = attachment.outbound
             if outbound.paused or attachment.behind is not None:
                 deliveries += self._send_to_slow(attachment, updates, entries)
                 continue
@@ -60,7 +62,7 @@ class Audience:
     ) -> int:
         """What a member with a full buffer gets: no awareness, and no updates
         once it is behind. The number of writes."""
-        outbound = attachment.member.outbound
+        outbound = attachment.outbound
         if outbound.paused and entries:
             attachment.awareness_stale = True
             entries = []

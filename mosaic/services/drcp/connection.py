@@ -18,6 +18,7 @@ from mosaic.services.drcp.member import Attachment, Member
 from mosaic.services.drcp.outbound import Outbound, Wire
 from mosaic.services.drcp.pace import TokenBucket
 from mosaic.services.drcp.room import LiveRoom
+from mosaic.services.drcp.rounds import Rounds
 from mosaic.wire.drcp import events as ev
 from mosaic.wire.drcp.framing import Framing, websocket_frames
 from mosaic.wire.drcp.lib0 import ProtocolError
@@ -31,10 +32,13 @@ CHECK_EXPIRY_S = 30.0
 
 
 class BoundedWire(Wire, Protocol):
-    """A socket whose message size can be set."""
+    """A socket whose message size can be set, and when it is read."""
 
     def limit_messages(self, size_bytes: int) -> None:
         """Larger messages close the connection (1009)."""
+
+    def read_with(self, room: Rounds) -> None:
+        """Read when the room is read; once in a room it stays with it."""
 
 
 class Frames(Protocol):
@@ -289,6 +293,8 @@ class Connection:
             if self._greeting.active():
                 self._greeting.cancel()
             self._greeting = None
+        if room.rounds is not None and not self._rooms:
+            self.wire.read_with(room.rounds)
         self._rooms[member] = room
         room.enter(member)
         self._set_limit()

@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from mosaic.config.settings import Drcp, History
+from mosaic.services.drcp.apart import Apart
 from mosaic.services.drcp.audience import Audience
 from mosaic.services.drcp.awareness import AwarenessTable
 from mosaic.services.drcp.batch import PendingEdit, apply_batch
@@ -27,6 +28,7 @@ from mosaic.wire.drcp.lib0 import ProtocolError
 from mosaic.wire.drcp.yprotocols import Step, decode_awareness
 from mosaic.workspace.documents import MalformedUpdate, check_update
 from mosaic.workspace.plain import summarise
+from mosaic.workspace.tasks import Outcome
 from mosaic.workspace.versions import Author, NotRestored
 
 _log = Logger()
@@ -38,7 +40,8 @@ class LiveDocument:
     Updates and awareness wait in a batch. The first after a quiet tick is
     flushed on the same reactor turn, so that a lone typist waits for nobody.
     A flush merges, applies once, frames once for each kind of framing and
-    writes the same bytes to every member.
+    writes the same bytes to every member. gather: reads what has come; called
+    before a flush that was waited for.
     """
 
     def __init__(
@@ -53,6 +56,8 @@ class LiveDocument:
         counters: Counters,
         history: History,
         wall_clock: Callable[[], float],
+        gather: Callable[[], None],
+        apart: Apart,
     ) -> None:
         self.hub_id = hub_id
         self.name = name
@@ -63,7 +68,7 @@ class LiveDocument:
             _stamp, lambda a, b: a.member.participant_id == b.member.participant_id
         )
         self.versions = Versions(
-            self, store=store, settings=history, wall_clock=wall_clock
+            self, store=store, settings=history, wall_clock=wall_clock, apart=apart
         )
         self.snapshots = Snapshots(
             self,
@@ -77,6 +82,7 @@ class LiveDocument:
         self._settings = settings
         self._reactor = reactor
         self._pace = pace
+        self._gather = gather
         self._counters = counters
         self._replica = Replica()
         self._journal = self._new_journal(0)
@@ -231,12 +237,12 @@ class LiveDocument:
         self._schedule()
         return None
 
-    def edit(self, update: bytes, author: Author) -> Deferred[None]:
+    def edit(self, outcome: Outcome, author: Author) -> Deferred[None]:
         """An edit that the server makes in somebody's name.
 
         Fires when it is committed; see Receipt. Raises NotRestored.
         """
-        summary = check_update(update)
+        update, summary = outcome.update, outcome.summary
         if not self._has_room(len(update)):
             raise NotRestored("the document is full")
         receipt = Receipt()
@@ -276,25 +282,33 @@ class LiveDocument:
         return self._replica.size_bytes + self._pending_bytes + size <= limit
 
     # The batch ------------------------------------------------------------
+    @property
+    def tick_s(self) -> float:
+        """The time between two flushes."""
+        return self._pace.tick_s(self._cost_s) if self._cost_s else MIN_TICK_S
+
     def _schedule(self) -> None:
         if self._flush_call is not None:
             return
         since = self._reactor.seconds() - self._last_flush
-        tick = self._pace.tick_s(self._cost_s) if self._cost_s else MIN_TICK_S
+        wait = max(0.0, self.tick_s - since)
         self._pace.due += 1
-        self._flush_call = self._reactor.callLater(max(0.0, tick - since), self._due)
+        self._flush_call = self._reactor.callLater(wait, self._due)
 
     def _due(self) -> None:
-        self._flush_call = None
-        self._pace.due -= 1
+        self._gather()
         self.flush()
+
+    def _disarm(self) -> None:
+        call, self._flush_call = self._flush_call, None
+        if call is not None:
+            self._pace.due -= 1
+            if call.active():
+                call.cancel()
 
     def flush(self) -> None:
         """Apply the batch, send it to everybody, and append it to the journal."""
-        if self._flush_call is not None:
-            self._flush_call.cancel()
-            self._flush_call = None
-            self._pace.due -= 1
+        self._disarm()
         if not self._ready.done or not (self._pending or self.awareness.pending):
             return
         started = self._reactor.seconds()
@@ -400,11 +414,7 @@ class LiveDocument:
         """No more timers."""
         self._journal.stop()
         self.snapshots.stop()
-        if self._flush_call is not None:
-            if self._flush_call.active():
-                self._flush_call.cancel()
-            self._pace.due -= 1
-        self._flush_call = None
+        self._disarm()
 
 
 def _stamp(attachment: Attachment, state: object) -> object:

@@ -79,6 +79,7 @@ class Attachment:
         self, member: Member, channel: Channel, document: LiveDocument
     ) -> None:
         self.member = member
+        self.outbound = member.outbound
         self.channel = channel
         self.document = document
         self.key = member.framing.key(channel)

@@ -128,7 +128,10 @@ class Replica:
                 self._waiting += [(raw, check_update(raw)) for raw, _ in batch]
                 self._ask_clocks()
             if self._waiting:
-                self._apply_waiting()
+                refused = self._apply_waiting()
+                if any(raw in refused for raw, _ in batch):
+                    # Somebody is about to be told that it was taken.
+                    raise refused[next(raw for raw, _ in batch if raw in refused)]
         except CrdtError as error:
             self._waiting = before
             if not error.panicked:
@@ -139,8 +142,10 @@ class Replica:
     def _ask_clocks(self) -> None:
         self._clocks = check_state_vector(self.state_vector())
 
-    def _apply_waiting(self) -> None:
-        """Everything that fits by now, until nothing more does."""
+    def _apply_waiting(self) -> dict[bytes, CrdtError]:
+        """Everything that fits by now, until nothing more does; what the CRDT
+        refused of it."""
+        refused: dict[bytes, CrdtError] = {}
         progress = True
         while progress:
             progress = False
@@ -150,21 +155,20 @@ class Replica:
                     self._waiting.append((raw, summary))
                     continue
                 summary.advance(self._clocks)
-                progress |= self._apply_one(raw)
+                try:
+                    guarded(self._doc.apply_update, raw)
+                except CrdtError as error:
+                    error.culprit = raw
+                    if error.panicked:
+                        raise
+                    # Those that come now must not pay for one that has waited.
+                    refused[raw] = error
+                    self._ask_clocks()
+                else:
+                    progress = True
         # Some of it may be in there for another reason: a snapshot.
         self._sort_waiting()
-
-    def _apply_one(self, raw: bytes) -> bool:
-        """One that has waited; those that come now must not pay for it."""
-        try:
-            guarded(self._doc.apply_update, raw)
-        except CrdtError as error:
-            error.culprit = raw
-            if error.panicked:
-                raise
-            self._ask_clocks()
-            return False
-        return True
+        return refused
 
     def state_vector(self) -> bytes:
         """Raises CrdtError."""

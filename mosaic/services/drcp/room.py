@@ -11,12 +11,14 @@ from twisted.logger import Logger
 
 from mosaic.bus.interface import Bus, Payload
 from mosaic.config.settings import Drcp, History
+from mosaic.services.drcp.apart import Apart
 from mosaic.services.drcp.chatting import Chat
 from mosaic.services.drcp.counters import Counters
 from mosaic.services.drcp.document import LiveDocument
 from mosaic.services.drcp.member import Member
-from mosaic.services.drcp.pace import Pace
+from mosaic.services.drcp.pace import MIN_TICK_S, Pace
 from mosaic.services.drcp.people import MAX_EMOJI, EventRing, Person, person_of
+from mosaic.services.drcp.rounds import Rounds
 from mosaic.services.drcp.shared import spawn
 from mosaic.services.drcp.states import RunInThread, Shelf
 from mosaic.store.interface import NotFound, Store
@@ -39,7 +41,9 @@ class LiveRoom:
 
     people: those with a native connection and those who came through another
     door, by participant id. elsewhere: the latter. source: by which the other
-    doors know this one. idle: called when the last member has left.
+    doors know this one. rounds: read its members'
+    sockets, None where that cannot be. idle: called when the last member has
+    left.
     """
 
     def __init__(
@@ -57,8 +61,10 @@ class LiveRoom:
         wall_clock: Callable[[], float],
         pace: Pace,
         counters: Counters,
+        rounds: Rounds | None,
         idle: Callable[[], None],
         run_in_thread: RunInThread,
+        apart: Apart,
     ) -> None:
         self.room = room
         self.members: set[Member] = set()
@@ -73,6 +79,7 @@ class LiveRoom:
             seconds=reactor.seconds,
             renew_bytes=settings.snapshot_ref_bytes // 4,
         )
+        self.rounds = None if rounds is None else rounds.within(self._tick_s)
         self._natives: dict[str, Member] = {}
         self._source = source
         self._bus = bus
@@ -92,6 +99,7 @@ class LiveRoom:
         self._reactor = reactor
         self._wall_clock = wall_clock
         self._pace = pace
+        self._apart = apart
         self._counters = counters
         self._idle = idle
         topic = f"room.{room.hub_id}"
@@ -268,6 +276,8 @@ class LiveRoom:
                 counters=self._counters,
                 history=self._history_settings,
                 wall_clock=self._wall_clock,
+                gather=self._gather,
+                apart=self._apart,
             )
             self.documents[name] = document
             self._counters.documents += 1
@@ -282,6 +292,15 @@ class LiveRoom:
                 self._counters.documents -= 1
             raise ProtocolError("the document cannot be read", code=4500) from None
         return document
+
+    def _tick_s(self) -> float:
+        """The time between two rounds: no document flushes more seldom."""
+        ticks = [document.tick_s for document in self.documents.values()]
+        return max(ticks, default=MIN_TICK_S)
+
+    def _gather(self) -> None:
+        if self.rounds is not None:
+            self.rounds.gather()
 
     async def _check_number(self, name: str) -> None:
         names = await self._store.document_names(self.room.hub_id)
@@ -439,7 +458,10 @@ class LiveRoom:
     @property
     def is_saved(self) -> bool:
         """Nothing would be lost if the room were unloaded."""
-        return all(document.is_saved for document in self.documents.values())
+        return all(
+            document.is_saved and not document.versions.is_busy
+            for document in self.documents.values()
+        )
 
     async def prune(self) -> None:
         """Forget old tombstones, as long as nobody is here."""
@@ -459,3 +481,5 @@ class LiveRoom:
         for document in self.documents.values():
             document.stop()
         self._counters.documents -= len(self.documents)
+        if self.rounds is not None:
+            self.rounds.stop()

@@ -18,6 +18,7 @@ from twisted.web.resource import IResource
 from mosaic.auth.interface import AuthError, Door
 from mosaic.bus.interface import Bus, Payload, Subscription
 from mosaic.config.settings import Drcp, History
+from mosaic.services.drcp.apart import Apart, here
 from mosaic.services.drcp.chatting import WELCOME_CHAT
 from mosaic.services.drcp.connection import Connection
 from mosaic.services.drcp.counters import Counters
@@ -65,6 +66,7 @@ class DrcpService(Service):
         wall_clock: Callable[[], float],
         history: History | None = None,
         run_in_thread: RunInThread = at_once,
+        apart: Apart = here,
     ) -> None:
         self.reactor = reactor
         self.settings = settings
@@ -82,6 +84,7 @@ class DrcpService(Service):
         self.rounds: Rounds | None = None
         self._pace = Pace()
         self._run_in_thread = run_in_thread
+        self._apart = apart
         self._loading: dict[str, Shared[LiveRoom]] = {}
         self._unloads: dict[str, IDelayedCall] = {}
         self._subscriptions: list[Subscription] = []
@@ -240,8 +243,10 @@ class DrcpService(Service):
             wall_clock=self.wall_clock,
             pace=self._pace,
             counters=self.counters,
+            rounds=self.rounds,
             idle=lambda: self._unload_later(hub_id),
             run_in_thread=self._run_in_thread,
+            apart=self._apart,
         )
         self.rooms[hub_id] = room
         self.counters.rooms += 1

@@ -24,6 +24,7 @@ from mosaic.services.drcp.compat import HocuspocusConnection, YConnection, check
 from mosaic.services.drcp.connection import Connection
 from mosaic.services.drcp.direct import eager_write
 from mosaic.services.drcp.native import NativeConnection
+from mosaic.services.drcp.rounds import Rounds
 from mosaic.tls.websocket import LeanWebSocket, no_compression, options_in_class
 from mosaic.wire.drcp.frames import begins_small_frame, small_frames
 from mosaic.wire.drcp.lib0 import ProtocolError
@@ -153,6 +154,10 @@ class Socket(LeanWebSocket):
             self.resume_all()
             text = reason.encode()[:120].decode(errors="ignore").encode()
             self.sendCloseFrame(code=code, reasonUtf8=text, isReply=False)
+
+    def read_with(self, room: Rounds) -> None:
+        """Read when the room is read."""
+        room.adopt(self._stream())
 
     def pause_reading(self, why: str) -> None:
         """Stop reading until every reason has gone."""

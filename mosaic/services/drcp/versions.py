@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -10,11 +9,12 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mosaic.config.settings import History
-from mosaic.services.drcp.replica import CrdtError, guarded
+from mosaic.services.drcp.apart import Apart
+from mosaic.services.drcp.replica import CrdtError
 from mosaic.store.interface import Store, StoreError, StoreFull
 from mosaic.workspace.documents import EMPTY_UPDATE
-from mosaic.workspace.prune import pruning_update
-from mosaic.workspace.restore import restoring_update
+from mosaic.workspace.prune import has_tombstones
+from mosaic.workspace.tasks import Pruning, Restoring
 from mosaic.workspace.versions import Author, NotRestored, Reason, Thinning, Version
 
 if TYPE_CHECKING:
@@ -64,7 +64,9 @@ def thinning(settings: History) -> Thinning:
 class Versions:
     """What a live document has to do with its versions.
 
-    newest_seq: how far the newest one reaches. wall_clock: Unix seconds.
+    newest_seq: how far the newest one reaches. wall_clock: Unix seconds. apart:
+    computes on whole states. is_busy: an edit is being computed, which would be
+    lost to those who see the document if it left memory now.
     """
 
     def __init__(
@@ -74,12 +76,20 @@ class Versions:
         store: Store,
         settings: History,
         wall_clock: Callable[[], float],
+        apart: Apart,
     ) -> None:
         self.newest_seq = 0
+        self._apart = apart
+        self._restores = 0
         self._document = document
         self._store = store
         self._settings = settings
         self._wall_clock = wall_clock
+
+    @property
+    def is_busy(self) -> bool:
+        """See above."""
+        return self._restores > 0
 
     async def keep(
         self, reason: Reason, *, label: str | None = None, by: str = ""
@@ -129,25 +139,24 @@ class Versions:
 
         Raises NotRestored, StoreFull, StoreError.
         """
-        document = self._document
+        self._restores += 1
         try:
-            await self.keep(Reason.RESTORE, by=author.id)
-            update = guarded(lambda: self._difference(then))
+            return await self._restore(then, author)
         except CrdtError as error:
             raise NotRestored(str(error)) from error
-        if update == EMPTY_UPDATE:
-            return False
-        await document.edit(update, author)
-        return True
+        finally:
+            self._restores -= 1
 
-    def _difference(self, then: bytes) -> bytes:
-        return restoring_update(
-            self._document.state(),
-            then,
-            document=self._document.name,
-            at_ms=self._wall_clock() * 1000,
-            random=random_number,
-        )
+    async def _restore(self, then: bytes, author: Author) -> bool:
+        document = self._document
+        await self.keep(Reason.RESTORE, by=author.id)
+        task = Restoring(document=document.name, at_ms=self._wall_clock() * 1000)
+        # What is edited meanwhile merges with it, as with anybody's edit.
+        outcome = await self._apart(task, (document.state(), then))
+        if outcome.update == EMPTY_UPDATE:
+            return False
+        await document.edit(outcome, author)
+        return True
 
     async def prune(self) -> int:
         """Take tombstones of drawn elements out that are old enough.
@@ -155,26 +164,24 @@ class Versions:
         Only while nobody is here. The number of bytes that the edit has.
         """
         document = self._document
-        before_ms = (self._wall_clock() - self._settings.prune_after_s) * 1000
-        if document.name != "board" or document.attachments or not document.is_saved:
+        if document.name != "board" or not self._may_prune():
             return 0
+        before_ms = (self._wall_clock() - self._settings.prune_after_s) * 1000
         try:
             state = document.state()
-            update = guarded(
-                lambda: pruning_update(state, before_ms=before_ms, random=random_number)
-            )
-        except CrdtError as error:
+            if not has_tombstones(state):
+                return 0
+            outcome = await self._apart(Pruning(before_ms=before_ms), (state,))
+        except (CrdtError, NotRestored) as error:
             _log.warn("cannot prune {hub_id}: {why}", hub_id=document.hub_id, why=error)
             return 0
-        if update == EMPTY_UPDATE:
+        if outcome.update == EMPTY_UPDATE or not self._may_prune():
             return 0
         try:
-            await document.edit(update, SERVER)
+            await document.edit(outcome, SERVER)
         except (StoreFull, NotRestored) as error:
             _log.warn("not pruned: {hub_id}: {why}", hub_id=document.hub_id, why=error)
-        return len(update)
+        return len(outcome.update)
 
-
-def random_number() -> int:
-    """31 bits: a Yjs client id, a nonce."""
-    return secrets.randbits(31)
+    def _may_prune(self) -> bool:
+        return not self._document.attachments and self._document.is_saved

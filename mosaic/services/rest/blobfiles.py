@@ -15,11 +15,13 @@ import re
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 
+from mosaic.export.places import had
 from mosaic.services.rest.problems import Refusal
 from mosaic.store.interface import NotFound, StoreFull
 
@@ -171,7 +173,15 @@ class BlobFiles:
         if sha256 in self._fresh:
             self._fresh.discard(sha256)
             path = self.path_of(sha256)
-            await self._run_in_thread(lambda: path.unlink(missing_ok=True))
+            with self.had() as ours:
+                # Another process may refer to the same bytes by now; if not, the
+                # next collection finds them.
+                if ours:
+                    await self._run_in_thread(lambda: path.unlink(missing_ok=True))
+
+    def had(self) -> AbstractContextManager[bool]:
+        """Keep other processes from bringing files; False if one is doing it."""
+        return had(self._root)
 
     async def every(self) -> list[str]:
         """The hashes of all files on disk."""

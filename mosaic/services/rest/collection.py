@@ -56,16 +56,24 @@ class Collection:
         older_than = now - self._keep_days * DAY_S if self._keep_days else None
         forgotten += await self._store.forget_uploads(now=now, older_than=older_than)
         removed = 0
-        kept = await self._store.blob_hashes()
-        for sha256 in await self._files.every():
-            if sha256 not in kept:
-                removed += await self._files.discard(sha256, self._is_kept)
+        with self._files.had() as ours:
+            # `mosaic room import` puts files there before it refers to them.
+            if ours:
+                removed = await self._discard()
         if forgotten or removed:
             _log.info(
                 "files collected: {forgotten} references, {removed} files",
                 forgotten=forgotten,
                 removed=removed,
             )
+        return removed
+
+    async def _discard(self) -> int:
+        removed = 0
+        kept = await self._store.blob_hashes()
+        for sha256 in await self._files.every():
+            if sha256 not in kept:
+                removed += await self._files.discard(sha256, self._is_kept)
         return removed
 
     async def _is_kept(self, sha256: str) -> bool:

@@ -18,6 +18,7 @@ from mosaic.auth.interface import Door
 from mosaic.bus.interface import Bus
 from mosaic.config.settings import Settings
 from mosaic.export.moving import Mover, export_limits
+from mosaic.export.places import clear_left
 from mosaic.services.rest.avatars import Avatars
 from mosaic.services.rest.blobfiles import BlobFiles, RunInThread
 from mosaic.services.rest.blobs import BlobOperations, Uploads
@@ -137,6 +138,7 @@ def build_rest(
     gate = Gate(door, limit)
     files = BlobFiles(state / "blobs", run_in_thread=run_in_thread)
     files.prepare()
+    clear_left(state)
     shared = SharedFiles(
         gate=gate,
         store=store,

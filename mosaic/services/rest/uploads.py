@@ -23,7 +23,7 @@ from mosaic.services.rest.security import SANDBOX_POLICY
 from mosaic.services.rest.site import BoundedRequest
 from mosaic.store.belongings import Upload
 from mosaic.store.interface import NotFound, Store
-from mosaic.workspace.media import media_type, shown_type
+from mosaic.workspace.media import UNKNOWN_TYPE, media_type, shown_type
 
 SLOT_PATH = re.compile(rb"/api/v1/uploads/(ms_[A-Za-z0-9_-]{43})")
 
@@ -102,7 +102,8 @@ class SharedFiles:
         if length != wanted.size_bytes:
             raise Refusal(413, f"this slot is for {wanted.size_bytes} bytes")
         claimed = request.getHeader("content-type")
-        if claimed is not None and media_type(claimed) != wanted.media_type:
+        told = wanted.media_type != UNKNOWN_TYPE and claimed is not None
+        if told and media_type(claimed) != wanted.media_type:
             raise Refusal(415, f"this slot is for {wanted.media_type}")
 
     def operations(self) -> tuple[Operation, ...]:

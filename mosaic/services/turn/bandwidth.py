@@ -43,6 +43,10 @@ class Bandwidth:
         """A relay of somebody who has a number."""
         self.users.opened(relay, owner)
 
+    def opened_all(self, owner: str, relays: list[int]) -> None:
+        """Several of them."""
+        self.users.opened_all(relays, owner)
+
     def refused(self, owner: str) -> None:
         """There was no relay to be had: who has no other is forgotten."""
         self._forget(self.users.settle(owner))

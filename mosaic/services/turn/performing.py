@@ -7,7 +7,13 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from mosaic.relay.interface import HostUnavailable, RelayError, RelayPlane
+from mosaic.relay.interface import (
+    AdmittingPlane,
+    HostUnavailable,
+    RelayError,
+    RelayPlane,
+)
+from mosaic.services.turn.admissions import Admissions
 from mosaic.services.turn.bandwidth import Bandwidth
 from mosaic.services.turn.listen import RelayHosts
 from mosaic.services.turn.tcpside import TcpSide
@@ -24,7 +30,9 @@ from mosaic.wire.turn.events import (
     Move,
     OpenRelay,
     Permit,
+    Vouch,
 )
+from mosaic.wire.turn.known import KnownAsk
 from mosaic.wire.turn.server import TurnServer
 
 _log = Logger()
@@ -34,7 +42,7 @@ class CoreEvents:
     """Performs the core's events, and wakes it when it has something to do.
 
     tcp: the side of TCP allocations, whose events come back to `perform`.
-    lend: told of a client who gets a relay, before the answer leaves.
+    lend: told of a client who gets a relay or has moved, before the answer leaves.
     counted: told how many allocations stand, after every change.
     verbose: asked whether each allocation is logged.
     """
@@ -63,6 +71,9 @@ class CoreEvents:
         self._lend = lend
         self._counted = counted
         self._verbose = verbose
+        self._admissions: Admissions | None = None
+        if isinstance(plane, AdmittingPlane):
+            self._admissions = Admissions(core, plane, hosts, bandwidth, verbose)
         self._awake = False
         self._wake: IDelayedCall | None = None
         self._wakes_at = self._now = 0.0
@@ -82,6 +93,18 @@ class CoreEvents:
         """A STUN message has come."""
         self._now = now = self._clock()
         self.perform(self._core.datagram_received(data, five_tuple, now))
+
+    def admit(self, asks: list[KnownAsk]) -> None:
+        """Allocates of known credentials have come; what is not granted at once
+        goes the full way."""
+        self._now = now = self._clock()
+        if self._admissions is not None:
+            self._do(self._core.expire(now))
+            asks = self._admissions.grant(asks, now)
+        for ask in asks:
+            self._do(self._core.datagram_received(ask.data, ask.five_tuple, now))
+        self._counted(len(self._core))
+        self._schedule()
 
     def perform(self, events: list[Event]) -> None:
         """Do what the core says, in its order."""
@@ -107,6 +130,10 @@ class CoreEvents:
                     plane.bind(relay, channel, peer, expires_at)
                 case Move(relay, five_tuple):
                     plane.move(relay, five_tuple)
+                    self._lend(five_tuple)
+                case Vouch(username, key):
+                    if self._admissions is not None:
+                        self._admissions.vouch(username, key)
                 case CloseRelay(relay):
                     plane.close(relay)
                     self._tcp.close(relay)

@@ -18,7 +18,12 @@ from mosaic.auth.turn_credentials import is_of_a_call, owner_of
 from mosaic.config.settings import Turn
 from mosaic.relay.choose import choose_plane
 from mosaic.relay.descriptors import make_room
-from mosaic.relay.interface import AdoptingPlane, ChallengingPlane, RelayPlane
+from mosaic.relay.interface import (
+    AdmittingPlane,
+    AdoptingPlane,
+    ChallengingPlane,
+    RelayPlane,
+)
 from mosaic.services.turn.bandwidth import Bandwidth
 from mosaic.services.turn.counters import TurnCounters
 from mosaic.services.turn.drain import Drain
@@ -33,6 +38,7 @@ from mosaic.services.turn.tcpside import TcpSide
 from mosaic.services.turn.tuning import draining, with_extensions, with_quotas
 from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.stun.discovery import Discovery
+from mosaic.wire.turn.forwarding import STREAMS
 from mosaic.wire.turn.limits import Limits
 from mosaic.wire.turn.peers import PeerPolicy, parse_networks
 from mosaic.wire.turn.server import TurnServer
@@ -223,6 +229,8 @@ class TurnService(service.Service):
             self._plane.start(self._events.received)
             if isinstance(self._plane, ChallengingPlane):
                 self._plane.challenge_with(self._core.challenge_terms())
+            if isinstance(self._plane, AdmittingPlane):
+                self._plane.admit_with(self._events.admit)
             self.listen_udp(self._udp)
             self._ports.listen_dtls(self._dtls)
             self._ports.listen_for_discovery(self._discovery.addresses())
@@ -388,7 +396,7 @@ class TurnService(service.Service):
 
     def _lend(self, five_tuple: FiveTuple) -> None:
         """A plane that can has the connection for as long as there is a relay."""
-        if five_tuple.transport == "tcp" and isinstance(self._plane, AdoptingPlane):
+        if five_tuple.transport in STREAMS and isinstance(self._plane, AdoptingPlane):
             stream = self._stream_by_tuple.get(five_tuple)
             if stream is not None:
                 stream.lend(self._plane)

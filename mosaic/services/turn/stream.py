@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mosaic.relay.interface import AdoptingPlane
-from mosaic.tls.transports import PlainServer
+from mosaic.tls.transports import PlainServer, TlsServer
 from mosaic.wire.stun.address import Address, FiveTuple, canonical
 from mosaic.wire.stun.errors import FramingLost
 from mosaic.wire.stun.framing import StreamSplitter
@@ -243,11 +243,19 @@ class TurnStream(Protocol):
     # In the hands of the plane
 
     def lend(self, plane: AdoptingPlane) -> None:
-        """Let the plane read and write, if nothing waits to leave here. Only
-        a bare TCP socket can be lent: TLS and PROXY headers are of this side."""
+        """Let the plane read and write, if nothing waits to leave here. Only a
+        socket of ours can be lent, bare or with OpenSSL on it: Twisted's own TLS
+        and PROXY headers are of this side."""
         transport = self.transport
-        if self._lent or not self._open or not isinstance(transport, PlainServer):
+        if self._lent or not self._open:
             return
+        if not isinstance(transport, PlainServer | TlsServer):
+            return
+        secured = None
+        if isinstance(transport, TlsServer):
+            if not transport.may_be_lent():
+                return
+            secured = transport.lent()
         if self._paused or self._queue or self._peer or self._five_tuple is None:
             return
         if transport.dataBuffer or transport._tempDataLen or transport.disconnecting:
@@ -260,6 +268,7 @@ class TurnStream(Protocol):
                 self,
                 queue_bytes=self._queue_limit,
                 queue_s=self._queue_s,
+                secured=secured,
             )
             self._lent = True
             self.transport.pauseProducing()  # type: ignore[attr-defined] # of IPushProducer

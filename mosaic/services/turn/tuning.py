@@ -43,6 +43,7 @@ def with_extensions(limits: Limits, plane: RelayPlane, settings: Turn) -> Limits
         dual="dual" in abilities,
         port_pairs="reserve" in abilities,
         dont_fragment="df" in abilities,
+        admission="admit" in abilities,
         mobility=settings.mobility and "move" in abilities,
         tcp_relay=settings.tcp_relay,
     )

@@ -32,6 +32,11 @@ class Users:
         self._owners[relay] = owner
         self._relays[self._numbers[owner]].add(relay)
 
+    def opened_all(self, relays: list[int], owner: str) -> None:
+        """Several of them."""
+        self._owners.update(dict.fromkeys(relays, owner))
+        self._relays[self._numbers[owner]].update(relays)
+
     def settle(self, owner: str) -> int | None:
         """The number of an owner without relays, which is forgotten."""
         number = self._numbers.get(owner)

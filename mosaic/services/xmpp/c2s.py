@@ -8,6 +8,7 @@ by the deadline is closed.
 from __future__ import annotations
 
 import base64
+from functools import cache
 from typing import Any
 
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
@@ -68,17 +69,15 @@ class ClientStream(StreamBase):
             self.close("policy-violation", "the stream is open")
             return
         self._send_header()
-        if not _is_version_1(start.attributes.get("version", "")):
+        if self._house.draining:
+            self.close("system-shutdown")
+        elif not _is_version_1(start.attributes.get("version", "")):
             self.close("unsupported-version")
         elif not self._is_our_domain(start.attributes.get("to")):
             self.close("host-unknown")
         elif self._account:
             self._phase = Phase.BIND
-            self._send_features(
-                *_bind_features(),
-                *self._house.features,
-                self._house.answers.capabilities(),
-            )
+            self._send_features(*_bind_features(), *self._house_features())
         elif self._tls is not None:
             self._phase = Phase.STARTTLS
             self._send_features(
@@ -147,6 +146,9 @@ class ClientStream(StreamBase):
         login = self._login
         assert login is not None
         answer = await login.answer(stanza, nonce=self._house.new_token())
+        if isinstance(answer, LoggedIn):
+            # Known before it is bound: whom it blocks, and who may see it.
+            await self._house.persons.load(answer.account)
         if self._phase is not Phase.BUSY:
             return  # closed meanwhile
         if isinstance(answer, LoggedIn):
@@ -209,9 +211,9 @@ class ClientStream(StreamBase):
         if self._session is None:
             self._phase = Phase.BIND
             self._login = None
-            self._send_features(*_bind_features())
+            self._send_features(*_bind_features(), *self._house_features())
             return
-        self._send_features()
+        self._send_features(*self._house_features())
         if self._managed is not None:
             self._managed.resend()
 
@@ -351,6 +353,10 @@ class ClientStream(StreamBase):
 
     # Sending.
 
+    def _house_features(self) -> list[Xml]:
+        """What is there for whoever has logged in."""
+        return [*self._house.features, self._house.answers.capabilities()]
+
     def _send_features(self, *features: Xml) -> None:
         self.say(element("stream:features", None, *features))
 
@@ -362,6 +368,7 @@ class ClientStream(StreamBase):
         self._parser = self.new_parser(max_stanza_bytes)
 
 
+@cache
 def _bind_features() -> list[Xml]:
     optional = element("optional")
     return [

@@ -24,3 +24,6 @@ class Counters:
     dead_closed: int = 0
     resumed: int = 0
     undelivered: int = 0
+    archived: int = 0
+    held: int = 0
+    commits_failed: int = 0

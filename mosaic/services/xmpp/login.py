@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mosaic.services.xmpp.streams.proving import (
     Presented,
@@ -76,26 +77,12 @@ class Login:
     def features(self) -> Xml:
         """Both profiles with their mechanisms, strongest first, and the binding
         types (XEP-0440)."""
-        names = [element("mechanism", None, n) for n in self._proving.mechanisms]
-        offer = element("mechanisms", None, *names, ns=NS_SASL)
-        offer = Xml(offer + self._authentication(names))
-        types = [
-            element("channel-binding", {"type": kind})
-            for kind in self._proving.bindings
-        ]
-        if not types:
-            return offer
-        binding = element("sasl-channel-binding", None, *types, ns=NS_CHANNEL_BINDING)
-        return Xml(offer + binding)
-
-    def _authentication(self, names: list[Xml]) -> Xml:
-        """SASL2 and what can be had along with it (XEP-0388 section 2.1)."""
-        variables = (element("feature", {"var": ns}) for ns in self._at_bind)
-        bind = element("bind", None, element("inline", None, *variables), ns=NS_BIND2)
-        tokens = (element("mechanism", None, n) for n in self._proving.token_mechanisms)
-        fast = element("fast", None, *tokens, ns=NS_FAST)
-        inline = element("inline", None, bind, element("sm", ns=NS_SM), fast)
-        return element("authentication", None, *names, inline, ns=NS_SASL2)
+        return _features(
+            tuple(self._proving.mechanisms),
+            tuple(self._proving.token_mechanisms),
+            tuple(self._proving.bindings),
+            tuple(self._at_bind),
+        )
 
     async def answer(self, stanza: Stanza, *, nonce: str) -> Xml | LoggedIn:
         """The reply to one element of either SASL namespace."""
@@ -169,6 +156,29 @@ class Login:
         return await self._proving.go_on(
             _decoded(node.text.strip()) if message is None else message
         )
+
+
+@lru_cache(maxsize=16)
+def _features(
+    mechanisms: tuple[str, ...],
+    for_tokens: tuple[str, ...],
+    bindings: tuple[str, ...],
+    at_bind: tuple[str, ...],
+) -> Xml:
+    names = [element("mechanism", None, name) for name in mechanisms]
+    offer = element("mechanisms", None, *names, ns=NS_SASL)
+    # SASL2 and what can be had along with it (XEP-0388 section 2.1).
+    variables = (element("feature", {"var": ns}) for ns in at_bind)
+    bind = element("bind", None, element("inline", None, *variables), ns=NS_BIND2)
+    tokens = (element("mechanism", None, name) for name in for_tokens)
+    fast = element("fast", None, *tokens, ns=NS_FAST)
+    inline = element("inline", None, bind, element("sm", ns=NS_SM), fast)
+    offer = Xml(offer + element("authentication", None, *names, inline, ns=NS_SASL2))
+    types = [element("channel-binding", {"type": kind}) for kind in bindings]
+    if not types:
+        return offer
+    binding = element("sasl-channel-binding", None, *types, ns=NS_CHANNEL_BINDING)
+    return Xml(offer + binding)
 
 
 def _client_name(request: Node) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IPushProducer, IReactorTime, ITransport
+from twisted.logger import Logger
 from zope.interface import implementer
+
+_log = Logger()
 
 
 class Turn:
@@ -31,7 +34,10 @@ class Turn:
     def _ended(self) -> None:
         waiting, self._waiting = self._waiting, []
         for outbox in waiting:
-            outbox.turn_ended()
+            try:
+                outbox.turn_ended()
+            except Exception:  # of one transport; the others are not to blame
+                _log.failure("writing to a client failed")
 
 
 @implementer(IPushProducer)

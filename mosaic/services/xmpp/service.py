@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
@@ -24,12 +25,13 @@ from mosaic.config.settings import Xmpp
 from mosaic.services.xmpp.answers import Answers
 from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Exchange, Undeliverable
+from mosaic.services.xmpp.extras.conversion import Conversion
 from mosaic.services.xmpp.extras.furnish import Extras
 from mosaic.services.xmpp.extras.outlet import Outlet
 from mosaic.services.xmpp.extras.parents import Parents
 from mosaic.services.xmpp.extras.surroundings import Surroundings
 from mosaic.services.xmpp.household import Household
-from mosaic.services.xmpp.people.carbons import carbons_at_bind
+from mosaic.services.xmpp.hubs import HubContacts
 from mosaic.services.xmpp.people.csi import NS_CSI, client_state
 from mosaic.services.xmpp.people.messages import Messages
 from mosaic.services.xmpp.people.parts import People
@@ -42,6 +44,7 @@ from mosaic.store.interface import Store
 from mosaic.wire.xmpp.jid import Jid, is_prepared_local
 from mosaic.wire.xmpp.payloads import NS_CARBONS
 from mosaic.wire.xmpp.stanza import Stanza
+from mosaic.workspace.hubs import HubSource
 
 ROOMS = "Rooms"
 """What the rooms are called in service discovery."""
@@ -66,6 +69,7 @@ class XmppService(Service):
         store: Store,
         bus: Bus,
         around: Surroundings | None = None,
+        hubs: HubSource | None = None,
     ) -> None:
         self.setName("xmpp")
         self._store = store
@@ -73,11 +77,13 @@ class XmppService(Service):
         self._hearing: list[Subscription] = []
         exchange = Exchange(domain)
         self._around = around or Surroundings()
+        counters = Counters()
         self._people = People(
             reactor,
             settings,
             exchange,
             store,
+            counters,
             account_names=self._account_names,
             wall=self._around.wall,
         )
@@ -90,7 +96,15 @@ class XmppService(Service):
             presence=self._people.presence,
             messages=self._people.messages,
             answers=Answers(exchange),
+            counters=counters,
         )
+        if hubs is not None:
+            HubContacts(
+                exchange,
+                hubs,
+                directory=self._people.directory,
+                presence=self._people.presence,
+            )
         self._upkeep = Upkeep(self._house)
         self.rooms = self._make_rooms(f"rooms.{domain}", domain, LocalOutlet(exchange))
         self._furnish()
@@ -101,8 +115,9 @@ class XmppService(Service):
         self._people.register(house.answers)
         house.features.extend(self._people.features)
         for name in ("active", "inactive"):
-            house.nonzas[NS_CSI, name] = _client_state
-        house.at_bind.add(NS_CARBONS, "enable", carbons_at_bind)
+            house.nonzas[NS_CSI, name] = client_state
+            house.at_bind.add(NS_CSI, name, self._people.at_bind)
+        house.at_bind.add(NS_CARBONS, "enable", self._people.at_bind)
         self._extras = Extras(
             exchange=house.exchange,
             answers=house.answers,
@@ -115,12 +130,21 @@ class XmppService(Service):
             new_id=house.new_token,
         )
         house.marks.append(self._extras.profiles.mark)
+        conversion = Conversion(self._extras.profiles, self._people.pep)
+        conversion.register(house.answers)
         self.parents = Parents(
             house.clock, house.exchange, self._extras, house.settings
         )
-        house.exchange.components[self.rooms.front.host] = self.rooms.receive
+        house.exchange.components[self.rooms.front.host] = self._to_rooms
         house.answers.name_host(self.rooms.front.host, ROOMS)
         self.rooms_outside = self._rooms_outside()
+
+    def _to_rooms(self, stanza: Stanza, sender: Jid, to: Jid) -> None:
+        """What was said is acknowledged once it is safe (XEP-0198)."""
+        done = self.rooms.receive(stanza, sender, to)
+        session = self._house.exchange.find(sender)
+        if done is not None and session is not None:
+            session.owe(cast("Deferred[object]", done))
 
     def _make_rooms(self, host: str, accounts: str, outlet: Outlet) -> RoomsService:
         house = self._house
@@ -224,7 +248,8 @@ class XmppService(Service):
         for managed in list(self._house.resumable.values()):
             managed.close("system-shutdown")
 
-        all_gone.addCallback(lambda _: self._people.flush())
+        # What the streams' ends made wait must be on disk, too.
+        all_gone.addCallback(lambda _: Deferred.fromCoroutine(self._people.settled()))
         all_gone.addCallback(lambda _: self.parents.stop())
         all_gone.addCallback(lambda _: self._extras.seen.written())
         return all_gone.addCallback(lambda _: None)
@@ -244,7 +269,10 @@ class XmppService(Service):
             self._people.account_removed(name)
 
     def _accounts_changed(self, topic: str, payload: Payload) -> None:
-        self._people.accounts_changed()
+        steps = self._people.accounts_changed()
+        Deferred.fromCoroutine(steps).addErrback(
+            lambda reason: _log.failure("accounts could not be read", reason)
+        )
 
     async def _account_names(self) -> Iterable[str]:
         names = [account.name for account in await self._store.accounts()]
@@ -265,7 +293,3 @@ class _StreamFactory(Factory):
     def buildProtocol(self, addr: IAddress | None) -> TcpStream:
         """A stream for one connection."""
         return TcpStream(self._house, self._tls)
-
-
-def _client_state(session: Session, said: Stanza) -> None:
-    client_state(session, said.name)

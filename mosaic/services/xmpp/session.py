@@ -19,15 +19,15 @@ MAX_DIRECTED = 1000
 """Addressees of directed presence that one session may have at a time."""
 
 
+def _at_once(received: Callable[[], None]) -> None:
+    received()
+
+
 class Debts(Protocol):
     """Where it is kept what an acknowledgement has to wait for."""
 
     def owe(self, done: Deferred[Any]) -> None:
         """Do not acknowledge the stanza in work before this has fired."""
-
-
-def _at_once(received: Callable[[], None]) -> None:
-    received()
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -39,16 +39,16 @@ class Session:
     when the session moves to another connection: do not keep them. presence:
     the last presence that it broadcast, None while it is not available.
     priority: -128 to 127. directed: whom else it told that it is there (RFC
-    6121 section 4.6). acks: there if it acknowledges (XEP-0198).
+    6121 section 4.6). acks: there if it acknowledges (XEP-0198). when_received:
+    calls back once the client has all that was sent so far: with XEP-0198 when
+    it has acknowledged that, without it at once; never, if the session ends
+    before.
 
-    when_received: calls back once the client has all that was sent so far: with
-    XEP-0198 when it has acknowledged that, without it at once; never, if the
-    session ends before. person: its account, from its first stanza on. since:
-    the newest message id at the time that it began to receive messages to the
-    account, 0 before. carbons: wants them (XEP-0280). interested: has asked for
-    the roster. minds_blocks: has asked for the block list. quiet: what is held
-    back while it is inactive (XEP-0352). notify: nodes that it wants to hear of
-    (XEP-0163).
+    person: its account, once it is read. since: the newest message id at the
+    time that it began to receive messages to the account, 0 before. carbons:
+    wants them (XEP-0280). interested: has asked for the roster. minds_blocks:
+    has asked for the block list. quiet: what is held back while it is inactive
+    (XEP-0352). notify: nodes that it wants to hear of (XEP-0163).
     """
 
     jid: Jid
@@ -59,8 +59,6 @@ class Session:
     presence: bytes | None = None
     priority: int = 0
     directed: set[Jid] = field(default_factory=set)
-    acks: Debts | None = None
-    when_received: Callable[[Callable[[], None]], None] = _at_once
     person: Person | None = None
     since: int = 0
     carbons: bool = False
@@ -68,6 +66,8 @@ class Session:
     minds_blocks: bool = False
     quiet: Quiet | None = None
     notify: frozenset[str] = frozenset()
+    acks: Debts | None = None
+    when_received: Callable[[Callable[[], None]], None] = _at_once
 
     def __post_init__(self) -> None:
         self.address = str(self.jid)

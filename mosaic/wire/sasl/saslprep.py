@@ -28,6 +28,8 @@ def saslprep(text: str) -> str:
     Raises SaslprepError for prohibited or unassigned code points and for
     mixed text directions (RFC 3454 section 6).
     """
+    if text.isascii() and text.isprintable():
+        return text  # no table has anything to say about these
     mapped = "".join(
         " " if stringprep.in_table_c12(char) else char
         for char in text

@@ -96,7 +96,10 @@ class Allocation:
     @property
     def first_end(self) -> float:
         """When the first half of it ends."""
-        return min(half.expires_at for half in self.halves)
+        halves = self.halves
+        if len(halves) == 1:
+            return halves[0].expires_at
+        return min(half.expires_at for half in halves)
 
     @property
     def opening(self) -> bool:

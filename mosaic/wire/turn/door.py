@@ -105,6 +105,12 @@ class Door:
         except MalformedAttribute as error:
             raise BadRequest from error
 
+    def holds(self, username: str, key: bytes, now: float) -> bool:
+        """Whether an MD5 key is one that the username has at this time."""
+        passwords = self._passwords_for(username, now)
+        made = [long_term_key(username, self._realm, held) for held in passwords]
+        return key in made
+
     def _check(self, message: Message, five_tuple: FiveTuple, now: float) -> Request:
         username = message.first(stun.USERNAME)
         digest = message.first(stun.USERHASH)

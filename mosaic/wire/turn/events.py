@@ -80,6 +80,14 @@ class CloseRelay(msgspec.Struct, frozen=True):
     relay: int
 
 
+class Vouch(msgspec.Struct, frozen=True):
+    """Requests of this username that are signed with this key (16 bytes, MD5)
+    may be checked by the data plane. Whether they are granted is asked anew."""
+
+    username: str
+    key: bytes
+
+
 class ConnectPeer(msgspec.Struct, frozen=True):
     """Connect to a peer from the relayed address (RFC 6062 section 5.2), then
     call `peer_connected` or `peer_failed` with the connection's number."""
@@ -111,6 +119,7 @@ Event = (
     | Bind
     | Move
     | CloseRelay
+    | Vouch
     | ConnectPeer
     | JoinPeer
     | ClosePeer

@@ -17,6 +17,7 @@ class Limits:
     dual, port_pairs, dont_fragment: what the data plane can do: two families
     in one allocation, reserved ports, the DF bit.
     mobility: allocations may move to another address (RFC 8016).
+    admission: the data plane checks requests of known credentials.
     tcp_relay: peers may be reached over TCP (RFC 6062).
     alternates: servers that new clients are sent to (300), of either family.
     tcp_connections: of one TCP allocation, at once.
@@ -35,6 +36,7 @@ class Limits:
     port_pairs: bool = True
     dont_fragment: bool = True
     mobility: bool = False
+    admission: bool = False
     tcp_relay: bool = False
     tcp_connections: int = 64
     alternates: tuple[Address, ...] = ()

@@ -49,12 +49,30 @@ class Quotas:
         if self._per_host[quota_host(host)] >= limits.per_address:
             raise AllocationQuotaReached("too many allocations from this address")
 
+    def room_of(self, username: str, limits: Limits) -> int:
+        """How many more a credential, and its owner, may have in one go; visitors
+        are looked at one by one."""
+        if self.is_visitor(username):
+            return 0
+        owner = self._per_owner[self._owner_of(username)]
+        own = limits.per_credential - self._per_credential[username]
+        return min(own, limits.per_owner - owner)
+
+    def room_at(self, host: str, limits: Limits) -> int:
+        """How many more an address may have."""
+        return limits.per_address - self._per_host[quota_host(host)]
+
     def charge(self, username: str, host: str) -> None:
         """One more."""
-        self._per_credential[username] += 1
-        self._per_owner[self._owner_of(username)] += 1
-        self._per_host[quota_host(host)] += 1
+        self.charge_host(username, quota_host(host), 1)
         self._visitors += self.is_visitor(username)
+
+    def charge_host(self, username: str, host: str, count: int) -> None:
+        """So many more, of a `quota_host`; nothing is kept of none."""
+        if count:
+            self._per_credential[username] += count
+            self._per_owner[self._owner_of(username)] += count
+            self._per_host[host] += count
 
     def refund(self, username: str, host: str) -> None:
         """One less; nothing is kept of who holds nothing."""

@@ -30,6 +30,7 @@ from mosaic.wire.turn.budget import StrangerBudget
 from mosaic.wire.turn.counters import Counters
 from mosaic.wire.turn.door import Door, PasswordsFor, UsernameOf
 from mosaic.wire.turn.events import Answer, CloseRelay, Event
+from mosaic.wire.turn.known import KnownAsk
 from mosaic.wire.turn.limits import Limits
 from mosaic.wire.turn.nonce import ChallengeTerms, Nonces
 from mosaic.wire.turn.peers import PeerPolicy
@@ -200,6 +201,24 @@ class TurnServer:
             return []
         within = self._within_budget(five_tuple, now)
         return [Answer(five_tuple, data)] if within else []
+
+    def holds(self, username: str, key: bytes, now: float) -> bool:
+        """Whether a key that was vouched for is still the username's."""
+        return self._door.holds(username, key, now)
+
+    def admit(
+        self, username: str, asks: list[KnownAsk], now: float
+    ) -> list[Allocation | None]:
+        """The short way of Allocates that the data plane has checked: of a username
+        whose key `holds`, after `expire(now)`. The plane opens their relays; then
+        comes `admitted` for those. None: the whole message must go to
+        `datagram_received`, which may refuse it."""
+        return self._table.admit(username, asks, now)
+
+    def admitted(self, made: list[Allocation], relayed: list[Address | None]) -> None:
+        """Their relays are open, and the plane answers. None: there was no port,
+        and it is as if nothing had been asked."""
+        self._table.admitted(made, relayed)
 
     def relay_opened(self, relay: int, relayed: Address, now: float) -> list[Event]:
         """The plane has opened what `OpenRelay` asked for.

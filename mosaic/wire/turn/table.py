@@ -12,11 +12,19 @@ from mosaic.wire.turn.allocated import allocated
 from mosaic.wire.turn.allocation import Allocation, Half
 from mosaic.wire.turn.counters import Counters
 from mosaic.wire.turn.deadlines import Deadlines
-from mosaic.wire.turn.events import CloseRelay, Event, Extend, Move, OpenRelay
+from mosaic.wire.turn.events import (
+    CloseRelay,
+    Event,
+    Extend,
+    Move,
+    OpenRelay,
+    Vouch,
+)
 from mosaic.wire.turn.forwarding import STREAMS
+from mosaic.wire.turn.known import KnownAsk
 from mosaic.wire.turn.limits import Limits
 from mosaic.wire.turn.peers import PeerPolicy
-from mosaic.wire.turn.quotas import OwnerOf, Quotas
+from mosaic.wire.turn.quotas import OwnerOf, Quotas, quota_host
 from mosaic.wire.turn.refusals import (
     AddressFamilyNotSupported,
     AllocationMismatch,
@@ -214,10 +222,65 @@ class Allocations:
             return [request.error(InsufficientCapacity("no relay port is free"))]
         self._counters.allocations_made += 1
         answer = allocated(request, allocation)
-        if now == request.now:
-            return [answer]  # the plane has been told its end
-        self._deadlines.live_until(allocation, now + allocation.lifetime_s)
-        return [*self._extend(allocation), answer]
+        events: list[Event] = [answer]
+        if now != request.now:  # else the plane has been told its end
+            self._deadlines.live_until(allocation, now + allocation.lifetime_s)
+            events = [*self._extend(allocation), answer]
+        plain = self._limits.admission and _is_plain(request)
+        if plain and not self.is_visitor(allocation):
+            events.append(Vouch(request.username, request.key))
+        return events
+
+    # Of known credentials: the same, for many who have the commonest wish
+
+    def admit(
+        self, username: str, asks: list[KnownAsk], now: float
+    ) -> list[Allocation | None]:
+        """Make what `allocate` would make for each, up to the opening of its
+        socket, of which `admitted` tells. None: `allocate` may refuse it, and
+        must be asked."""
+        limits, quotas, by_tuple = self._limits, self._quotas, self._by_tuple
+        room = min(quotas.room_of(username, limits), limits.total - len(by_tuple))
+        before: dict[str, int] = {}
+        room_at: dict[str, int] = {}
+        made: list[Allocation | None] = []
+        for ask in asks:
+            five_tuple = ask.five_tuple
+            host = quota_host(five_tuple.client.host)
+            left = room_at.get(host)
+            if left is None:
+                left = before[host] = quotas.room_at(five_tuple.client.host, limits)
+            if left <= 0 or room <= 0 or five_tuple in by_tuple or limits.alternates:
+                made.append(None)
+                continue
+            room, room_at[host] = room - 1, left - 1
+            lifetime_s = granted_lifetime(ask.lifetime_s)
+            half = Half(self._number(), 4)
+            half.expires_at = now + lifetime_s
+            allocation = Allocation(
+                (half,), five_tuple, username, ask.transaction, lifetime_s
+            )
+            by_tuple[five_tuple] = self._by_relay[half.relay] = allocation
+            self._deadlines.queue(allocation)
+            made.append(allocation)
+        for host, left in room_at.items():
+            quotas.charge_host(username, host, before[host] - left)
+        return made
+
+    def admitted(self, made: list[Allocation], relayed: list[Address | None]) -> None:
+        """Their sockets are open, and the clients are told. Where there is no
+        socket it is as if nothing had been asked."""
+        hosts: set[str] = set()
+        for allocation, address in zip(made, relayed, strict=True):
+            if address is None:
+                self.close(allocation.five_tuple)
+                continue
+            allocation.halves[0].relayed = address
+            self._relayed.add(address)
+            hosts.update((address.host, allocation.five_tuple.server.host))
+            self._counters.allocations_made += 1
+        for host in hosts:
+            self._policy.reached_at(host)
 
     def _extend(self, allocation: Allocation) -> list[Event]:
         halves = allocation.open_halves()
@@ -385,3 +448,9 @@ class Allocations:
         if ends is None or reserved is None:
             return reserved if ends is None else ends
         return min(ends, reserved)
+
+
+def _is_plain(request: Request) -> bool:
+    """Whether it is signed as nearly all are: an MD5 key and SHA-1, over UDP."""
+    sha1 = request.message.digest == "sha1" and len(request.key) == 16
+    return sha1 and request.five_tuple.transport == "udp"

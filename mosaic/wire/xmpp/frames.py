@@ -34,7 +34,6 @@ class FrameParser(StreamParser):
         super().__init__(max_stanza_bytes=max_stanza_bytes)
         self._bare = False
         self._header = _ROOT
-        self._root_end = b"</w"
         self._renew()
 
     def feed(self, data: bytes) -> list[Event]:

@@ -29,6 +29,7 @@ _FORBIDDEN: tuple[Callable[[str], bool], ...] = (
 _NODE_FORBIDDEN = frozenset("\"&'/:<>@ ")
 _PLAIN_NODE = re.compile(r"[a-z0-9._+-]{1,255}\Z", re.ASCII)
 _PLAIN_DOMAIN = re.compile(r"[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*\Z", re.ASCII)
+_PLAIN_RESOURCE = re.compile(r"[ -~]{1,1023}\Z")
 _LABEL_FORBIDDEN = re.compile(r"[\x00-\x2c\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]")
 
 
@@ -119,6 +120,8 @@ def prepare_domain(text: str) -> str:
 
 def prepare_resource(text: str) -> str:
     """Resourceprep (RFC 6122 appendix B): keeps case. Raises JidError."""
+    if _PLAIN_RESOURCE.match(text):
+        return text
     return _prepared(char for char in text if not _is_nothing(char))
 
 

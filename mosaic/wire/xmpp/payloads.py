@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import IntFlag, auto
 from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
 
 from mosaic.wire.xmpp.stanza import NS_CLIENT, Stanza
-from mosaic.wire.xmpp.stream import NS_STREAM, StreamParser
 from mosaic.wire.xmpp.xml import wrapper_start
 
 NS_SID = "urn:xmpp:sid:0"
@@ -24,28 +22,29 @@ NS_FORWARD = "urn:xmpp:forward:0"
 NS_MUC_USER = "http://jabber.org/protocol/muc#user"
 
 
-class Carries(IntFlag):
-    """What matters of a message's children."""
+class Carries:
+    """What matters of a message's children: bits, as plain numbers, for every
+    message is asked."""
 
-    BODY = auto()
-    CONTENT = auto()
+    BODY = 1
+    CONTENT = 2
     """Anything beyond chat states, ids and hints."""
-    IM = auto()
+    IM = 4
     """Receipts (XEP-0184), chat states (0085) or markers (0333)."""
-    LASTING = auto()
+    LASTING = 8
     """What belongs into an archive though it has no body."""
-    STATE = auto()
+    STATE = 16
     """A chat state."""
-    STANZA_ID = auto()
-    NO_STORE = auto()
-    NO_PERMANENT_STORE = auto()
-    NO_COPY = auto()
-    STORE = auto()
-    PRIVATE = auto()
+    STANZA_ID = 32
+    NO_STORE = 64
+    NO_PERMANENT_STORE = 128
+    NO_COPY = 256
+    STORE = 512
+    PRIVATE = 1024
     """XEP-0280 section 9: not to be carbon-copied."""
-    MUC = auto()
+    MUC = 2048
     """Something of a room: a private message in one, or an invitation."""
-    INVITATION = auto()
+    INVITATION = 4096
 
 
 _HINTS = {
@@ -79,7 +78,7 @@ _TAG = re.compile(rb"""<[^"'>]*+(?:(?:"[^"]*+"|'[^']*+')[^"'>]*+)*+>""")
 _SLASH = b"/"[0]
 _NAME = re.compile(rb"<[^\s/>]+")
 _DEFAULT = re.compile(
-    rb"""<[^\s/>]+(?:\s+[^\s=]+\s*=\s*(?:"[^"]*+"|'[^']*+'))*?\s+xmlns\s*="""
+    rb"""<[^\s/>]+(?:\s+[^\s=/<>"']+\s*=\s*(?:"[^"]*+"|'[^']*+'))*?\s+xmlns\s*="""
 )
 """A start tag that declares a default namespace."""
 _REQUESTS = {("urn:xmpp:receipts", "request"), ("urn:xmpp:chat-markers:0", "markable")}
@@ -98,7 +97,7 @@ class Child:
     end: int
 
 
-def carries(stanza: Stanza) -> Carries:
+def carries(stanza: Stanza) -> int:
     """What a message carries."""
     raw = stanza.raw
     if not stanza.inherited and not (
@@ -108,32 +107,31 @@ def carries(stanza: Stanza) -> Carries:
     ):  # fmt: skip
         if b"<body" in raw:
             return _BODY
-        return _NOTHING if stanza.payload is None else Carries.CONTENT
-    found = Carries(0)
+        return 0 if stanza.payload is None else Carries.CONTENT
+    found = 0
     for child in children(stanza):
         found |= _of_child(child, stanza)
     return found
 
 
 _BODY = Carries.BODY | Carries.CONTENT
-_NOTHING = Carries(0)
 
 
-def _of_child(child: Child, stanza: Stanza) -> Carries:
+def _of_child(child: Child, stanza: Stanza) -> int:
     ns, name = child.ns, child.name
     if ns == NS_CLIENT:
         if name == "body":
             return _BODY
-        return Carries(0) if name == "thread" else Carries.CONTENT
+        return 0 if name == "thread" else Carries.CONTENT
     if ns == NS_HINTS:
-        return _HINTS.get(name, Carries(0))
+        return _HINTS.get(name, 0)
     if ns == NS_SID:
-        return Carries.STANZA_ID if name == "stanza-id" else Carries(0)
+        return Carries.STANZA_ID if name == "stanza-id" else 0
     if ns in _QUIET:
-        return Carries(0)
+        return 0
     if ns == NS_CARBONS and name == "private":
         return Carries.PRIVATE
-    found = _IM.get(ns, Carries(0))
+    found = _IM.get(ns, 0)
     if not found & Carries.STATE:
         found |= Carries.CONTENT
     if ns in _LASTING and (ns, name) not in _REQUESTS:
@@ -234,16 +232,3 @@ def delay(stamp: str, sender: str) -> bytes:
     return (
         f"<delay xmlns='{NS_DELAY}' from={quoteattr(sender)} stamp='{stamp}'/>".encode()
     )
-
-
-_HEADER = (
-    f"<stream:stream xmlns='{NS_CLIENT}' xmlns:stream='{NS_STREAM}' version='1.0'>"
-).encode()
-
-
-def as_stanza(raw: bytes) -> Stanza | None:
-    """A stanza from bytes that went to a client; None if they are none."""
-    parser = StreamParser(max_stanza_bytes=1 << 24)
-    events = parser.feed(_HEADER) + parser.feed(raw)
-    found = [event for event in events if isinstance(event, Stanza)]
-    return found[0] if found else None

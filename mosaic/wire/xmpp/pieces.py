@@ -10,7 +10,7 @@ from xml.parsers import expat
 from mosaic.wire.xmpp.stanza import NS_CLIENT, Stanza, start_tag_end
 from mosaic.wire.xmpp.xml import wrapper_start
 
-_ATTRIBUTE = re.compile(rb"""\s+([^\s=]+)\s*=\s*("[^"]*"|'[^']*')""")
+_ATTRIBUTE = re.compile(rb"""\s+([^\s=/<>"']+)\s*=\s*("[^"]*"|'[^']*')""")
 _NAME = re.compile(rb"<([^\s/>]+)")
 _ADDRESSES = frozenset({b"from", b"to"})
 

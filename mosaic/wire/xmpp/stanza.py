@@ -11,10 +11,9 @@ NS_CLIENT = "jabber:client"
 STANZA_NAMES = frozenset({"message", "presence", "iq"})
 
 _START = re.compile(
-    rb"""<([^\s/>]+)((?:\s+[^\s=]+\s*=\s*(?:"[^"]*"|'[^']*'))*)\s*(/?)>"""
+    rb"""<([^\s/>]+)((?:\s+[^\s=/<>"']+\s*=\s*(?:"[^"]*"|'[^']*'))*)\s*(/?)>"""
 )
-_NAME = re.compile(rb"<([^\s/>]+)")
-_ATTRIBUTE = re.compile(rb"""\s+([^\s=]+)\s*=\s*("[^"]*"|'[^']*')""")
+_ATTRIBUTE = re.compile(rb"""\s+([^\s=/<>"']+)\s*=\s*("[^"]*"|'[^']*')""")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -114,13 +113,6 @@ class StartTag:
             return set()
         names = (name for name, _ in _ATTRIBUTE.findall(self._attributes))
         return {name for name in names if name.startswith(b"xmlns")}
-
-
-def start_tag_name(raw: bytes) -> bytes:
-    """The name in a start tag, with its prefix."""
-    found = _NAME.match(raw)
-    assert found is not None
-    return found[1]
 
 
 def start_tag_end(buffer: bytes | bytearray, start: int) -> tuple[int, bool]:

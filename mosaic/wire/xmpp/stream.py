@@ -17,12 +17,7 @@ from xml.sax.saxutils import quoteattr
 
 from mosaic.wire.xmpp.errors import StreamError
 from mosaic.wire.xmpp.gate import TagGate
-from mosaic.wire.xmpp.stanza import (
-    NS_CLIENT,
-    Stanza,
-    start_tag_end,
-    start_tag_name,
-)
+from mosaic.wire.xmpp.stanza import NS_CLIENT, Stanza, start_tag_end
 
 NS_STREAM = "http://etherx.jabber.org/streams"
 MAX_DEPTH = 64
@@ -82,11 +77,10 @@ Event = StreamStart | Stanza | StreamEnd | StreamFault
 
 class Header(NamedTuple):
     """What a parser has to know of a stream's header to go on behind it. raw: its
-    start tag. inherited: as of Stanza. root_end: how its end tag begins."""
+    start tag. inherited: as of Stanza."""
 
     raw: bytes
     inherited: tuple[tuple[bytes, bytes], ...]
-    root_end: bytes
 
 
 class StreamParser:
@@ -110,7 +104,6 @@ class StreamParser:
         self._dead = False
         self._depth = 0
         self._header = b""
-        self._root_end = b"</"
         self._inherited: tuple[tuple[bytes, bytes], ...] = ()
         self._priming = False
         self._namespaces: list[tuple[str | None, str]] = []
@@ -265,7 +258,6 @@ class StreamParser:
             self._too_big()
         if not empty:
             self._header = bytes(self._pending[begin:end])
-            self._root_end = b"</" + start_tag_name(self._header)
         self._inherited = _inherited(self._namespaces)
         if (None, NS_CLIENT) not in self._namespaces and all(
             uri != NS_CLIENT for _, uri in self._namespaces
@@ -293,17 +285,14 @@ class StreamParser:
         """The bytes of the stanza that ends here."""
         pending = self._pending
         begin = self._begin - self._base
-        # expat stands at the start of the end tag, or behind an empty element.
-        end = self._expat.CurrentByteIndex - self._base
-        if pending.startswith(b"</", end):
+        if self._payload is None:
+            end, empty = start_tag_end(pending, begin)
+        else:
             empty = False
-            if pending.startswith(self._root_end, end):
-                # The end of the stream, behind an empty element? Or a stanza that
-                # is called as the stream is.
-                after, empty = start_tag_end(pending, begin)
-                end = after if empty else end
-            if not empty:
-                end = pending.index(b">", end) + 1
+        if not empty:
+            # expat stands at the start of the end tag. Behind an empty element it
+            # would stand at whatever comes next, be it another's end tag.
+            end = pending.index(b">", self._expat.CurrentByteIndex - self._base) + 1
         if end - begin > self.max_stanza_bytes:
             self._too_big()
         ns, name = _split(self._name)
@@ -325,11 +314,11 @@ class StreamParser:
     @property
     def header(self) -> Header:
         """Where the stream stands in."""
-        return Header(self._header, self._inherited, self._root_end)
+        return Header(self._header, self._inherited)
 
     def at(self, header: Header) -> None:
         """Stand in a stream that began with this header."""
-        self._header, self._inherited, self._root_end = header
+        self._header, self._inherited = header
         self._renew()
 
     def _renew(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
@@ -13,6 +14,9 @@ from mosaic.wire.xmpp.stanza import NS_CLIENT, Stanza
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot carry, not even escaped."""
 _LANG = "http://www.w3.org/XML/1998/namespace lang"
+
+_PLAIN = re.compile(r"[ !#-%'-;=?-~]*+")
+"""ASCII that stands for itself, in quotes as well."""
 
 
 class Xml(str):
@@ -32,15 +36,25 @@ def element(
     Attributes with the value None are left out. A child that is Xml goes in as
     it is, a plain str is escaped. ns: declared as the default namespace.
     """
-    written = "".join(
-        f" {key}={quoteattr(_clean(value))}"
-        for key, value in {"xmlns": ns, **(attributes or {})}.items()
-        if value is not None
-    )
+    written = "" if ns is None else f" xmlns={_quoted(ns)}"
+    if attributes:
+        for key, value in attributes.items():
+            if value is not None:
+                written += f" {key}={_quoted(value)}"
     inner = "".join(
-        child if isinstance(child, Xml) else escape(_clean(child)) for child in children
+        [child if isinstance(child, Xml) else _escaped(child) for child in children]
     )
     return Xml(f"<{name}{written}>{inner}</{name}>" if inner else f"<{name}{written}/>")
+
+
+def _quoted(value: str) -> str:
+    if _PLAIN.fullmatch(value):
+        return f'"{value}"'
+    return quoteattr(_clean(value))
+
+
+def _escaped(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) else escape(_clean(text))
 
 
 def _clean(text: str) -> str:
@@ -99,8 +113,13 @@ def read_node(stanza: Stanza) -> Node:
 
 def wrapper_start(stanza: Stanza) -> bytes:
     """A start tag with the namespaces that the stanza's bytes stand in."""
+    return _wrapper(stanza.inherited)
+
+
+@lru_cache(maxsize=64)
+def _wrapper(inherited: tuple[tuple[bytes, bytes], ...]) -> bytes:
     declared = {
         b"xmlns": quoteattr(NS_CLIENT).encode(),
         b"xmlns:stream": b'"http://etherx.jabber.org/streams"',
-    } | dict(stanza.inherited)
+    } | dict(inherited)
     return b"<w%b>" % b"".join(b" %b=%b" % pair for pair in declared.items())

@@ -292,6 +292,11 @@ export class RestClient {
     return new Uint8Array(await response.arrayBuffer());
   }
 
+  /** Give a version another name; null takes its name away. */
+  renameVersion(hubId: string, version: number, label: string | null): Promise<Version> {
+    return this.#json("PATCH", `/rooms/${part(hubId)}/versions/${version}`, { label });
+  }
+
   /** Forget a version. */
   removeVersion(hubId: string, version: number): Promise<void> {
     return this.#none("DELETE", `/rooms/${part(hubId)}/versions/${version}`);

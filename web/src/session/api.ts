@@ -160,6 +160,8 @@ export interface RoomVersions {
   state(version: number): Promise<Uint8Array>;
   /** Make the document what it was, for everybody; false if it is like that already. */
   restore(version: number): Promise<boolean>;
+  /** Another name; null takes the name away: then it goes with the automatic ones. */
+  rename(version: number, label: string | null): Promise<void>;
   remove(version: number): Promise<void>;
 }
 

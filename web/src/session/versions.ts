@@ -52,6 +52,9 @@ export function roomVersions(rest: RestClient, hubId: () => string): RoomVersion
     },
     state: (version) => told(rest.versionState(hubId(), version)),
     restore: (version) => told(rest.restoreVersion(hubId(), version)),
+    rename: async (version, label) => {
+      await told(rest.renameVersion(hubId(), version, label));
+    },
     remove: (version) => told(rest.removeVersion(hubId(), version)),
   };
 }

@@ -182,6 +182,10 @@ export class FakeSession implements RoomSession {
       if (this.refusal) throw new VersionError(this.refusal);
       return true;
     },
+    rename: async (version, label) => {
+      this.#note("versions.rename", version, label);
+      if (this.refusal) throw new VersionError(this.refusal);
+    },
     remove: async (version) => {
       this.#note("versions.remove", version);
     },

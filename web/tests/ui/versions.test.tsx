@@ -94,6 +94,51 @@ describe("the panel of versions", () => {
     expect(await screen.findByText("Restored. Everyone sees it.")).toBeTruthy();
   });
 
+  it("renames a version, by the keyboard", async () => {
+    const session = new FakeSession();
+    session.kept = [version(7, new Date(), { label: "Draft" })];
+    await openPanel(session);
+    await userEvent.click(await screen.findByRole("button", { name: /Draft/ }));
+    const act = { hidden: true }; // jsdom shows no modal dialogs
+    await userEvent.click(screen.getByRole("button", { name: "Rename", ...act }));
+    const field = screen.getByLabelText("Name of this version") as HTMLInputElement;
+    expect(document.activeElement).toBe(field);
+    expect(field.value).toBe("Draft");
+    await userEvent.type(field, " two {Enter}");
+    expect(session.asked).toContainEqual(["versions.rename", 7, "Draft two"]);
+    expect(await screen.findByText("It is called “Draft two” now.")).toBeTruthy();
+  });
+
+  it("takes a name away, and asks nothing for the same one", async () => {
+    const session = new FakeSession();
+    session.kept = [version(7, new Date(), { label: "Draft" })];
+    await openPanel(session);
+    await userEvent.click(await screen.findByRole("button", { name: /Draft/ }));
+    const act = { hidden: true };
+    await userEvent.click(screen.getByRole("button", { name: "Rename", ...act }));
+    await userEvent.type(screen.getByLabelText("Name of this version"), "{Enter}");
+    expect(session.asked.map(([what]) => what)).not.toContain("versions.rename");
+    await userEvent.click(screen.getByRole("button", { name: "Rename", ...act }));
+    await userEvent.clear(screen.getByLabelText("Name of this version"));
+    await userEvent.click(screen.getByRole("button", { name: "Save name", ...act }));
+    expect(session.asked).toContainEqual(["versions.rename", 7, null]);
+    expect(await screen.findByText("The name was taken away.")).toBeTruthy();
+  });
+
+  it("gives a name to one without, and keeps what was typed if that fails", async () => {
+    const session = new FakeSession();
+    session.kept = [version(7, new Date())];
+    session.refusal = "too-many";
+    await openPanel(session);
+    await userEvent.click(await screen.findByRole("button", { name: /Kept by itself/ }));
+    const act = { hidden: true };
+    await userEvent.click(screen.getByRole("button", { name: "Give a name", ...act }));
+    const field = screen.getByLabelText("Name of this version") as HTMLInputElement;
+    await userEvent.type(field, "First{Enter}");
+    expect(await screen.findByText(/remove versions with a name first/)).toBeTruthy();
+    expect(field.value).toBe("First");
+  });
+
   it("lets viewers look and nothing else", async () => {
     const session = new FakeSession({ me: { ...ada, role: "viewer" } });
     session.kept = [version(7, new Date(), { label: "Draft" })];
@@ -103,6 +148,7 @@ describe("the panel of versions", () => {
     expect(await screen.findByText("the old board")).toBeTruthy();
     expect(screen.queryByRole("button", { name: "Restore", hidden: true })).toBeNull();
     expect(screen.queryByRole("button", { name: "Remove", hidden: true })).toBeNull();
+    expect(screen.queryByRole("button", { name: "Rename", hidden: true })).toBeNull();
   });
 });
 

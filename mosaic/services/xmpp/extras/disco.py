@@ -18,11 +18,13 @@ NS_DATA = "jabber:x:data"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Category and type from the registry of XEP-0030; name: for people."""
+    """Category and type from the registry of XEP-0030; name: for people, in the
+    language lang."""
 
     category: str
     kind: str
     name: str = ""
+    lang: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,12 @@ class Facts:
         who = (
             element(
                 "identity",
-                {"category": one.category, "type": one.kind, "name": one.name or None},
+                {
+                    "category": one.category,
+                    "type": one.kind,
+                    "name": one.name or None,
+                    "xml:lang": one.lang or None,
+                },
             )
             for one in self.identities
         )
@@ -76,7 +83,10 @@ class Facts:
 
     def ver(self) -> str:
         """The verification string, hashed with SHA-1 (XEP-0115 section 5.1)."""
-        parts = sorted(f"{i.category}/{i.kind}//{i.name}" for i in self.identities)
+        parts = _in_order(
+            f"{one.category}/{one.kind}/{one.lang}/{one.name}"
+            for one in self.identities
+        )
         parts += _in_order(self.features)
         for form in sorted(self.forms, key=lambda form: form.form_type.encode()):
             parts.append(form.form_type)

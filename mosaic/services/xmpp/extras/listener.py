@@ -162,6 +162,8 @@ class ComponentStream(Protocol):
     def connectionMade(self) -> None:
         """The deadline is absolute."""
         self._hosts.streams.add(self)
+        if hasattr(self.transport, "setTcpKeepAlive"):
+            self.transport.setTcpKeepAlive(True)
         self._outbox = Outbox(
             self.transport,
             Turn(self._hosts.clock),

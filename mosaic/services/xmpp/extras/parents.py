@@ -43,6 +43,7 @@ class Parents:
         self._settings = settings
         self._listen = extras.around.listen
         self._port: Any = None
+        self._below: list[Item] = []
         domain = exchange.domain
         self.inside = InsideParent(exchange)
         for desk in extras.hang_under(

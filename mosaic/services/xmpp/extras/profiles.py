@@ -14,6 +14,7 @@ from mosaic.services.xmpp.about import About
 from mosaic.services.xmpp.answers import Answers, Question
 from mosaic.services.xmpp.exchange import Exchange, Undeliverable
 from mosaic.services.xmpp.extras.vcards import (
+    MAX_VCARD_BYTES,
     NS_TEMP,
     VcardError,
     make_avatar,
@@ -39,6 +40,8 @@ _OURS = re.compile(
 )
 
 
+Kept = Callable[[str, Profile, bool], Awaitable[None]]
+"""Account, what it tells now, and whether the picture has changed."""
 Say = Callable[[Session, Stanza, Jid | None], Awaitable[None]]
 """The way of a session's presence."""
 
@@ -47,8 +50,9 @@ class Profiles:
     """What people tell of themselves.
 
     say_presence: says it again for a session. web: where the web side is.
-    on_picture: told of each change of a picture, for whatever publishes it
-    elsewhere (PEP); pictures that come from there go to picture_published().
+    on_kept: told of each vCard that somebody sets, and whether the picture is
+    another, for whatever publishes it elsewhere; what comes from there goes to
+    picture_published() and card_published().
     """
 
     def __init__(
@@ -66,7 +70,7 @@ class Profiles:
         self._web = web
         self._max = max_picture_bytes
         self._hashes: dict[str, str] = {}
-        self.on_picture: list[Callable[[str, Avatar | None], None]] = []
+        self.on_kept: list[Kept] = []
 
     def register(self, answers: Answers) -> None:
         """Anybody's may be read, one's own be set (XEP-0054 section 3)."""
@@ -111,20 +115,31 @@ class Profiles:
         profile = await self._store.profile(account)
         await self._keep(account, replace(profile, avatar=picture or None), tell=False)
 
+    async def card_published(self, account: str, vcard: str) -> None:
+        """Another card by another way; children as Profile.vcard has them.
+
+        Raises VcardError, Undeliverable.
+        """
+        if len(vcard.encode()) > MAX_VCARD_BYTES:
+            raise VcardError(f"a vCard has at most {MAX_VCARD_BYTES} bytes")
+        profile = await self._store.profile(account)
+        await self._keep(account, replace(profile, vcard=vcard), tell=False)
+
     async def _keep(self, account: str, profile: Profile, *, tell: bool = True) -> None:
         try:
             await self._store.set_profile(account, profile)
         except NotFound as error:
             raise Undeliverable("forbidden") from error
         before, after = self._hashes.get(account), profile.avatar
-        if before == (after and after.sha1):
+        changed = before != (after and after.sha1)
+        for told in self.on_kept if tell else ():
+            await told(account, profile, changed)
+        if not changed:
             return
         if after is None:
             self.forget(account)
         else:
             self._hashes[account] = after.sha1
-        for told in self.on_picture if tell else ():
-            told(account, after)
         for session in self._exchange.of_account(account):
             await self._say_again(session)
 
@@ -133,16 +148,18 @@ class Profiles:
         return f"{self._web()}{AVATARS_PATH}/{sha1}"
 
     def metadata(self, avatar: Avatar | None) -> Xml:
-        """What XEP-0084 publishes of a picture: also where it is over HTTP."""
+        """What XEP-0084 publishes of a picture: that it is in the data node, and
+        where it is over HTTP."""
         if avatar is None:
             return element("metadata", ns=NS_METADATA)
         facts = {
             "id": avatar.sha1,
             "bytes": str(len(avatar.data)),
             "type": avatar.media_type,
-            "url": self.url(avatar.sha1),
         }
-        return element("metadata", None, element("info", facts), ns=NS_METADATA)
+        by_url = facts | {"url": self.url(avatar.sha1)}
+        infos = (element("info", facts), element("info", by_url))
+        return element("metadata", None, *infos, ns=NS_METADATA)
 
     # Presence.
 

@@ -36,6 +36,7 @@ class LastSeen:
         self._facts = facts
         self._may_see = may_see
         self._writing: set[Deferred[None]] = set()
+        self._unwritten: dict[str, float] = {}
         exchange.on_unbind.append(self._left)
 
     def register(self, answers: Answers) -> None:
@@ -51,7 +52,8 @@ class LastSeen:
         account = session.jid.local
         if self._exchange.of_account(account):
             return
-        writing = self._store.note_seen(account, self._facts.wall())
+        at = self._unwritten[account] = self._facts.wall()
+        writing = self._store.note_seen(account, at)
         self._writing.add(writing)
 
         def failed(failure: object) -> None:
@@ -59,6 +61,8 @@ class LastSeen:
 
         def done(_: object) -> None:
             self._writing.discard(writing)
+            if self._unwritten.get(account) == at:
+                del self._unwritten[account]
 
         writing.addErrback(failed)
         writing.addCallback(done)
@@ -73,7 +77,9 @@ class LastSeen:
             raise Undeliverable("forbidden")  # also for names that nobody has
         seconds = 0
         if not self._exchange.available(account):
-            at = await self._store.last_seen(account)
+            at = self._unwritten.get(account)
+            if at is None:
+                at = await self._store.last_seen(account)
             if at is None:
                 raise Undeliverable("item-not-found")
             seconds = max(0, int(self._facts.wall() - at))

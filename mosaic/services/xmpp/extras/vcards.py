@@ -65,7 +65,9 @@ class VcardError(ValueError):
 
 def write_node(node: Node, outer_ns: str = "") -> Xml:
     """A tree as XML, where outer_ns is the default namespace."""
-    inner: list[str | Xml] = [node.text] if node.text.strip() else []
+    # XML 1.0 section 2.11: a reader would make this of it anyway.
+    text = node.text.replace("\r\n", "\n").replace("\r", "\n")
+    inner: list[str | Xml] = [text] if text.strip() else []
     inner += [write_node(child, node.ns) for child in node.children]
     ns = node.ns if node.ns != outer_ns else None
     return element(node.name, node.attributes, *inner, ns=ns)
@@ -73,6 +75,8 @@ def write_node(node: Node, outer_ns: str = "") -> Xml:
 
 def read_vcard(vcard: Node, *, max_picture_bytes: int) -> Profile:
     """What to keep of a `<vCard/>` that somebody sets. Raises VcardError."""
+    if any(_lies_elsewhere(child) for child in vcard.children):
+        raise VcardError("a picture that lies elsewhere would tell who looks at it")
     photo = vcard.child(NS_TEMP, "PHOTO")
     rest = "".join(
         write_node(child, NS_TEMP)
@@ -130,9 +134,12 @@ def to_vcard_temp(vcard: Node) -> Node:
     return made
 
 
+def _lies_elsewhere(node: Node) -> bool:
+    """PHOTO, LOGO and SOUND may hold a link."""
+    return node.child(NS_TEMP, "EXTVAL") is not None
+
+
 def _picture(photo: Node, max_bytes: int) -> Avatar | None:
-    if photo.child(NS_TEMP, "EXTVAL") is not None:
-        raise VcardError("a picture that lies elsewhere would tell who looks at it")
     binval = photo.child(NS_TEMP, "BINVAL")
     text = "" if binval is None else "".join(binval.text.split())
     if not text:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mosaic.services.xmpp.answers import About, Answers, Question
 from mosaic.services.xmpp.exchange import Undeliverable
 from mosaic.services.xmpp.people.keeping import (
+    Keeper,
     first_id_at,
     id_text,
     read_id,
@@ -38,9 +39,10 @@ _FIELDS = frozenset({"with", "start", "end", "before-id", "after-id", "ids"})
 class Archive:
     """Answers queries, and keeps the preferences."""
 
-    def __init__(self, persons: Persons, store: PeopleStore) -> None:
+    def __init__(self, persons: Persons, store: PeopleStore, keeper: Keeper) -> None:
         self._persons = persons
         self._store = store
+        self._keeper = keeper
 
     def register(self, answers: Answers) -> None:
         """Answer what clients ask of their archive."""
@@ -79,6 +81,7 @@ class Archive:
             raise Undeliverable("item-not-found")
         asked, backwards = _read_query(node)
         session = question.session
+        await self._keeper.written()
         try:
             page = await self._store.archive(session.jid.local, asked)
         except NotFound as error:
@@ -104,6 +107,7 @@ class Archive:
 
     async def _metadata(self, question: Question) -> str:
         """Section 5.1: the oldest and the newest message."""
+        await self._keeper.written()
         ends = await self._store.archive_ends(question.session.jid.local)
         marks = [
             element(name, {"id": id_text(id), "timestamp": write_time(time_of(id))})

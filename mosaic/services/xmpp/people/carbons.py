@@ -9,10 +9,9 @@ from mosaic.services.xmpp.people.csi import tell_message
 from mosaic.services.xmpp.session import Session
 from mosaic.wire.xmpp.payloads import NS_CARBONS, Carries, forwarded
 from mosaic.wire.xmpp.stanza import quoted
-from mosaic.wire.xmpp.xml import Node
 
 
-def is_eligible(kind: str, carries: Carries, *, received_from_room: bool) -> bool:
+def is_eligible(kind: str, carries: int, *, received_from_room: bool) -> bool:
     """Whether a message is to be copied (section 6.1).
 
     kind: its type. received_from_room: came from an address of a room.
@@ -80,9 +79,3 @@ class Carbons:
     async def _disable(self, question: Question) -> str:
         question.session.carbons = False
         return ""
-
-
-def carbons_at_bind(session: Session, _: Node) -> str:
-    """With the bind itself (XEP-0386 section 3.2)."""
-    session.carbons = True
-    return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mosaic.services.xmpp.session import Session
+from mosaic.wire.xmpp.stanza import Stanza
 
 NS_CSI = "urn:xmpp:csi:0"
 MAX_HELD = 2000
@@ -55,15 +56,17 @@ def tell_message(
         session.send(raw)
 
 
-def client_state(session: Session, name: str) -> bool:
-    """What a client says of itself; False if it is neither of the two."""
-    if name == "inactive":
-        if session.quiet is None:
-            session.quiet = Quiet(session)
-    elif name == "active":
-        quiet, session.quiet = session.quiet, None
-        if quiet is not None:
-            quiet.let_go()
-    else:
-        return False
-    return True
+def client_state(session: Session, said: Stanza) -> None:
+    """`<active/>` or `<inactive/>`, as a client says of itself."""
+    if said.name == "inactive":
+        become_inactive(session)
+        return
+    quiet, session.quiet = session.quiet, None
+    if quiet is not None:
+        quiet.let_go()
+
+
+def become_inactive(session: Session) -> None:
+    """Hold back from now on."""
+    if session.quiet is None:
+        session.quiet = Quiet(session)

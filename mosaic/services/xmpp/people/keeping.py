@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Undeliverable
 from mosaic.store.people import Archived, Waiting
 from mosaic.store.people import People as PeopleStore
@@ -24,7 +25,8 @@ Outcome = frozenset[tuple[str, int]]
 
 
 class MessageIds:
-    """Ids that grow with the time: microseconds and a few random bits.
+    """Ids that grow with the time: microseconds, and some bits that differ from
+    process to process.
 
     wall: Unix seconds now.
     """
@@ -32,12 +34,15 @@ class MessageIds:
     def __init__(self, wall: Callable[[], float]) -> None:
         self._wall = wall
         self._last = 0
+        self._salt = secrets.randbits(RANDOM_BITS)
 
     def new(self) -> int:
         """A greater one than any before, whatever the clock does."""
-        now = max(int(self._wall() * 1_000_000), self._last + 1)
+        now = int(self._wall() * 1_000_000)
+        if now <= self._last:
+            now = self._last + 1
         self._last = now
-        return (now << RANDOM_BITS) | secrets.randbits(RANDOM_BITS)
+        return (now << RANDOM_BITS) | self._salt
 
 
 def id_text(id: int) -> str:
@@ -63,6 +68,19 @@ def first_id_at(seconds: float) -> int:
     return min(max(int(seconds * 1_000_000), 0) << RANDOM_BITS, (1 << 63) - 1)
 
 
+class _Batch:
+    """What one change will hold. committed: fires with None when it is over."""
+
+    __slots__ = ("archived", "committed", "size_bytes", "waiters", "waiting")
+
+    def __init__(self) -> None:
+        self.archived: list[Archived] = []
+        self.waiting: list[Waiting] = []
+        self.size_bytes = 0
+        self.committed: Deferred[None] = Deferred()
+        self.waiters: list[Deferred[Outcome]] = []
+
+
 class Keeper:
     """Takes messages; tells when they are on disk.
 
@@ -70,68 +88,115 @@ class Keeper:
     """
 
     def __init__(
-        self, clock: IReactorTime, store: PeopleStore, *, offline_limit: int
+        self,
+        clock: IReactorTime,
+        store: PeopleStore,
+        counters: Counters,
+        *,
+        offline_limit: int,
     ) -> None:
         self._clock = clock
+        self._counters = counters
         self._store = store
         self._offline_limit = offline_limit
-        self._archived: list[Archived] = []
-        self._waiting: list[Waiting] = []
-        self._waiters: list[Deferred[Outcome]] = []
-        self._bytes = 0
+        self._batch: _Batch | None = None
         self._uncommitted_bytes = 0
-        self._scheduled = False
-        self.failures = 0
-        """Commits that failed."""
+        self._writing: set[_Batch] = set()
 
-    def keep(
-        self, archived: Sequence[Archived], waiting: Sequence[Waiting] = ()
-    ) -> Deferred[Outcome]:
-        """Fires after commit with what was past the limit.
+    def archive(self, rows: Sequence[Archived]) -> Deferred[None]:
+        """Keep one message, in one or two archives.
 
-        Raises Undeliverable (resource-constraint) while too much waits for the
-        disk; StoreError comes through the Deferred.
+        Fires after the commit, also if it failed, which is in the log: whoever
+        was there has the message. It is the same for many messages: add no
+        callback that changes the result. Raises Undeliverable
+        (resource-constraint) while too much waits for the disk.
         """
+        batch = self._open(len(rows[0].raw))
+        batch.archived += rows
+        return batch.committed
+
+    def hold(self, rows: Sequence[Archived], waiting: Waiting) -> Deferred[None]:
+        """Keep a message that waits for its account, and archive it.
+
+        Raises Undeliverable, at once or through the Deferred: it is not kept.
+        """
+        batch = self._open(len(waiting.raw))
+        batch.archived += rows
+        batch.waiting.append(waiting)
+        waiter: Deferred[Outcome] = Deferred()
+        batch.waiters.append(waiter)
+
+        def written(refused: Outcome) -> None:
+            if (waiting.owner, waiting.id) in refused:
+                raise Undeliverable(
+                    "resource-constraint", text="too many messages wait for them"
+                )
+
+        def failed(_: Failure) -> None:
+            raise Undeliverable("resource-constraint", text="it could not be kept")
+
+        return waiter.addCallbacks(written, failed)
+
+    def _open(self, size_bytes: int) -> _Batch:
         if self._uncommitted_bytes > UNCOMMITTED_BYTES:
             raise Undeliverable("resource-constraint")
-        self._archived += archived
-        self._waiting += waiting
-        size = len(archived[0].raw) if archived else len(waiting[0].raw)
-        self._bytes += size
-        self._uncommitted_bytes += size
-        waiter: Deferred[Outcome] = Deferred()
-        self._waiters.append(waiter)
-        if not self._scheduled:
-            self._scheduled = True
-            self._clock.callLater(0, self._turn_ended)
-        return waiter
+        batch = self._batch
+        if batch is None:
+            batch = self._batch = _Batch()
+            self._clock.callLater(0, self._turn_ended, batch)
+        batch.size_bytes += size_bytes
+        self._uncommitted_bytes += size_bytes
+        return batch
 
-    def _turn_ended(self) -> None:
-        self._scheduled = False
+    async def written(self) -> None:
+        """Return when all that was said so far is on disk, or could not be: who
+        reads after this misses nothing that was delivered."""
         self.flush()
+        for batch in list(self._writing):
+            waiter: Deferred[None] = Deferred()
+            batch.committed.chainDeferred(waiter)
+            await waiter
+
+    async def settled(self) -> None:
+        """Return when nothing waits for the disk any more."""
+        self.flush()
+        while self._writing:
+            waiter: Deferred[None] = Deferred()
+            next(iter(self._writing)).committed.chainDeferred(waiter)
+            await waiter
+
+    def _turn_ended(self, batch: _Batch) -> None:
+        if self._batch is batch:
+            self.flush()
 
     def flush(self) -> None:
         """Hand everything to the store now."""
-        if not self._waiters:
+        batch, self._batch = self._batch, None
+        if batch is None:
             return
-        archived, self._archived = self._archived, []
-        waiting, self._waiting = self._waiting, []
-        waiters, self._waiters = self._waiters, []
-        size, self._bytes = self._bytes, 0
+        over = batch
+        self._writing.add(over)
 
         def kept(outcome: Outcome) -> None:
-            self._uncommitted_bytes -= size
-            for waiter in waiters:
+            self._writing.discard(over)
+            self._uncommitted_bytes -= over.size_bytes
+            lost = sum(row[:2] in outcome for row in over.archived) if outcome else 0
+            self._counters.archived += len(over.archived) - lost
+            self._counters.held += len(over.waiting) - len(outcome)
+            for waiter in over.waiters:
                 waiter.callback(outcome)
+            over.committed.callback(None)
 
         def failed(reason: Failure) -> None:
-            self._uncommitted_bytes -= size
-            self.failures += 1
+            self._writing.discard(over)
+            self._uncommitted_bytes -= over.size_bytes
+            self._counters.commits_failed += 1
             _log.failure("messages could not be kept", reason)
-            for waiter in waiters:
+            for waiter in over.waiters:
                 waiter.errback(reason.value)
+            over.committed.callback(None)
 
         keeping = self._store.keep_messages(
-            archived, waiting, limit=self._offline_limit
+            batch.archived, batch.waiting, limit=self._offline_limit
         )
         keeping.addCallbacks(kept, failed)

@@ -4,6 +4,7 @@ once, archived (XEP-0313) and copied (XEP-0280), or kept for later."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from twisted.internet.defer import Deferred
@@ -18,24 +19,24 @@ from mosaic.services.xmpp.exchange import (
 )
 from mosaic.services.xmpp.people import carbons
 from mosaic.services.xmpp.people.csi import tell_message
-from mosaic.services.xmpp.people.keeping import Keeper, MessageIds, Outcome
+from mosaic.services.xmpp.people.keeping import Keeper, MessageIds
 from mosaic.services.xmpp.people.offline import Offline
 from mosaic.services.xmpp.people.persons import Person, Persons
 from mosaic.services.xmpp.people.refusals import NOT_ACCEPTABLE
 from mosaic.services.xmpp.session import Session
-from mosaic.store.errors import NotFound, StoreError
+from mosaic.store.errors import NotFound
 from mosaic.store.people import Archived, Waiting
 from mosaic.wire.xmpp.jid import Jid
 from mosaic.wire.xmpp.payloads import (
     NS_SID,
     Carries,
-    as_stanza,
     carries,
     children,
     with_child,
     without,
 )
 from mosaic.wire.xmpp.stanza import Stanza
+from mosaic.wire.xmpp.stream import read_stanza
 
 _log = Logger()
 
@@ -69,11 +70,11 @@ class Messages:
     # From people.
 
     async def said(self, session: Session, stanza: Stanza, to: Jid | None) -> None:
-        """Deliver one at once; the session owes it until it is on disk where it
-        must be, and hears of it if that cannot be.
+        """Deliver one at once; the session owes the commit where it must be on
+        disk before it is acknowledged.
 
         RFC 6121 section 8.1.1.1: no `to` means one's own account. Raises
-        Undeliverable.
+        Undeliverable; what shows later is told to the session.
         """
         if to is None:
             to = session.jid.bare_jid
@@ -83,21 +84,18 @@ class Messages:
             raise NOT_ACCEPTABLE
         carried = carries(stanza)
         if carried & Carries.STANZA_ID:
-            stanza = _without_stanza_ids(stanza, "")
+            stanza = _without_stanza_ids(stanza, self._exchange.domain)
         if to.domain != self._exchange.domain or not to.local:
-            kept = self._said_elsewhere(session, sender, stanza, carried, to)
+            self._said_elsewhere(session, sender, stanza, carried, to)
         elif stanza.type not in LASTING_TYPES:
             self._exchange.deliver(stanza, session.jid, to)
-            return
         else:
             receiver = self._persons.at_hand(to.local)
             if receiver is None:
                 receiver = await self._load(to.local)
             if receiver.blocked and receiver.blocks(session.jid):
                 raise Undeliverable("service-unavailable")
-            kept = self._between(session, sender, stanza, carried, to, receiver)
-        if kept is not None:
-            session.owe(kept.addErrback(_refused, session, stanza, to))
+            self._between(session, sender, stanza, carried, to, receiver)
 
     async def _load(self, name: str) -> Person:
         try:
@@ -110,10 +108,10 @@ class Messages:
         session: Session,
         sender: Person,
         stanza: Stanza,
-        carried: Carries,
+        carried: int,
         to: Jid,
         receiver: Person,
-    ) -> Deferred[None] | None:
+    ) -> None:
         raw = stanza.stamped(session.address)
         kind = stanza.type
         rows: list[Archived] = []
@@ -132,9 +130,12 @@ class Messages:
                     Archived(sender.name, id, receiver.bare, to.resource, True, raw)
                 )
         receivers = self._exchange.message_receivers(kind, to)
-        waiting = [] if receivers else self._waiting(receiver, carried, id, incoming)
         # First, for it refuses when too much waits for the disk.
-        kept = self._keep(rows, waiting)
+        if receivers:
+            if rows:
+                session.owe(self._keeper.archive(rows))
+        else:
+            self._for_later(session, stanza, to, receiver, carried, id, rows, incoming)
         state = not carried & Carries.CONTENT and bool(carried & Carries.STATE)
         for other in receivers:
             if other.quiet is None:
@@ -150,34 +151,61 @@ class Messages:
             if id and sender.archives(to):
                 own = with_child(raw, sender.stanza_id + b"%016x'/>" % id)
             self._copy_sent(sender, with_self, kind, carried, own, str(to))
-        return kept
+
+    def _for_later(
+        self,
+        session: Session,
+        stanza: Stanza,
+        to: Jid,
+        receiver: Person,
+        carried: int,
+        id: int,
+        rows: Sequence[Archived],
+        raw: bytes,
+    ) -> None:
+        """Nobody is there: it waits, if it is worth it."""
+        waiting = self._waiting(receiver, carried, id, raw)
+        if waiting is None:
+            if rows:
+                session.owe(self._keeper.archive(rows))
+            return
+
+        def refused(reason: Failure) -> None:
+            error = reason.value
+            if not isinstance(error, Undeliverable):
+                reason.raiseException()
+            reply = error_reply(stanza, error, sender=str(to), to=session.address)
+            if reply is not None:
+                session.send(reply.encode())
+
+        session.owe(self._keeper.hold(rows, waiting).addErrback(refused))
 
     def _said_elsewhere(
         self,
         session: Session,
         sender: Person,
         stanza: Stanza,
-        carried: Carries,
+        carried: int,
         to: Jid,
-    ) -> Deferred[None] | None:
+    ) -> None:
         """To the domain or a component: the sender's side only."""
         safe = self._exchange.deliver(stanza, session.jid, to)
         if safe is not None:
             session.owe(safe)
         kind = stanza.type
         if kind not in LASTING_TYPES:
-            return None
+            return
         raw = stanza.stamped(session.address)
-        kept = None
         worth = carried & _WORTH_KEEPING and not carried & _NEVER_ARCHIVED
         if worth and sender.archives(to):
             id = self._ids.new()
             row = Archived(sender.name, id, to.bare, to.resource, True, raw)
-            kept = self._keep([row], [])
             raw = with_child(raw, sender.stanza_id + b"%016x'/>" % id)
+            # It is delivered, whatever the disk can take.
+            with suppress(Undeliverable):
+                session.owe(self._keeper.archive([row]))
         if self._exchange.count_of(sender.name) > 1:
             self._copy_sent(sender, [session], kind, carried, raw, str(to))
-        return kept
 
     # From components.
 
@@ -198,9 +226,10 @@ class Messages:
             waited = kept
 
         def refused(reason: Failure) -> None:
-            if not isinstance(reason.value, Undeliverable):
+            error = reason.value
+            if not isinstance(error, Undeliverable):
                 reason.raiseException()
-            self._tell_component(stanza, sender, to, reason.value)
+            self._tell_component(stanza, sender, to, error)
 
         waited.addErrback(refused).addErrback(
             lambda reason: _log.failure("a message was lost", reason)
@@ -215,10 +244,9 @@ class Messages:
         self, stanza: Stanza, sender: Jid, to: Jid, error: Undeliverable
     ) -> None:
         xml = error_reply(stanza, error, sender=str(to), to=str(sender))
-        answer = None if xml is None else as_stanza(xml.encode())
         component = self._exchange.components.get(sender.domain)
-        if answer is not None and component is not None:
-            component(answer, to, sender)
+        if xml is not None and component is not None:
+            component(read_stanza(xml.encode()), to, sender)
 
     def _inward(
         self, stanza: Stanza, sender: Jid, to: Jid, receiver: Person
@@ -227,7 +255,7 @@ class Messages:
             raise Undeliverable("service-unavailable")
         carried = carries(stanza)
         if carried & Carries.STANZA_ID:
-            stanza = _without_stanza_ids(stanza, receiver.bare)
+            stanza = _without_stanza_ids(stanza, self._exchange.domain)
         raw = stanza.stamped(str(sender))
         rows: list[Archived] = []
         id, incoming = 0, raw
@@ -238,8 +266,14 @@ class Messages:
             rows.append(row)
             incoming = with_child(raw, receiver.stanza_id + b"%016x'/>" % id)
         receivers = self._exchange.message_receivers(stanza.type, to)
-        waiting = [] if receivers else self._waiting(receiver, carried, id, incoming)
-        kept = self._keep(rows, waiting)
+        kept = None
+        waiting = None
+        if not receivers:
+            waiting = self._waiting(receiver, carried, id, incoming)
+        if waiting is not None:
+            kept = self._keeper.hold(rows, waiting)
+        elif rows:
+            self._keeper.archive(rows)
         for session in receivers:
             tell_message(session, str(sender), incoming, only_state=False)
         self._copy_received(
@@ -250,37 +284,14 @@ class Messages:
     # What both have in common.
 
     def _waiting(
-        self, receiver: Person, carried: Carries, id: int, raw: bytes
-    ) -> list[Waiting]:
+        self, receiver: Person, carried: int, id: int, raw: bytes
+    ) -> Waiting | None:
         """What is to wait when nobody is there (XEP-0160 section 3)."""
         if not carried & Carries.CONTENT or carried & Carries.NO_STORE:
-            return []
+            return None
         if not self._offline:
             raise Undeliverable("service-unavailable")
-        return [Waiting(receiver.name, id or self._ids.new(), raw)]
-
-    def _keep(
-        self, rows: Sequence[Archived], waiting: list[Waiting]
-    ) -> Deferred[None] | None:
-        if not rows and not waiting:
-            return None
-        kept: Deferred[Outcome] = self._keeper.keep(rows, waiting)
-        if not waiting:
-            # Whoever was there has it; that no archive does is in the log.
-            return kept.addCallbacks(_nothing, _in_the_log)
-        owner, id, _ = waiting[0]
-
-        def written(refused: Outcome) -> None:
-            if (owner, id) in refused:
-                raise Undeliverable(
-                    "resource-constraint", text="too many messages wait for them"
-                )
-
-        def failed(reason: Failure) -> None:
-            _in_the_log(reason)
-            raise Undeliverable("resource-constraint", text="it could not be kept")
-
-        return kept.addCallbacks(written, failed)
+        return Waiting(receiver.name, id or self._ids.new(), raw)
 
     def _copy_received(
         self,
@@ -288,7 +299,7 @@ class Messages:
         receiver: Person,
         receivers: Sequence[Session],
         kind: str,
-        carried: Carries,
+        carried: int,
         raw: bytes,
         *,
         room: bool = False,
@@ -308,7 +319,7 @@ class Messages:
         sender: Person,
         but: Sequence[Session],
         kind: str,
-        carried: Carries,
+        carried: int,
         raw: bytes,
         to: str,
     ) -> None:
@@ -319,36 +330,22 @@ class Messages:
 
     # What was not received.
 
-    def undelivered(self, raw: bytes, session: Session) -> None:
-        """A stanza that was sent to a session which ended without having
-        acknowledged it (XEP-0198): to the account's others, or for later."""
-        self._later.undelivered(raw, session)
+    def undelivered(self, stanza: bytes, session: Session) -> None:
+        """A message that a session got and never acknowledged, and now cannot any
+        more (XEP-0198 section 4): to the account's others, or for later."""
+        self._later.undelivered(read_stanza(stanza), session)
 
 
-def _refused(reason: Failure, session: Session, stanza: Stanza, to: Jid) -> None:
-    """What could not be kept goes back to its sender."""
-    if not isinstance(reason.value, Undeliverable):
-        reason.raiseException()
-    reply = error_reply(stanza, reason.value, sender=str(to), to=session.address)
-    if reply is not None:
-        session.send(reply.encode())
-
-
-def _nothing(_: object) -> None:
-    return None
-
-
-def _in_the_log(reason: Failure) -> None:
-    if not isinstance(reason.value, StoreError):
-        reason.raiseException()
-
-
-def _without_stanza_ids(stanza: Stanza, by: str) -> Stanza:
-    """XEP-0359 section 5: nobody else gives ids in our name. by: only those."""
+def _without_stanza_ids(stanza: Stanza, domain: str) -> Stanza:
+    """XEP-0359 section 5: nobody else gives ids in the name of our accounts."""
     gone = [
         (child.start, child.end)
         for child in children(stanza)
         if (child.ns, child.name) == (NS_SID, "stanza-id")
-        and (not by or child.attributes.get("by") == by)
+        and _domain_of(child.attributes.get("by", "")) == domain
     ]
     return replace(stanza, raw=without(stanza.raw, gone))
+
+
+def _domain_of(jid: str) -> str:
+    return jid.partition("/")[0].rpartition("@")[2]

@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from mosaic.services.xmpp.exchange import (
     LASTING_TYPES,
@@ -28,13 +29,13 @@ from mosaic.wire.xmpp.payloads import (
     NS_SID,
     Carries,
     Child,
-    as_stanza,
     carries,
     children,
     delay,
     with_child,
 )
 from mosaic.wire.xmpp.stanza import Stanza
+from mosaic.wire.xmpp.stream import read_stanza
 from mosaic.wire.xmpp.times import write_time
 
 _log = Logger()
@@ -83,7 +84,7 @@ class Offline:
         self._flooding.add(name)
         try:
             # What was just said to the account must be among them.
-            self._keeper.flush()
+            await self._keeper.written()
             held = await self._store.waiting(name)
         finally:
             self._flooding.discard(name)
@@ -137,68 +138,61 @@ class Offline:
     def _delayed(self, raw: bytes, id: int) -> bytes:
         """Marked with when it was said (XEP-0203), once."""
         if NS_DELAY.encode() in raw:
-            stanza = as_stanza(raw)
-            if stanza is not None and any(
-                child.ns == NS_DELAY
-                and child.attributes.get("from") == self._exchange.domain
-                for child in children(stanza)
-            ):
-                return raw
+            marks = {"from": self._exchange.domain}.items()
+            for child in children(read_stanza(raw)):
+                if child.ns == NS_DELAY and marks <= child.attributes.items():
+                    return raw
         return with_child(raw, delay(write_time(time_of(id)), self._exchange.domain))
 
     # Those that were not received.
 
-    def undelivered(self, raw: bytes, session: Session) -> None:
-        """Find another way for what an ended session never acknowledged."""
-        stanza = as_stanza(raw)
-        if stanza is None:
-            return
-        if stanza.name == "iq" and stanza.type in ("get", "set"):
-            self._answer_for(stanza, session)
-        elif stanza.name == "message" and stanza.type in LASTING_TYPES:
-            self._again(stanza, session)
-
-    def _answer_for(self, stanza: Stanza, session: Session) -> None:
-        """The asker must not wait for ever (RFC 6120 section 8.2.3)."""
-        try:
-            asker = parse_jid(stanza.attributes.get("from", ""))
-        except JidError:
-            return
-        error = Undeliverable("service-unavailable")
-        reply = error_reply(stanza, error, sender=session.address, to=str(asker))
-        answer = None if reply is None else as_stanza(reply.encode())
-        if answer is None or asker.bare == session.bare:
-            return
-        try:
-            self._exchange.deliver(answer, session.jid, asker)
-        except Undeliverable:
-            pass
-
-    def _again(self, stanza: Stanza, session: Session) -> None:
+    def undelivered(self, stanza: Stanza, session: Session) -> None:
+        """Find another way for a message that an ended session never
+        acknowledged."""
         carried = carries(stanza)
-        if not carried & Carries.CONTENT or carried & Carries.NO_STORE:
+        if stanza.type not in LASTING_TYPES or carried & Carries.NO_STORE:
             return
         found = children(stanza)
-        if any(child.ns in _COPIES for child in found):
+        if not carried & Carries.CONTENT or any(child.ns in _COPIES for child in found):
             return  # a copy, or a page of an archive: the original is elsewhere
         name = session.jid.local
         id = _stanza_id(found, session.bare)
         if id is not None:
             self._sunk(name, [id])
         others = [other for other in self._able(name) if other is not session]
-        missed = [other for other in others if self._missed(other, stanza, id)]
-        for other in missed:
-            raw = stanza.raw
-            if id is not None:
-                raw = self._delayed(raw, id)
-            tell_message(other, "", raw, only_state=False)
+        raw = stanza.raw if id is None else self._delayed(stanza.raw, id)
+        for other in others:
+            if self._missed(other, stanza, id):
+                tell_message(other, "", raw, only_state=False)
         if others:
             if id is not None:
                 self._float(name, [id], others[0])
         elif self._offline:
-            waiting = Waiting(name, self._ids.new() if id is None else id, stanza.raw)
-            kept = self._keeper.keep((), (waiting,))
-            kept.addErrback(lambda _: None)  # the keeper has logged it
+            fresh = self._ids.new() if id is None else id
+            try:
+                kept = self._keeper.hold((), Waiting(name, fresh, stanza.raw))
+            except Undeliverable as error:
+                self._bounce(stanza, session, error)
+                return
+
+            def refused(reason: Failure) -> None:
+                if not isinstance(reason.value, Undeliverable):
+                    reason.raiseException()
+                self._bounce(stanza, session, reason.value)
+
+            kept.addErrback(refused)
+
+    def _bounce(self, stanza: Stanza, session: Session, error: Undeliverable) -> None:
+        """Its sender hears that it did not arrive."""
+        sender = stanza.attributes.get("from", "")
+        reply = error_reply(stanza, error, sender=session.address, to=sender)
+        if reply is None:
+            return
+        try:
+            to = parse_jid(sender)
+            self._exchange.deliver(read_stanza(reply.encode()), session.jid, to)
+        except (JidError, Undeliverable):
+            pass  # nobody is told about a lost error
 
     def _missed(self, other: Session, stanza: Stanza, id: int | None) -> bool:
         """Whether another session has neither the message nor a copy."""

@@ -8,12 +8,13 @@ from twisted.internet.interfaces import IReactorTime
 
 from mosaic.config.settings import Xmpp
 from mosaic.services.xmpp.answers import Answers, Question
+from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Exchange
 from mosaic.services.xmpp.people.archive import Archive
 from mosaic.services.xmpp.people.blocking import Blocking
 from mosaic.services.xmpp.people.caps import Capabilities
 from mosaic.services.xmpp.people.carbons import Carbons
-from mosaic.services.xmpp.people.csi import NS_CSI
+from mosaic.services.xmpp.people.csi import NS_CSI, become_inactive
 from mosaic.services.xmpp.people.directory import Directory
 from mosaic.services.xmpp.people.keeping import (
     Keeper,
@@ -29,10 +30,12 @@ from mosaic.services.xmpp.people.presence import Presence
 from mosaic.services.xmpp.people.roster import FEATURES, Pushes, Roster
 from mosaic.services.xmpp.people.sight import Sight
 from mosaic.services.xmpp.people.subscriptions import Subscriptions
+from mosaic.services.xmpp.session import Session
 from mosaic.store.errors import NotFound
 from mosaic.store.people import People as PeopleStore
+from mosaic.wire.xmpp.payloads import NS_CARBONS
 from mosaic.wire.xmpp.subscription import Contact
-from mosaic.wire.xmpp.xml import Xml, element
+from mosaic.wire.xmpp.xml import Node, Xml, element
 
 DAY_S = 86400.0
 
@@ -49,10 +52,12 @@ class People:
         settings: Xmpp,
         exchange: Exchange,
         store: PeopleStore,
+        counters: Counters,
         *,
         account_names: Callable[[], Awaitable[Iterable[str]]],
         wall: Callable[[], float],
     ) -> None:
+        self._exchange = exchange
         self._domain = exchange.domain
         self._store = store
         self._wall = wall
@@ -72,9 +77,8 @@ class People:
         )
         self.presence = Presence(exchange, self.persons, sight, subscriptions)
         ids = MessageIds(wall)
-        keeper = self._keeper = Keeper(
-            clock, store, offline_limit=settings.offline_messages
-        )
+        limit = settings.offline_messages
+        keeper = self._keeper = Keeper(clock, store, counters, offline_limit=limit)
         self.later = Offline(clock, exchange, store, keeper, ids, offline=offline)
         self.messages = Messages(
             exchange, self.persons, keeper, ids, self.later, offline=offline
@@ -88,7 +92,7 @@ class People:
                 limit=settings.roster_items,
             ),
             Carbons(),
-            Archive(self.persons, store),
+            Archive(self.persons, store, keeper),
             Blocking(
                 exchange, self.persons, self.presence, limit=settings.blocked_addresses
             ),
@@ -98,7 +102,7 @@ class People:
         self._caps.on_known.append(events.known)
         self.presence.on_available.append(self._caps.heard)
         self.presence.on_gone += [self._caps.gone, events.gone]
-        self._pep = Pep(self.persons, store, events, ids, settings)
+        self.pep = Pep(self.persons, store, events, ids, settings)
         exchange.on_bind.append(self.persons.bound)
         exchange.inbox = self.messages.arrived
         if offline:
@@ -107,9 +111,17 @@ class People:
 
     def register(self, answers: Answers) -> None:
         """Answer what clients ask."""
-        for part in (*self._answering, self._caps, self._pep):
+        for part in (*self._answering, self._caps, self.pep):
             part.register(answers)
         answers.shows = self._shows
+
+    def at_bind(self, session: Session, wish: Node) -> str:
+        """What a client turns on while it binds (XEP-0386 section 5)."""
+        if wish.ns == NS_CARBONS:
+            session.carbons = True
+        elif wish.name == "inactive":
+            become_inactive(session)
+        return ""
 
     async def _shows(self, question: Question) -> bool:
         return await self.may_see(question.session.jid.local, question.account)
@@ -122,10 +134,6 @@ class People:
             return False
         return self._sight.shows(person, f"{asker}@{self._domain}")
 
-    def flush(self) -> None:
-        """Hand everything to the store that has been said."""
-        self._keeper.flush()
-
     async def prune(self) -> int:
         """Forget what is too old to keep (xmpp.archive_days); how many."""
         if not self._archive_s:
@@ -135,14 +143,25 @@ class People:
             gone += some
         return gone
 
+    async def settled(self) -> None:
+        """Return when every message is on disk."""
+        await self._keeper.settled()
+
     def account_removed(self, name: str) -> None:
         """Forget what was read of it."""
         self.persons.forget(name)
         self.directory.changed()
 
-    def accounts_changed(self) -> None:
-        """There may be new ones, and others may be gone."""
+    async def accounts_changed(self) -> None:
+        """There may be new ones, and others may be gone without a word: another
+        process has written."""
         self.directory.changed()
+        names = set(await self._account_names())
+        for name in self._exchange.accounts():
+            if name not in names:
+                for session in self._exchange.of_account(name):
+                    session.close("not-authorized")
+        self.persons.forget_idle()
 
     async def _colleagues(self) -> list[Contact]:
         """Everybody with an account, subscribed both ways."""

@@ -59,6 +59,9 @@ FEATURES = (
     "retrieve-items",
 )
 
+Published = Callable[[str, str, str, bytes], Awaitable[None]]
+"""Told of what an account published where others may read it: account, node, id
+of the item, payload."""
 Step = Callable[[Question, XmlNode], Awaitable[str]]
 
 
@@ -81,6 +84,7 @@ class Pep:
         self._events = events
         self._ids = ids
         self._settings = settings
+        self.on_publish: list[Published] = []
         self._steps: dict[tuple[str, str, str], Step] = {
             ("get", NS_PUBSUB, "items"): self._items,
             ("set", NS_PUBSUB, "publish"): self._publish,
@@ -198,10 +202,39 @@ class Pep:
         except LimitReached as error:
             raise refusal("resource-constraint", "max-nodes-exceeded") from error
         self._events.published(person, node, item)
+        for told in self.on_publish if node.config.access != "whitelist" else ():
+            await told(person.name, name, item.id, payload)
         written = element("item", {"id": item.id})
         return element(
             "pubsub", None, element("publish", {"node": name}, written), ns=NS_PUBSUB
         )
+
+    async def publish_for(
+        self, account: str, node: str, item_id: str, payload: bytes
+    ) -> None:
+        """In the account's name, without telling on_publish.
+
+        Raises Undeliverable, StoreError.
+        """
+        try:
+            person = await self._persons.load(account)
+        except NotFound as error:
+            raise Undeliverable("item-not-found") from error
+        item = Item(
+            id=item_id, seq=self._ids.new(), publisher=person.bare, payload=payload
+        )
+        wanted = Node(owner=account, name=node, config=NodeConfig())
+        limit = self._settings.pep_nodes
+        kept = await self._store.publish(wanted, item, limit=limit)
+        self._events.published(person, kept, item)
+
+    async def payload_of(self, account: str, node: str, item_id: str) -> bytes | None:
+        """What was published there, or None."""
+        try:
+            found = await self._store.items(account, node, ids=[item_id])
+        except NotFound:
+            return None
+        return found[0].payload if found else None
 
     async def _retract(self, question: Question, asked: XmlNode) -> str:
         """Section 7.2."""

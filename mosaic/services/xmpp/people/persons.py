@@ -3,6 +3,7 @@ it blocks, what it wants archived."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 
@@ -105,6 +106,8 @@ class Persons:
         self._store = store
         self._persons: dict[str, Person] = {}
         self._loading: dict[str, list[Deferred[Person]]] = {}
+        self._writing: Counter[str] = Counter()
+        """Changes on their way to the disk: what is read there is older."""
         self.blockers: set[str] = set()
         """Those in use who block anybody."""
 
@@ -156,8 +159,7 @@ class Persons:
 
     def _remember(self, person: Person) -> Person:
         if len(self._persons) > 2 * KEPT_PERSONS:
-            for name in [n for n in self._persons if not self._exchange.of_account(n)]:
-                self.forget(name)
+            self.forget_idle()
         self._persons[person.name] = person
         if person.blocked:
             self.blockers.add(person.name)
@@ -167,6 +169,12 @@ class Persons:
         """Read it anew when it is needed again."""
         self._persons.pop(name, None)
         self.blockers.discard(name)
+
+    def forget_idle(self) -> None:
+        """All that have no session."""
+        for name in list(self._persons):
+            if not self._exchange.count_of(name) and not self._writing[name]:
+                self.forget(name)
 
     # Changes.
 
@@ -199,6 +207,7 @@ class Persons:
     async def _written(
         self, names: list[str], write: Callable[[], Awaitable[None]]
     ) -> None:
+        self._writing.update(names)
         try:
             await write()
         except StoreError:
@@ -206,6 +215,11 @@ class Persons:
             for name in names:
                 await self._reload(name)
             raise
+        finally:
+            self._writing.subtract(names)
+            for name in names:
+                if not self._writing[name]:
+                    del self._writing[name]
 
     async def _reload(self, name: str) -> None:
         person = self._persons.get(name)

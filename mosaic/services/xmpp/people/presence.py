@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
 from mosaic.services.xmpp.exchange import Exchange, Undeliverable
 from mosaic.services.xmpp.people.csi import tell_presence
 from mosaic.services.xmpp.people.persons import Person, Persons
@@ -12,10 +15,12 @@ from mosaic.services.xmpp.people.sight import Sight, goodbye
 from mosaic.services.xmpp.people.subscriptions import Subscriptions
 from mosaic.services.xmpp.session import MAX_DIRECTED, Session
 from mosaic.store.errors import NotFound
-from mosaic.wire.xmpp.jid import Jid
+from mosaic.wire.xmpp.jid import Jid, parse_jid
 from mosaic.wire.xmpp.stanza import NS_CLIENT, Stanza
-from mosaic.wire.xmpp.subscription import SUBSCRIPTION_TYPES
+from mosaic.wire.xmpp.subscription import SUBSCRIPTION_TYPES, Contact
 from mosaic.wire.xmpp.xml import element, read_node
+
+_log = Logger()
 
 Available = Callable[[Session, Stanza], None]
 """Told of a session's presence when it is available, each time."""
@@ -89,10 +94,29 @@ class Presence:
 
     def _remind(self, session: Session) -> None:
         """Section 3.1.3: requests that nobody has answered come again."""
-        assert session.person is not None  # route_stanza has seen to it
-        for contact in session.person.contacts.values():
-            if contact.asking:
-                session.send(contact.asking)
+        person = session.person
+        assert person is not None  # route_stanza has seen to it
+        asking = [contact for contact in person.contacts.values() if contact.asking]
+        if asking:
+            steps = self._remind_of(session, person, asking)
+            Deferred.fromCoroutine(steps).addErrback(
+                lambda reason: _log.failure("requests were not told again", reason)
+            )
+
+    async def _remind_of(
+        self, session: Session, person: Person, asking: list[Contact]
+    ) -> None:
+        me = session.jid.bare_jid
+        for contact in asking:
+            asker = parse_jid(contact.jid)
+            try:
+                other = await self._persons.load(asker.local)
+            except NotFound:
+                continue
+            still = person.contact(contact.jid).asking
+            parted = person.blocks(asker) or other.blocks(me)
+            if still and not parted and session.presence is not None:
+                session.send(still)
 
     def gone(self, session: Session) -> None:
         """The session ended, with or without a word (section 4.5.2)."""
@@ -168,25 +192,32 @@ class Presence:
     # Blocks.
 
     def hide_from(self, person: Person, jid: Jid) -> None:
-        """Just before an address is blocked: nobody is there any more."""
-        self._sight.hide(person, self._matching(person, jid))
+        """Just before an address is blocked: nobody is there any more, on either
+        side. (XEP-0191 asks for the one side only; the other would look at what
+        was true before for ever.)"""
+        for other in self._covered(person, jid):
+            for mine in self._exchange.available(person.name):
+                if self._sight.parted(mine, other):
+                    continue
+                if self._sight.shows(person, other.bare):
+                    tell_presence(other, mine.address, goodbye(mine))
+                if other.person and self._sight.shows(other.person, person.bare):
+                    tell_presence(mine, other.address, goodbye(other))
 
     def show_to(self, person: Person, jid: Jid) -> None:
         """Just after it is let in again: both see what there is."""
-        for viewer in self._matching(person, jid):
-            self._sight.show(person, [viewer])
-            other = viewer.person
-            if other is None or not self._sight.shows(other, person.bare):
-                continue
-            if viewer.presence is None:
-                continue
+        for other in self._covered(person, jid):
             for mine in self._exchange.available(person.name):
-                if not self._sight.parted(mine, viewer):
-                    tell_presence(mine, viewer.address, viewer.presence)
+                if self._sight.parted(mine, other):
+                    continue
+                if mine.presence and self._sight.shows(person, other.bare):
+                    tell_presence(other, mine.address, mine.presence)
+                seen = other.person and self._sight.shows(other.person, person.bare)
+                if seen and other.presence:
+                    tell_presence(mine, other.address, other.presence)
 
-    def _matching(self, person: Person, jid: Jid) -> list[Session]:
-        """Available sessions of others that an address covers and that may see
-        the person."""
+    def _covered(self, person: Person, jid: Jid) -> list[Session]:
+        """Available sessions of others that an address covers."""
         if jid.domain != self._exchange.domain:
             return []
         if jid.local:
@@ -198,8 +229,6 @@ class Presence:
             for session in able
             if session.jid.local != person.name
             and (not jid.resource or session.jid.resource == jid.resource)
-            and self._sight.shows(person, session.bare)
-            and not person.blocks(session.jid)
         ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from mosaic.services.xmpp.answers import About, Answers, Question
@@ -92,6 +92,7 @@ class Roster:
         self._pushes = pushes
         self._subscriptions = subscriptions
         self._limit = limit
+        self._cached: tuple[str, dict[str, Xml]] = ("", {})
 
     def register(self, answers: Answers) -> None:
         """Answer what clients ask about it."""
@@ -107,9 +108,11 @@ class Roster:
         version = self._pushes.version(person)
         if known is not None and known == version:
             return ""
+        written = self._written(generated)
+        own = person.contacts
         items = [
-            item(merged(contact, person.contacts.get(jid)))
-            for jid, contact in sorted(generated.items())
+            item(merged(generated[jid], own[jid])) if jid in own else xml
+            for jid, xml in written.items()
             if jid != person.bare
         ]
         items += [
@@ -119,6 +122,14 @@ class Roster:
         ]
         attributes = None if known is None else {"ver": version}
         return element("query", attributes, *items, ns=NS_ROSTER)
+
+    def _written(self, generated: Mapping[str, Contact]) -> dict[str, Xml]:
+        """The organisation's contacts, by address: written once for everybody."""
+        version = self._directory.version
+        if self._cached[0] != version:
+            written = {jid: item(generated[jid]) for jid in sorted(generated)}
+            self._cached = version, written
+        return self._cached[1]
 
     async def _set(self, question: Question) -> str:
         """Sections 2.3 to 2.5: add, change or remove one. Raises Undeliverable."""

@@ -62,7 +62,12 @@ class Subscriptions:
                 raw=raw,
                 name="presence",
                 ns=NS_CLIENT,
-                attributes={"type": stanza.type, "to": to.bare},
+                # As the bytes have it: `from` is not put in twice.
+                attributes={
+                    "from": session.bare,
+                    "to": to.bare,
+                    "type": stanza.type,
+                },
                 payload=stanza.payload,
             )
             self._exchange.deliver(onward, session.jid.bare_jid, to.bare_jid)

@@ -107,6 +107,12 @@ class Admission:
         if request.jid in muc.knocks:
             self._tell_waiting(muc, muc.knocks[request.jid])
             return
+        seat = muc.people.seats.get(request.jid)
+        if seat is not None and seat.occupant.nick != request.nick:
+            # One session has one place, by whichever address it asks.
+            seat.via = request.via
+            muc.take_nick(seat.occupant, request.nick, request.stanza.id)
+            return
         account = front.account_of(request.jid)
         holder = muc.people.by_nick.get(request.nick)
         if holder is not None and _same_person(holder, request.jid):
@@ -247,6 +253,10 @@ class Admission:
     ) -> None:
         entries = await self._history(muc, request)
         # From here to the end nothing waits: what others do comes before or after.
+        if request.jid in muc.people.seats:
+            # It came in twice at once, by both addresses of the room.
+            await self._front.door.log_out(token)
+            raise Undeliverable("conflict", text="you are in this room already")
         nick, own = request.nick, []
         if nick in muc.people.by_nick:
             nick, own = unique(nick, muc.people.by_nick), [Status.NICK_ASSIGNED]

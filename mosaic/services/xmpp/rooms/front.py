@@ -15,7 +15,7 @@ from mosaic.auth.interface import Door
 from mosaic.bus.interface import Bus
 from mosaic.config.settings import Xmpp
 from mosaic.services.xmpp.exchange import Undeliverable
-from mosaic.services.xmpp.rooms.outlet import Outlet
+from mosaic.services.xmpp.extras.outlet import Outlet
 from mosaic.services.xmpp.rooms.pace import Pace
 from mosaic.services.xmpp.rooms.render import refusal
 from mosaic.store.interface import NotFound, Store, StoreError

@@ -36,6 +36,8 @@ class Gathering:
         self.seats: dict[Jid, Seat] = {}
         self.crowded = False
         self.lost: list[Seat] = []
+        # What newcomers are told of each: made again when it is another.
+        self._shown: dict[Occupant, Cast] = {}
 
     # Sending ---------------------------------------------------------------
     def cast(
@@ -88,6 +90,7 @@ class Gathering:
             del self.by_nick[occupant.nick]
         if self.by_id.get(occupant.id) is occupant:
             del self.by_id[occupant.id]
+        self._shown.pop(occupant, None)
 
     def rename(self, occupant: Occupant, nick: str) -> None:
         """Another nick, without telling anybody."""
@@ -108,14 +111,16 @@ class Gathering:
         occupant.announced = self._concerns_all(occupant) or (
             occupant.announced and not self.crowded
         )
-        cast = presence_cast(occupant, self._front.host, own=own, stanza_id=stanza_id)
+        cast = self._shown[occupant] = presence_cast(
+            occupant, self._front.host, own=own, stanza_id=stanza_id
+        )
         seats = self._audience(occupant)
         self.cast(cast, [seat for seat in seats if seat is not but])
 
     def show_first(self, occupant: Occupant) -> None:
         """Tell the others of one who has just come."""
         occupant.announced = self._concerns_all(occupant)
-        cast = presence_cast(occupant, self._front.host)
+        cast = self._shown[occupant] = presence_cast(occupant, self._front.host)
         others = [s for s in self._audience(occupant) if s.occupant is not occupant]
         self.cast(cast, others)
 
@@ -131,7 +136,7 @@ class Gathering:
         seat.sparse = shy
         for other in list(self.by_nick.values()):
             if other is not seat.occupant and (other.is_moderator or not shy):
-                self.cast(presence_cast(other, self._front.host), [seat])
+                self.cast(self._present(other), [seat])
 
     def settle(self) -> None:
         """After somebody has gone: is it calm enough to tell everybody of all?"""
@@ -141,7 +146,7 @@ class Gathering:
         self.crowded = False
         sparse = [seat for seat in self.seats.values() if seat.sparse]
         for occupant in list(self.by_nick.values()):
-            cast = presence_cast(occupant, self._front.host)
+            cast = self._present(occupant)
             told = sparse if occupant.announced else self.seats.values()
             occupant.announced = True
             self.cast(cast, [seat for seat in told if seat.occupant is not occupant])
@@ -153,6 +158,12 @@ class Gathering:
         for seat in list(occupant.seats):
             if seat.sparse and occupant.is_moderator:
                 self.introduce(seat)
+
+    def _present(self, occupant: Occupant) -> Cast:
+        cast = self._shown.get(occupant)
+        if cast is None:
+            cast = self._shown[occupant] = presence_cast(occupant, self._front.host)
+        return cast
 
     def _concerns_all(self, occupant: Occupant) -> bool:
         return not self.crowded or occupant.is_moderator

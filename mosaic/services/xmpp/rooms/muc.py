@@ -206,6 +206,13 @@ class Muc:
             occupant.affiliation = standing
             self.people.show(occupant)
 
+    def take_nick(self, occupant: Occupant, nick: str, stanza_id: str | None) -> None:
+        """An occupant asks for another nick. Raises Undeliverable (conflict)."""
+        if nick in self.people.by_nick:
+            raise Undeliverable("conflict", text="somebody else has this nickname")
+        occupant.name = nick
+        self.rename(occupant, nick, stanza_id)
+
     def rename(
         self, occupant: Occupant, nick: str, stanza_id: str | None = None
     ) -> None:

@@ -24,6 +24,8 @@ class LocalOutlet:
         session = self._exchange.find(to)
         if session is None:
             return False
+        if session.quiet is not None and data.startswith(b"<message"):
+            session.quiet.let_go()
         session.send(data)
         return True
 

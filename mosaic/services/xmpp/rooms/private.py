@@ -13,7 +13,7 @@ from mosaic.services.xmpp.rooms.names import (
     NS_MUC_USER,
     NS_OCCUPANT_ID,
 )
-from mosaic.services.xmpp.rooms.occupants import MUC_ROLES, ROLES, Occupant, Seat
+from mosaic.services.xmpp.rooms.occupants import ROLES, Occupant, Seat
 from mosaic.services.xmpp.rooms.render import address, halves
 from mosaic.store.interface import NotFound
 from mosaic.wire.xmpp.jid import Jid, JidError, parse_jid
@@ -23,7 +23,6 @@ from mosaic.wire.xmpp.xml import Node, Xml, element, read_node
 from mosaic.workspace.model import Role
 
 _REQUEST = NS_MUC_REQUEST
-_NO_PIN_FOR = "only hosts give the PIN along"
 
 
 class Private:
@@ -202,8 +201,3 @@ def _address_in(node: Node, attribute: str) -> Jid:
         return parse_jid(node.attributes.get(attribute, ""))
     except JidError:
         raise Undeliverable("jid-malformed") from None
-
-
-def role_name(occupant: Occupant) -> str:
-    """XEP-0045's word for it."""
-    return MUC_ROLES[occupant.role]

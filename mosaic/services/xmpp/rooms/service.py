@@ -15,6 +15,7 @@ from mosaic.bus.interface import Bus, Subscription
 from mosaic.config.settings import Xmpp
 from mosaic.services.xmpp.exchange import NS_STANZAS, Undeliverable
 from mosaic.services.xmpp.extras.disco import NS_DISCO_INFO
+from mosaic.services.xmpp.extras.outlet import Outlet
 from mosaic.services.xmpp.rooms.admission import (
     Admission,
     is_request,
@@ -27,7 +28,6 @@ from mosaic.services.xmpp.rooms.muc import Knock, Muc
 from mosaic.services.xmpp.rooms.news import News
 from mosaic.services.xmpp.rooms.nicks import wished
 from mosaic.services.xmpp.rooms.occupants import Occupant, Seat
-from mosaic.services.xmpp.rooms.outlet import Outlet
 from mosaic.services.xmpp.rooms.private import Private
 from mosaic.services.xmpp.rooms.questions import Questions
 from mosaic.services.xmpp.rooms.render import farewell
@@ -158,7 +158,7 @@ class RoomsService:
         muc = self._by_local.get(to.local)
         seat = None if muc is None else muc.people.seats.get(sender)
         if stanza.type == "":
-            if muc is not None and seat is not None and not is_request(stanza):
+            if muc is not None and seat is not None:
                 self._changed(muc, seat, stanza, to)
             else:
                 self._enter(stanza, sender, to)
@@ -172,7 +172,8 @@ class RoomsService:
             self._bounced(muc, seat, stanza)
 
     def _changed(self, muc: Muc, seat: Seat, stanza: Stanza, to: Jid) -> None:
-        """Another presence (section 7.7) or another nick (section 7.6)."""
+        """Another presence (section 7.7), another nick (section 7.6), or a client
+        that has lost its state and asks for everything again (section 7.2)."""
         if not seat.pace.take(self.front.clock.seconds()):
             raise Undeliverable("resource-constraint", text="not so fast")
         occupant = seat.occupant
@@ -181,11 +182,11 @@ class RoomsService:
                 nick = wished(to.resource)
             except ValueError as error:
                 raise Undeliverable("not-acceptable", text=str(error)) from None
-            if nick in muc.people.by_nick:
-                raise Undeliverable("conflict", text="somebody else has this nickname")
             set_presence(seat, stanza)
-            occupant.name = nick
-            muc.rename(occupant, nick, stanza.id)
+            muc.take_nick(occupant, nick, stanza.id)
+            return
+        if is_request(stanza):
+            self._enter(stanza, seat.jid, to)
             return
         set_presence(seat, stanza)
         if occupant.seats[-1] is not seat:

@@ -74,7 +74,11 @@ class _Said:
 
     @property
     def is_plain(self) -> bool:
-        """Nothing is in it but a body and an id."""
+        """Nothing is in it but a body and an id: its text is all of it."""
+        if self.stanza_id != self.node.attributes.get("id"):
+            return False
+        if b" xml:" in self.opened.attributes or b" xml:" in self.opened.inner:
+            return False
         extra = set(self.node.attributes) - {"to", "from", "type", "id"}
         children = [(child.ns, child.name) for child in self.node.children]
         return not extra and children == [(NS_CLIENT, "body")]

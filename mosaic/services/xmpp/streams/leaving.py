@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from mosaic.services.xmpp.exchange import Undeliverable, error_reply
 from mosaic.services.xmpp.session import Session
+from mosaic.wire.xmpp.jid import JidError, parse_jid
+from mosaic.wire.xmpp.stanza import Stanza
+from mosaic.wire.xmpp.stream import read_stanza
 
 if TYPE_CHECKING:
     from mosaic.services.xmpp.household import Household
@@ -31,5 +35,23 @@ def leave(house: Household, session: Session, unacknowledged: list[bytes]) -> No
 
 
 def _hand_on(house: Household, session: Session, raw: bytes) -> None:
+    stanza = read_stanza(raw)
     house.counters.undelivered += 1
-    house.messages.undelivered(raw, session)
+    if stanza.name == "message":
+        house.messages.undelivered(raw, session)
+    elif stanza.name == "iq":
+        _unanswered(house, session, stanza)
+
+
+def _unanswered(house: Household, session: Session, stanza: Stanza) -> None:
+    """An IQ to somebody who is gone (RFC 6121 section 8.5.3.2.3)."""
+    error = Undeliverable("service-unavailable")
+    sender = stanza.attributes.get("from", "")
+    reply = error_reply(stanza, error, sender=session.address, to=sender)
+    if reply is None:
+        return
+    try:
+        to = parse_jid(sender)
+        house.exchange.deliver(read_stanza(reply.encode()), session.jid, to)
+    except (JidError, Undeliverable):
+        pass  # it is gone as well, or it was the server itself

@@ -71,8 +71,8 @@ class Managed:
     """
 
     __slots__ = (
-        "_answer_due", "_asked", "_awaited", "_expiry", "_house", "_line", "_owed",
-        "_settled", "_working", "ended", "handled", "id", "queue", "resume_s",
+        "_answer_due", "_asked", "_awaited", "_expiry", "_full", "_house", "_line",
+        "_owed", "_settled", "_working", "ended", "handled", "id", "queue", "resume_s",
         "session",
     )  # fmt: skip
 
@@ -90,7 +90,8 @@ class Managed:
         self._asked = False
         self._answer_due: int | None = None
         self._working = False
-        self._owed: dict[Deferred[object], int] = {}
+        self._full = False
+        self._owed: dict[Deferred[Any], int] = {}
         self._settled: list[Deferred[None]] = []
         self._expiry: IDelayedCall | None = None
         self._awaited: list[tuple[int, Callable[[], None]]] = []
@@ -114,7 +115,8 @@ class Managed:
         if (
             self.queue.size_bytes > settings.unacked_bytes
             or len(self.queue) > settings.unacked_stanzas
-        ) and not self.ended:
+        ) and not self._full:
+            self._full = True
             # Later: ending one tells others, who may overflow in turn.
             self._house.clock.callLater(0, self._overflowed)
 
@@ -166,6 +168,8 @@ class Managed:
 
     def owe(self, done: Deferred[Any]) -> None:
         """See Session.owe."""
+        if done in self._owed:
+            return  # several stanzas in one commit: the first one counts
         self._owed[done] = self.handled + 1
 
         def paid(result: object) -> object:
@@ -238,6 +242,9 @@ class Managed:
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
+        quiet, self.session.quiet = self.session.quiet, None
+        if quiet is not None:
+            quiet.let_go()  # XEP-0352 section 5.1: active again
         self._house.counters.detached -= 1
         self._house.counters.resumed += 1
         self._line = line

@@ -132,8 +132,10 @@ class SocketFactory(WebSocketServerFactory):
             maxFramePayloadSize=limit_bytes,
             maxMessagePayloadSize=limit_bytes,
             openHandshakeTimeout=house.settings.auth_timeout_s,
-            # Whether the client is there is XMPP's question (upkeep.py).
+            # Whether the client is there is XMPP's question (upkeep.py), and how
+            # long one waits for its goodbye, the stream's.
             autoPingInterval=0,
+            closeHandshakeTimeout=0,
             failByDrop=False,
             perMessageCompressionAccept=no_compression,
         )

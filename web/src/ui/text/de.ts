@@ -241,6 +241,16 @@ export const de: Messages = {
     notNow: "Jetzt nicht",
     restored: "Wiederhergestellt. Alle sehen es.",
     unchanged: "Es ist schon so. Nichts wurde geändert.",
+    rename: "Umbenennen",
+    giveName: "Benennen",
+    newName: "Name dieser Version",
+    renameHint: {
+      named: "Ohne Namen wird sie ausgedünnt wie die, die von selbst behalten werden.",
+      unnamed: "Mit einem Namen bleibt sie, bis jemand sie entfernt.",
+    },
+    renameNow: "Namen speichern",
+    renamed: (name) => `Sie heißt jetzt „${name}“.`,
+    unnamed: "Der Name ist weg.",
     remove: "Entfernen",
     removeSure: "Wirklich entfernen",
     problem: {

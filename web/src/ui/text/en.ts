@@ -240,6 +240,16 @@ export const en = {
     notNow: "Not now",
     restored: "Restored. Everyone sees it.",
     unchanged: "It is like that already. Nothing was changed.",
+    rename: "Rename",
+    giveName: "Give a name",
+    newName: "Name of this version",
+    renameHint: {
+      named: "Without a name it is thinned out like those that are kept by themselves.",
+      unnamed: "With a name it is kept until someone removes it.",
+    },
+    renameNow: "Save name",
+    renamed: (name: string) => `It is called “${name}” now.`,
+    unnamed: "The name was taken away.",
     remove: "Remove",
     removeSure: "Really remove",
     problem: {

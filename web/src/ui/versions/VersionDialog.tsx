@@ -1,11 +1,13 @@
-import { Suspense, lazy, useEffect, useState } from "react";
+import { Suspense, lazy, useEffect, useId, useState } from "react";
+import type { FormEvent } from "react";
 import * as Y from "yjs";
 import type { RoomSession, VersionInfo, VersionProblem } from "../../session/api";
 import { NotesPreview } from "../notes/NotesPreview";
 import { Boundary } from "../parts/Boundary";
 import { Dialog } from "../parts/Dialog";
+import { Field } from "../parts/Field";
 import { useText } from "../text";
-import { problemOf, reasonWords } from "./words";
+import { LONGEST, problemOf, reasonWords } from "./words";
 
 const BoardPreview = lazy(() => import("../board/BoardPreview"));
 
@@ -14,14 +16,15 @@ interface VersionDialogProps {
   version: VersionInfo;
   document: "board" | "notes/main";
   title: string;
-  mayRestore: boolean;
+  /** Restore and rename. */
+  mayEdit: boolean;
   mayRemove: boolean;
-  /** It was restored or removed; the words that say so. */
+  /** It was restored, renamed or removed; the words that say so. */
   onDone: (words: string) => void;
   onClose: () => void;
 }
 
-type Step = "look" | "restore" | "remove";
+type Step = "look" | "rename" | "restore" | "remove";
 
 /** A version as it was, and the way back to it. */
 export function VersionDialog(props: VersionDialogProps) {
@@ -33,6 +36,7 @@ export function VersionDialog(props: VersionDialogProps) {
   const doc = useVersion(session, version.id, setProblem);
   const kind = document === "board" ? "board" : "notes";
   const name = version.label ?? reasonWords(t, version);
+  const renaming = useId();
 
   const attempt = (work: Promise<string>) => {
     setBusy(true);
@@ -43,6 +47,10 @@ export function VersionDialog(props: VersionDialogProps) {
   };
   const restore = async () =>
     (await session.versions.restore(version.id)) ? t.versions.restored : t.versions.unchanged;
+  const rename = async (label: string | null) => {
+    await session.versions.rename(version.id, label);
+    return label === null ? t.versions.unnamed : t.versions.renamed(label);
+  };
   const remove = async () => {
     await session.versions.remove(version.id);
     return "";
@@ -64,6 +72,13 @@ export function VersionDialog(props: VersionDialogProps) {
       <p role="alert" className="form-problem">
         {problem ? t.versions.problem[problem] : null}
       </p>
+      {step === "rename" && (
+        <RenameForm
+          id={renaming}
+          label={version.label}
+          onName={(label) => (label === version.label ? setStep("look") : attempt(rename(label)))}
+        />
+      )}
       {step === "restore" && <p className="version-says">{t.versions.restoreSays[kind]}</p>}
       <div className="row between version-buttons">
         {step === "look" ? (
@@ -75,23 +90,37 @@ export function VersionDialog(props: VersionDialogProps) {
             ) : (
               <span />
             )}
-            {props.mayRestore && (
-              <button
-                type="button"
-                className="button primary"
-                disabled={!doc}
-                onClick={() => setStep("restore")}
-              >
-                {t.versions.restore}
-              </button>
+            {props.mayEdit && (
+              <span className="row">
+                <button type="button" className="button" onClick={() => setStep("rename")}>
+                  {version.label === null ? t.versions.giveName : t.versions.rename}
+                </button>
+                <button
+                  type="button"
+                  className="button primary"
+                  disabled={!doc}
+                  onClick={() => setStep("restore")}
+                >
+                  {t.versions.restore}
+                </button>
+              </span>
             )}
           </>
         ) : (
           <>
-            <button type="button" className="button" autoFocus onClick={() => setStep("look")}>
+            <button
+              type="button"
+              className="button"
+              autoFocus={step !== "rename"}
+              onClick={() => setStep("look")}
+            >
               {t.versions.notNow}
             </button>
-            {step === "restore" ? (
+            {step === "rename" ? (
+              <button type="submit" form={renaming} className="button primary" disabled={busy}>
+                {t.versions.renameNow}
+              </button>
+            ) : step === "restore" ? (
               <button
                 type="button"
                 className="button primary"
@@ -114,6 +143,35 @@ export function VersionDialog(props: VersionDialogProps) {
         )}
       </div>
     </Dialog>
+  );
+}
+
+interface RenameFormProps {
+  id: string;
+  label: string | null;
+  /** null: without a name. */
+  onName: (label: string | null) => void;
+}
+
+/** Its field; the button that sends it stands with the others. */
+function RenameForm({ id, label, onName }: RenameFormProps) {
+  const t = useText();
+  const [name, setName] = useState(label ?? "");
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    onName(name.trim() || null);
+  };
+  return (
+    <form id={id} onSubmit={submit}>
+      <Field
+        label={t.versions.newName}
+        hint={t.versions.renameHint[label === null ? "unnamed" : "named"]}
+        value={name}
+        maxLength={LONGEST}
+        autoFocus
+        onChange={(event) => setName(event.target.value)}
+      />
+    </form>
   );
 }
 

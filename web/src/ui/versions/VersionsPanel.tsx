@@ -4,10 +4,8 @@ import type { Person, RoomSession, VersionInfo, VersionProblem } from "../../ses
 import { Field } from "../parts/Field";
 import { clockTime, useLanguage, useText } from "../text";
 import { VersionDialog } from "./VersionDialog";
-import { byDay, dayTitle, midnight, problemOf, reasonWords, whoWords } from "./words";
+import { byDay, dayTitle, LONGEST, midnight, problemOf, reasonWords, whoWords } from "./words";
 import "./versions.css";
-
-const LONGEST = 100;
 
 interface VersionsPanelProps {
   session: RoomSession;
@@ -100,7 +98,7 @@ export function VersionsPanel({ session, me, document }: VersionsPanelProps) {
             dayTitle(t, midnight(new Date(shown.at * 1000)), language),
             clockTime(new Date(shown.at * 1000), language),
           )}
-          mayRestore={editing}
+          mayEdit={editing}
           mayRemove={me?.role === "host"}
           onDone={(words) => {
             setShown(null);

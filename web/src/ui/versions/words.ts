@@ -5,6 +5,9 @@ import { dayName } from "../text";
 import type { Language } from "../text";
 import type { Messages } from "../text/en";
 
+/** Characters of a name. */
+export const LONGEST = 100;
+
 /** Versions of one day; `day` is its midnight on this clock. */
 export interface Day {
   readonly day: Date;
