@@ -13,7 +13,9 @@ from mosaic.wire.stun.credentials import long_term_key
 from mosaic.wire.stun.message import Class, Method, encode, parse
 from mosaic.wire.turn import attributes as turn
 from mosaic.wire.turn.asking import AllocateClient, TurnRefusal
-from mosaic.wire.turn.events import Answer, OpenRelay, Permit
+from mosaic.wire.turn.events import Answer, OpenRelay, Permit, Vouch
+from mosaic.wire.turn.known import KnownAsk
+from mosaic.wire.turn.limits import Limits
 from mosaic.wire.turn.peers import PeerPolicy
 from mosaic.wire.turn.server import TurnServer
 from mosaic.wire.turn.visitors import (
@@ -32,13 +34,15 @@ RELAY = "203.0.113.1"
 class House:
     """A core whose relays open at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.vouched: list[Vouch] = []
         self.secrets = TurnSecrets([b"k" * 32], ttl_s=3600)
         self.core = TurnServer(
             realm="mosaic",
             passwords_for=self.secrets.passwords_for,
             policy=PeerPolicy(),
             nonce_key=b"n" * 32,
+            limits=limits,
             owner_of=lambda name: owner_of(name) or name,
         )
         self._count = 0
@@ -59,6 +63,7 @@ class House:
                 events += self.core.relay_opened(event.relay, at, now)
             if isinstance(event, Permit):
                 self.permits.append(event)
+        self.vouched += [event for event in events if isinstance(event, Vouch)]
         return next(event.data for event in events if isinstance(event, Answer))
 
     def allocate(
@@ -151,6 +156,26 @@ class VisitorTests(SynchronousTestCase):
         house.allocate(Address("192.0.2.1", 2), "a-participant")
         house.core.expire(1000.0 + LIFETIME_S + 1)
         house.allocate(Address("192.0.2.1", 3), visitor("192.0.2.1"), 1070.0)
+
+    def test_the_data_plane_admits_no_visitor_by_itself(self) -> None:
+        """It is never vouched for, and a batch has no room for it: the limits above
+        are the full way's."""
+        house = House(Limits(admission=True))
+        house.allocate(self.HERE, self.OWNER)
+        self.assertEqual(house.vouched, [])
+        house.allocate(Address("198.51.100.7", 4001), "a-participant")
+        self.assertEqual(len(house.vouched), 1)
+        ask = KnownAsk(
+            1,
+            FiveTuple("udp", Address("198.51.100.7", 4002), SERVER),
+            b"",
+            bytes(12),
+            None,
+            False,
+            b"",
+        )
+        name = house.secrets.mint(self.OWNER, 1000.0).username
+        self.assertEqual(house.core.admit(name, [ask], 1000.0), [None])
 
     def test_ipv6_addresses_make_a_name(self) -> None:
         """No colon and no slash: both mean something in a username."""

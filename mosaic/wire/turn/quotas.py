@@ -50,13 +50,13 @@ class Quotas:
             raise AllocationQuotaReached("too many allocations from this address")
 
     def room_of(self, username: str, limits: Limits) -> int:
-        """How many more a credential, and its owner, may have."""
-        owner = self._owner_of(username)
-        room = limits.per_credential - self._per_credential[username]
-        if is_visitor(owner):
-            held = self._per_owner[owner]
-            return min(room, PER_VISITOR - held, TOTAL - self._visitors)
-        return min(room, limits.per_owner - self._per_owner[owner])
+        """How many more a credential, and its owner, may have in one go; visitors
+        are looked at one by one."""
+        if self.is_visitor(username):
+            return 0
+        owner = self._per_owner[self._owner_of(username)]
+        own = limits.per_credential - self._per_credential[username]
+        return min(own, limits.per_owner - owner)
 
     def room_at(self, host: str, limits: Limits) -> int:
         """How many more an address may have."""
@@ -65,6 +65,7 @@ class Quotas:
     def charge(self, username: str, host: str) -> None:
         """One more."""
         self.charge_host(username, quota_host(host), 1)
+        self._visitors += self.is_visitor(username)
 
     def charge_host(self, username: str, host: str, count: int) -> None:
         """So many more, of a `quota_host`; nothing is kept of none."""
@@ -72,7 +73,6 @@ class Quotas:
             self._per_credential[username] += count
             self._per_owner[self._owner_of(username)] += count
             self._per_host[host] += count
-            self._visitors += count * self.is_visitor(username)
 
     def refund(self, username: str, host: str) -> None:
         """One less; nothing is kept of who holds nothing."""

@@ -226,7 +226,8 @@ class Allocations:
         if now != request.now:  # else the plane has been told its end
             self._deadlines.live_until(allocation, now + allocation.lifetime_s)
             events = [*self._extend(allocation), answer]
-        if self._limits.admission and _is_plain(request):
+        plain = self._limits.admission and _is_plain(request)
+        if plain and not self.is_visitor(allocation):
             events.append(Vouch(request.username, request.key))
         return events
 
