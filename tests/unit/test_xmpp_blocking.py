@@ -235,22 +235,27 @@ def _self(sent: str) -> list[tuple[str, str]]:
 
 
 class UnreadListTests(SynchronousTestCase):
-    """Nobody is reached before the list of the account is read."""
+    """Nobody is there before the list of the account is read."""
 
-    def test_the_guard_waits_for_the_list(self) -> None:
-        """Fail closed: the list may hold the sender."""
+    def test_the_login_waits_for_the_list(self) -> None:
+        """It may hold whoever writes next; what is said until then waits."""
         house = MemoryXmpp()
         bob: MemoryClient = house.client("bob", "b")
         reading: Deferred[object] = Deferred()
         read = house.store.person
         self.patch(house.store, "person", lambda name: reading)
         ann = house.connect()
-        ann.log_in("ann", "a", present=False)
+        with self.assertRaises(ValueError):  # no answer yet
+            ann.log_in("ann", "a", present=False)
         [error] = bob.send(
             "<iq type='get' id='1' to='ann@localhost/a'><q xmlns='u'/></iq>"
         )
         self.assertEqual(condition(error), "service-unavailable")
-        bob.send("<message to='ann@localhost/a'><body>x</body></message>")
-        self.assertEqual(ann.receive(), [])
         reading.callback(self.successResultOf(read("ann")))
+        [success] = ann.receive()
+        self.assertEqual(success.name, "success")
+        ann.start()
+        ann.bind("a")
+        iq = "<iq type='get' id='2' to='ann@localhost/a'><q xmlns='u'/></iq>"
+        self.assertEqual(bob.send(iq), [])
         self.assertEqual(len(ann.receive()), 1)

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 import mosaic
@@ -16,6 +16,7 @@ from mosaic.services.xmpp.exchange import Undeliverable
 from mosaic.services.xmpp.extras.asked import Asked
 from mosaic.services.xmpp.extras.desk import Desk
 from mosaic.services.xmpp.extras.disco import Facts, Form, Identity
+from mosaic.services.xmpp.extras.seen import WRITE_EVERY_S
 from mosaic.wire.xmpp.jid import Jid, parse_jid
 from mosaic.wire.xmpp.stanza import Stanza
 from mosaic.wire.xmpp.stream import StreamParser
@@ -237,9 +238,27 @@ class LastTests(XmppCase):
         self.bob.drop()
         self.wall += 3
         self.assertEqual(self.seconds("bob@localhost"), "3")
+        self.house.clock.advance(WRITE_EVERY_S)
+        self.assertEqual(self.seconds("bob@localhost"), "3")
         committed.callback(None)
         answer = self.ask(self.ann, LAST, "bob@localhost")
         self.assertEqual(condition(answer), "item-not-found")
+
+    def test_those_who_leave_together_are_written_together(self) -> None:
+        """A commit for each would cost as much as a login."""
+        noted: list[str] = []
+
+        def note(account: str, at: float) -> Deferred[None]:
+            noted.append(account)
+            return succeed(None)
+
+        self.patch(self.store, "note_seen", note)
+        for name in ("bob", "eve"):
+            self.client(name, "x").drop()
+        self.bob.drop()
+        self.assertEqual(noted, [])
+        self.house.clock.advance(WRITE_EVERY_S)
+        self.assertEqual(sorted(noted), ["bob", "eve"])
 
     def test_it_is_written_before_the_service_has_stopped(self) -> None:
         """What was noted while everybody was sent away is kept."""

@@ -119,6 +119,7 @@ class XmppService(Service):
             house.at_bind.add(NS_CSI, name, self._people.at_bind)
         house.at_bind.add(NS_CARBONS, "enable", self._people.at_bind)
         self._extras = Extras(
+            clock=house.clock,
             exchange=house.exchange,
             answers=house.answers,
             door=house.door,

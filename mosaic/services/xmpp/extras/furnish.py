@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from twisted.internet.interfaces import IReactorTime
+
 from mosaic.auth.interface import Door
 from mosaic.auth.uploads import UploadDesk
 from mosaic.config.settings import Xmpp
@@ -38,6 +40,7 @@ class Extras:
     again for a session. new_id: unguessable text.
     """
 
+    clock: IReactorTime
     exchange: Exchange
     answers: Answers
     door: Door
@@ -54,7 +57,11 @@ class Extras:
     def __post_init__(self) -> None:
         self.facts = ServerFacts(self.around.wall, started_at=self.around.wall())
         self.seen = LastSeen(
-            self.exchange, self.store, facts=self.facts, may_see=self.may_see
+            self.clock,
+            self.exchange,
+            self.store,
+            facts=self.facts,
+            may_see=self.may_see,
         )
         self.profiles = Profiles(
             self.store,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from mosaic.services.xmpp.answers import About, Answers, Question
@@ -20,17 +21,27 @@ MaySee = Callable[[str, str], Awaitable[bool]]
 """Whether an account (first) sees another's presence (second)."""
 
 
+WRITE_EVERY_S = 5.0
+"""A commit for each who leaves would cost as much as a login."""
+
+
 class LastSeen:
-    """Notes the end of each account's last session, and tells of it."""
+    """Notes the end of each account's last session, and tells of it.
+
+    What is not written yet is told all the same; a crash forgets it.
+    """
 
     def __init__(
         self,
+        clock: IReactorTime,
         exchange: Exchange,
         store: Belongings,
         *,
         facts: ServerFacts,
         may_see: MaySee,
     ) -> None:
+        self._clock = clock
+        self._timer: IDelayedCall | None = None
         self._exchange = exchange
         self._store = store
         self._facts = facts
@@ -46,13 +57,25 @@ class LastSeen:
 
     def written(self) -> Deferred[object]:
         """Fires when all that was noted is in the store, or failed."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._write()
         return DeferredList(list(self._writing)).addCallback(lambda _: None)
 
     def _left(self, session: Session) -> None:
         account = session.jid.local
         if self._exchange.of_account(account):
             return
-        at = self._unwritten[account] = self._facts.wall()
+        self._unwritten[account] = self._facts.wall()
+        if self._timer is None:
+            self._timer = self._clock.callLater(WRITE_EVERY_S, self._write)
+
+    def _write(self) -> None:
+        self._timer = None
+        for account, at in list(self._unwritten.items()):
+            self._note(account, at)
+
+    def _note(self, account: str, at: float) -> None:
         writing = self._store.note_seen(account, at)
         self._writing.add(writing)
 

@@ -337,12 +337,13 @@ class Messages:
 
 
 def _without_stanza_ids(stanza: Stanza, domain: str) -> Stanza:
-    """XEP-0359 section 5: nobody else gives ids in the name of our accounts."""
+    """XEP-0359 section 5: nobody else gives ids in the name of our accounts, nor
+    in nobody's."""
     gone = [
         (child.start, child.end)
         for child in children(stanza)
         if (child.ns, child.name) == (NS_SID, "stanza-id")
-        and _domain_of(child.attributes.get("by", "")) == domain
+        and _domain_of(child.attributes.get("by", domain)) == domain
     ]
     return replace(stanza, raw=without(stanza.raw, gone))
 
