@@ -7,6 +7,7 @@ account.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -67,8 +68,8 @@ class Belongings(Protocol):
     """Profiles, avatars, uploads, and when an account was last here."""
 
     # Presence -------------------------------------------------------------
-    def note_seen(self, account: str, at: float) -> Deferred[None]:
-        """An account's last session ended; no error for an unknown one."""
+    def note_seen(self, seen: Mapping[str, float]) -> Deferred[None]:
+        """When the last sessions of accounts ended; unknown ones are no error."""
 
     def last_seen(self, account: str) -> Deferred[float | None]:
         """When that was, None if never or unknown."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from mosaic.store.belongings import (
@@ -28,10 +29,11 @@ class MemoryBelongings:
         self._uploads: list[Upload] = []
 
     @fired
-    def note_seen(self, account: str, at: float) -> None:
-        """An account's last session ended."""
-        if account in self._accounts:
-            self._last_seen[account] = at
+    def note_seen(self, seen: Mapping[str, float]) -> None:
+        """When the last sessions of accounts ended."""
+        for account, at in seen.items():
+            if account in self._accounts:
+                self._last_seen[account] = at
 
     @fired
     def last_seen(self, account: str) -> float | None:

@@ -3,7 +3,7 @@ over a connection, and the methods of the store that call them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import (
@@ -81,14 +81,22 @@ uploads = Table(
 )
 
 
-def note_seen(connection: Connection, account: str, at: float) -> None:
-    """Write the time, if there is such an account."""
-    connection.execute(
-        delete(last_seen_table).where(last_seen_table.c.account == account)
-    )
-    known = select(accounts_table.c.name).where(accounts_table.c.name == account)
-    if connection.execute(known).first() is not None:
-        connection.execute(insert(last_seen_table).values(account=account, at=at))
+_AT_A_TIME = 500
+
+
+def note_seen(connection: Connection, seen: Mapping[str, float]) -> None:
+    """Write the times of those who are accounts."""
+    names = list(seen)
+    for start in range(0, len(names), _AT_A_TIME):
+        some = names[start : start + _AT_A_TIME]
+        question = select(accounts_table.c.name).where(accounts_table.c.name.in_(some))
+        known = connection.execute(question).scalars().all()
+        connection.execute(
+            delete(last_seen_table).where(last_seen_table.c.account.in_(some))
+        )
+        if known:
+            rows = [{"account": name, "at": seen[name]} for name in known]
+            connection.execute(insert(last_seen_table), rows)
 
 
 def last_seen(connection: Connection, account: str) -> float | None:
@@ -229,9 +237,9 @@ class SqlBelongings:
     _ask: Callable[..., Deferred[Any]]
     _change: Callable[..., Deferred[Any]]
 
-    def note_seen(self, account: str, at: float) -> Deferred[None]:
-        """An account's last session ended."""
-        return self._change(note_seen, account, at)
+    def note_seen(self, seen: Mapping[str, float]) -> Deferred[None]:
+        """When the last sessions of accounts ended."""
+        return self._change(note_seen, dict(seen))
 
     def last_seen(self, account: str) -> Deferred[float | None]:
         """When that was, or None."""

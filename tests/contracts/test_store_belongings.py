@@ -40,8 +40,8 @@ class ProfileContract(StoreContract):
         """None before; and nothing is kept of strangers."""
         self.assertIsNone(self.result(self.store.last_seen("ada")))
         for at in (5.0, 7.5):
-            self.result(self.store.note_seen("ada", at))
-        self.result(self.store.note_seen("nobody", 9.0))
+            self.result(self.store.note_seen({"ada": at, "nobody": at}))
+        self.result(self.store.note_seen({"nobody": 9.0}))
         self.assertEqual(self.result(self.store.last_seen("ada")), 7.5)
         self.assertIsNone(self.result(self.store.last_seen("nobody")))
 
@@ -67,7 +67,7 @@ class ProfileContract(StoreContract):
 
     def test_all_of_it_goes_with_the_account(self) -> None:
         """An account of the same name that comes later begins anew."""
-        self.result(self.store.note_seen("bob", 5.0))
+        self.result(self.store.note_seen({"bob": 5.0}))
         self.result(self.store.set_profile("bob", Profile(vcard="<vCard/>")))
         self.result(self.store.remove_account("bob"))
         self.result(self.store.add_account("bob", OTHER, admin=False))

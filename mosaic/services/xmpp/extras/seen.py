@@ -72,11 +72,8 @@ class LastSeen:
 
     def _write(self) -> None:
         self._timer = None
-        for account, at in list(self._unwritten.items()):
-            self._note(account, at)
-
-    def _note(self, account: str, at: float) -> None:
-        writing = self._store.note_seen(account, at)
+        seen = dict(self._unwritten)
+        writing = self._store.note_seen(seen)
         self._writing.add(writing)
 
         def failed(failure: object) -> None:
@@ -84,8 +81,9 @@ class LastSeen:
 
         def done(_: object) -> None:
             self._writing.discard(writing)
-            if self._unwritten.get(account) == at:
-                del self._unwritten[account]
+            for account, at in seen.items():
+                if self._unwritten.get(account) == at:
+                    del self._unwritten[account]
 
         writing.addErrback(failed)
         writing.addCallback(done)
