@@ -82,7 +82,7 @@ class KilledTests(SynchronousTestCase):
             store.add_room(Room(hub_id=HUB_ID, name=name, pin="0", created_at=0.0))
         with sqlite3.connect(state / "mosaic.db") as raw:
             raw.executemany(
-                "INSERT INTO messages VALUES (?, ?, ?, 'a', 'a', ?, 0)",
+                "INSERT INTO messages VALUES (?, ?, ?, 'a', 'a', ?, 0, NULL, NULL)",
                 [(HUB_ID, n, str(n), name * 1000) for n in range(2000)],
             )
         raw.close()
