@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from tests.support.running import environment
+
 WAIT_S = 15.0
 
 
@@ -36,6 +38,7 @@ class RoomTalker:
         words = [jid, password, ca_file, str(port)]
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, *words],
+            env=environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
