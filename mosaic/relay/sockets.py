@@ -262,7 +262,7 @@ class WildcardSocket(ListenerSocket):
                 break
             except OSError:  # an ICMP error for an earlier datagram
                 continue
-            info = ancillary[0][2]
+            info = ancillary[0][2] if ancillary else b""
             server, clients = reached.get(info) or self._note(info)
             if preserve:
                 self._traffic.note(ancillary)
@@ -287,7 +287,10 @@ class WildcardSocket(ListenerSocket):
         self._spend(read)
 
     def _note(self, info: bytes) -> tuple[Address, ClientWays]:
-        """Remember an address of this machine that a client has reached."""
+        """Remember an address of this machine that a client has reached; without
+        a word from the kernel it is the one that we are bound to."""
+        if not info:
+            return self.address, self._flows.clients_of(self.address)
         if len(self._reached) >= 1024:
             self._reached.clear()
         # in_pktinfo: interface, the local address, the header's address
