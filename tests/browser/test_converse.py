@@ -87,7 +87,7 @@ class ConverseTests(BrowserTestCase):
         ann.wait_for_timeout(CUT_MS)
         self.cutter.mend()
         missed = heard.filter(has_text="Is anybody there?")
-        expect(missed).to_be_visible(timeout=30_000)
+        expect(missed).to_be_visible()
         self.assertEqual(ann.evaluate(STREAM_ID), session, "begun anew, not resumed")
         box.fill("Back again")
         box.press("Enter")

@@ -75,7 +75,7 @@ class NativeClient(WebSocketClientProtocol):
 class SocketTests(ServedCase):
     """A real port with the memory store behind it."""
 
-    timeout = 60
+    timeout = 180
     # A busy machine must not make a slow reader too slow.
     settings = Drcp(unload_after_s=1.0, bytes_per_s=2.0**24, max_behind_s=60.0)
 

@@ -34,7 +34,7 @@ _log = Logger()
 class RestartTests(TestCase):
     """`twistd mosaic` as a process, and our own client."""
 
-    timeout = 150
+    timeout = 300
 
     async def prepare(self) -> None:
         """Start the server, make a room."""

@@ -18,7 +18,7 @@ from tests.support.running import free_port
 PROSODY = Path("/usr/bin/prosody")
 SALT = b"salt of a test.."
 ITERATIONS = 4096
-START_S = 15.0
+START_S = 60.0
 
 CONFIG = """\
 run_as_root = {root}
@@ -141,7 +141,7 @@ class RunningProsody:
         if self._process is not None:
             self._process.terminate()
             try:
-                self._process.wait(10)
+                self._process.wait(30)
             except subprocess.TimeoutExpired:
                 self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
