@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,7 @@ class _Far(Protocol):
 class NetcheckTests(TestCase):
     """One server for all."""
 
-    timeout = 90
+    timeout = 300
     _shared: RunningMosaic | None = None
 
     @property
@@ -102,9 +103,8 @@ class NetcheckTests(TestCase):
         """Started by the first test that wants it, ended with the process."""
         if NetcheckTests._shared is None:
             NetcheckTests._shared = RunningMosaic().start()
-            reactor.addSystemEventTrigger(
-                "after", "shutdown", NetcheckTests._shared.stop
-            )
+            # Not at the reactor's end: in a worker that is after each test.
+            atexit.register(NetcheckTests._shared.stop)
         return NetcheckTests._shared
 
     @property

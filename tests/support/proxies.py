@@ -16,7 +16,7 @@ from unittest import SkipTest
 from tests.support.running import free_port
 
 USER, PASSWORD = "alice", "s3cret"
-START_S = 20.0
+START_S = 60.0
 _SQUID_HELPERS = Path("/usr/lib/squid")
 
 
