@@ -25,6 +25,7 @@ from mosaic.app.control import ControlSocket
 from mosaic.app.credentials import CredentialDesk
 from mosaic.app.firstrun import Welcome, prepare
 from mosaic.app.house import House, Readiness
+from mosaic.app.hubverbs import hub_verbs
 from mosaic.app.keys import load_or_make_key, load_or_make_keys
 from mosaic.app.listeners import Listeners, make_endpoints, routes_for
 from mosaic.app.logs import LevelledLog, json_log, plain_log
@@ -258,7 +259,9 @@ class _Builder:
         # The lock lives as long as the process: no stage lets go of it.
         self.lock = lock
         control = ControlSocket(
-            self.reactor, self.state, {"turn.sessions": self._turn_sessions}
+            self.reactor,
+            self.state,
+            {"turn.sessions": self._turn_sessions, **hub_verbs(self.door.hubs)},
         )
         house.add_stage("store", self._open_store, self._close_store)
         house.add_stage("first run", self._first_run, _nothing)
