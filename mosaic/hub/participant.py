@@ -41,9 +41,10 @@ class Seat:
     """How it goes in the room, told each time it changes.
 
     state: "joining", "live" (in the meeting), "presenting" (live, and sending a
-    screen), "offline" (the connection is gone; it comes back by itself) or
-    "ended" (it does not: the room is closed, the token is over). problem: one
-    line for people, where something is wrong.
+    screen), "offline" (the connection is gone; it comes back by itself), "ended"
+    (it does not; with a new pass it would: close code 4401 or 4409) or "out" (the
+    room does not want it: removed by a host, closed; 4403, 4404, 4423). problem:
+    one line for people, where something is wrong.
     """
 
     state: str
