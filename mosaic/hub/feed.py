@@ -49,15 +49,23 @@ class Entry(Struct, frozen=True, kw_only=True):
     room: str | None = None
 
 
+class Window(Struct, frozen=True, kw_only=True):
+    """A part of the day in the hub's local time, `02:00` to `05:00`."""
+
+    start: str
+    end: str
+
+
 class UpdateWish(Struct, frozen=True, kw_only=True):
     """Which releases, and when they may be installed unasked."""
 
     channel: str = "stable"
-    window: str | None = None
+    window: Window | None = None
 
 
 class Feed(Struct, frozen=True, kw_only=True):
-    """One answer. seq: of the newest change that is in it."""
+    """One answer. seq: of the newest change that is in it. report: the server
+    has no status of this hub yet."""
 
     seq: int
     hub: HubFacts
@@ -65,6 +73,7 @@ class Feed(Struct, frozen=True, kw_only=True):
     commands: tuple[Command, ...] = ()
     calendar: tuple[Entry, ...] = ()
     calendar_url: str | None = None
+    report: bool = False
     update: UpdateWish = UpdateWish()
 
 

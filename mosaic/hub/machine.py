@@ -40,7 +40,7 @@ from mosaic.hub.words import (
     UpdateRuns,
 )
 
-REPORT_S = 60.0
+REPORT_S = 600.0
 """The status is told again after this, changed or not."""
 
 JOINED_KEPT = 50
@@ -169,11 +169,13 @@ class HubMachine:
         done = {id_: r for id_, r in self.memory.done.items() if id_ in listed}
         self.memory = replace(
             self.memory,
-            feed=feed,
+            feed=replace(feed, report=False),
             name=feed.hub.name or self.memory.name,
             removed=False,
             done=done,
         )
+        if feed.report:
+            self._report_at = None
         self._show(out)
         for command in feed.commands:
             if command.id in done:

@@ -65,33 +65,47 @@ class MemoryFile:
     save() returns."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
         self.path = folder / FILE
+        self._previous = folder / (FILE + ".previous")
 
     def load(self) -> tuple[Memory, str | None]:
         """The memory, and what was wrong with the file, if anything was.
 
-        A file that cannot be read is set aside as hub.json.broken and the hub
-        begins with nothing; its key, which is elsewhere, tells the server who
-        it is. Raises OSError where the folder itself is of no use.
+        A file that cannot be read is set aside as hub.json.broken, and the one
+        before it is taken, else the hub begins with nothing: its key, which is
+        elsewhere, tells the server who it is. Raises OSError where the folder
+        itself is of no use.
         """
         try:
-            with self.path.open("rb") as file:
-                content = file.read(MAX_FILE_BYTES + 1)
+            return _read(self.path), None
         except FileNotFoundError:
             return Memory(), None
-        try:
-            if len(content) > MAX_FILE_BYTES:
-                raise ValueError(f"larger than {MAX_FILE_BYTES} bytes")
-            return decode_memory(content), None
         except ValueError as error:
             aside = self.path.with_name(FILE + ".broken")
             os.replace(self.path, aside)
-            return Memory(), f"{self.path} cannot be read and is now {aside}: {error}"
+            problem = f"{self.path} cannot be read and is now {aside}: {error}"
+        try:
+            return _read(self._previous), f"{problem}; the one before it is used"
+        except (FileNotFoundError, ValueError):
+            return Memory(), f"{problem}; the hub begins anew"
 
     def save(self, memory: Memory) -> None:
         """Raises OSError; the file then is the old one."""
+        with suppress(FileNotFoundError):
+            spare = self._previous.with_name(self._previous.name + ".new")
+            with suppress(FileNotFoundError):
+                spare.unlink()
+            os.link(self.path, spare)
+            os.replace(spare, self._previous)
         write_durably(self.path, encode_memory(memory))
+
+
+def _read(path: Path) -> Memory:
+    with path.open("rb") as file:
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise ValueError(f"larger than {MAX_FILE_BYTES} bytes")
+    return decode_memory(content)
 
 
 def write_durably(path: Path, content: bytes, *, mode: int = 0o600) -> None:

@@ -11,14 +11,16 @@ from typing import Protocol
 class RoomPass:
     """What lets the hub into one room.
 
-    room: its Hub ID. token: a room token. role: host or editor. url: the DRCP
-    door, wss://host[:port]/drcp.
+    room: its Hub ID. token: a room token. role: host, editor or viewer. url: the
+    DRCP door, wss://host[:port]/drcp. expires_at: Unix seconds; the agent brings
+    a newer one (Participant.refresh) in time.
     """
 
     room: str
     token: str
     role: str
     url: str
+    expires_at: float | None = None
 
     def __repr__(self) -> str:
         return f"RoomPass(room={self.room!r}, role={self.role!r}, url={self.url!r})"

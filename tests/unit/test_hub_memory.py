@@ -55,6 +55,15 @@ class MemoryFileTests(SynchronousTestCase):
             self.assertEqual(aside.read_bytes(), whole[:length])
             self.assertFalse(self.file.path.exists())
 
+    def test_torn_file_gives_way_to_the_one_before(self) -> None:
+        """A disk that lost a block does not cost the Hub ID."""
+        self.file.save(FULL)
+        self.file.save(Memory(hub_id="412907338", name="newer"))
+        self.file.path.write_bytes(b"{")
+        memory, problem = self.file.load()
+        self.assertEqual(memory, FULL)
+        self.assertIn("the one before it", problem or "")
+
     def test_file_of_a_later_version_is_set_aside(self) -> None:
         """It may mean something else by the same names."""
         self.file.path.write_text('{"version": 2}')
@@ -63,7 +72,10 @@ class MemoryFileTests(SynchronousTestCase):
     def test_killed_while_saving_keeps_the_old_one(self) -> None:
         """The new content is elsewhere until it is whole and on the disk."""
         self.file.save(FULL)
-        with mock.patch("os.replace", side_effect=OSError("killed here")):
+        with (
+            mock.patch("mosaic.hub.memory.sync_folder", side_effect=OSError),
+            mock.patch("os.replace", side_effect=OSError("killed here")),
+        ):
             self.assertRaises(OSError, self.file.save, Memory())
         self.assertEqual(self.file.load(), (FULL, None))
         self.file.save(Memory(name="next"))  # what the kill left is no obstacle
