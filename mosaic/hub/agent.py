@@ -224,7 +224,11 @@ class HubAgent:
                     self._reached()
                     self.hear(FeedRead(feed))
                     self.parts.calendar_url(feed.calendar_url)
-                    self.parts.updates.wish(feed.update)
+                    window = feed.update.window
+                    self.parts.updates.channel_set(
+                        feed.update.channel,
+                        None if window is None else f"{window.start}-{window.end}",
+                    )
             except CancelledError:
                 self._hurried = False
             except HubUnknown:

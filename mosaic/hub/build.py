@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from msgspec.structs import replace
+from twisted.internet.error import CannotListenError
 from twisted.internet.ssl import Certificate, trustRootFromCertificates
 from twisted.logger import Logger
 
@@ -20,6 +21,9 @@ from mosaic.hub.agent import HubAgent, Parts
 from mosaic.hub.calls import Calls
 from mosaic.hub.commands import HubCommands
 from mosaic.hub.keys import KeyRefused, load_or_make_key
+from mosaic.hub.kiosk.screens import Screens
+from mosaic.hub.local.owner import LocalOwner
+from mosaic.hub.local.site import LocalPage
 from mosaic.hub.loglines import LogLines
 from mosaic.hub.machine import HubMachine
 from mosaic.hub.memory import Memory, MemoryFile
@@ -29,7 +33,7 @@ from mosaic.hub.presence import HubPresence
 from mosaic.hub.proxylogin import ProxyLogins
 from mosaic.hub.seat import DrcpParticipant
 from mosaic.hub.server import Server
-from mosaic.hub.sitting import HeadlessSitter
+from mosaic.hub.sitting import HeadlessSitter, Sitter
 from mosaic.hub.sound import Sound
 from mosaic.hub.updating import NoUpdates
 from mosaic.hub.words import UpdateRuns
@@ -44,18 +48,33 @@ _log = Logger()
 
 @dataclass(slots=True, kw_only=True)
 class Hub:
-    """The agent with what runs beside it."""
+    """The agent with what runs beside it. listening: the local page's port."""
 
     agent: HubAgent
     options: HubOptions
+    page: LocalPage
+    screens: Screens | None
+    reactor: Any
+    listening: Any = None
 
     async def start(self) -> None:
-        """All of it."""
+        """All of it. Raises OptionError where the local page has no port."""
+        try:
+            self.listening = self.page.listen(self.reactor, self.options.local_port)
+        except CannotListenError as error:
+            raise OptionError(f"--local-port: {error}") from error
+        _log.info("local page at {url}/", url=self.page.url)
         self.agent.start()
+        if self.screens is not None:
+            self.screens.start()
 
     async def stop(self) -> None:
         """All of it."""
         await self.agent.stop()
+        if self.screens is not None:
+            await self.screens.stop()
+        if self.listening is not None:
+            await self.listening.stopListening()
 
 
 def build_hub(
@@ -91,7 +110,23 @@ def build_hub(
     )
     updates = NoUpdates()
 
-    def sit(told: Callable[[str, Seat], None]) -> HeadlessSitter:
+    made: list[Screens] = []
+
+    def sit(told: Callable[[str, Seat], None]) -> Sitter:
+        if options.kiosk:
+            made.append(
+                Screens(
+                    reactor,
+                    options,
+                    local=lambda: page.url,
+                    ways=lambda: (["--no-proxy-server"], ()),
+                    told=told,
+                    random=random.random,
+                    changed=lambda: agent.report(),
+                )
+            )
+            return made[0]
+
         def participant(say: Callable[[Seat], None]) -> Participant:
             return make_participant(reactor, dialler, say)
 
@@ -103,8 +138,8 @@ def build_hub(
             updates,
             state=options.state,
             log=log.text,
-            screenshot=None,
-            clear_screens=None,
+            screenshot=made[0].screenshot if made else None,
+            clear_screens=made[0].clear if made else None,
             updating=lambda running: agent.hear(UpdateRuns(running)),
         )
 
@@ -130,6 +165,7 @@ def build_hub(
         presence=presence,
         updates=updates,
         show=Sound(reactor).show,
+        screens=lambda: made[0].describe() if made else [],
         proxy=routes.describe,
     )
     agent = HubAgent(
@@ -141,7 +177,18 @@ def build_hub(
         random=random.random,
         ended=ended,
     )
-    return Hub(agent=agent, options=options)
+    screens = made[0] if made else None
+    owner = LocalOwner(
+        agent,
+        options.server,
+        logins,
+        screens=len(options.screens) if options.kiosk else 0,
+        screen_shows=screens.screen_shows if screens else None,
+    )
+    page = LocalPage(owner, options.server)
+    return Hub(
+        agent=agent, options=options, page=page, screens=screens, reactor=reactor
+    )
 
 
 def make_participant(
