@@ -194,7 +194,7 @@ class HubAgent:
             self._reactor.callLater(GRACE_S, self._hurry, poll)
 
     def enrol(self, code: str) -> None:
-        """A person typed an activation code (keys.parse_code)."""
+        """A person typed an activation code (hubcodes.parse_code)."""
         self._code, self._enrol_problem = code, None
         self.look()
 

@@ -25,10 +25,10 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
-from mosaic.hub.keys import parse_code
 from mosaic.hub.local.page import Wall, enrol_form, proxy_form, state_page
 from mosaic.hub.proxylogin import LoginTextError
 from mosaic.proxy.logins import LoginFileError
+from mosaic.workspace.hubcodes import parse_code
 
 _log = Logger()
 
