@@ -16,6 +16,7 @@ from mosaic.cli import (
     drcp,
     firewall,
     netcheck,
+    release,
     room,
     turn,
     user,
@@ -67,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
         netcheck,
         firewall,
         backup,
+        release,
         version,
     ):
         verb.add_to(verbs)

@@ -194,6 +194,15 @@ class History(Section, frozen=True):
     blob_grace_s: float = 604800.0
 
 
+class Updates(Section, frozen=True):
+    """The feed of signed releases for hubs."""
+
+    folder: str = ""
+    timestamp_life_s: float = 86400.0
+    resign_s: float = 21600.0
+    warn_s: float = 2592000.0
+
+
 class Settings(Section, frozen=True):
     """The whole configuration."""
 
@@ -212,3 +221,4 @@ class Settings(Section, frozen=True):
     auth: Auth = Auth()
     store: Store = Store()
     history: History = History()
+    updates: Updates = Updates()
