@@ -79,10 +79,7 @@ def _init(settings: Settings, options: argparse.Namespace) -> None:
     from mosaic.release.workshop import Ceremony
 
     channels: dict[str, list[SSlibKey]] = {}
-    for text in options.channel_key:
-        name, _, file = text.partition("=")
-        if not file:
-            raise Refused(f"--channel-key {text}: CHANNEL=FILE.pub")
+    for name, file in options.channel_key:
         channels.setdefault(name, []).append(_public(file))
     online = {
         "snapshot": options.snapshot_key,
@@ -99,7 +96,7 @@ def _init(settings: Settings, options: argparse.Namespace) -> None:
             timestamp=_public(online["timestamp"]),
             root_threshold=options.root_threshold,
             targets_threshold=options.targets_threshold,
-            channel_threshold=options.channel_threshold,
+            channel_thresholds=dict(options.channel_threshold),
         )
     )
     _show_waiting(options)

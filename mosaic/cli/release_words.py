@@ -52,9 +52,20 @@ def _keys(action: Callable[..., Any]) -> None:
     init.add_argument("--targets-key", action="append", required=True, metavar="PUB")
     init.add_argument("--targets-threshold", type=int, default=1, metavar="N")
     init.add_argument(
-        "--channel-key", action="append", required=True, metavar="CHANNEL=PUB"
+        "--channel-key",
+        action="append",
+        required=True,
+        type=_pair,
+        metavar="CHANNEL=PUB",
     )
-    init.add_argument("--channel-threshold", type=int, default=1, metavar="N")
+    init.add_argument(
+        "--channel-threshold",
+        action="append",
+        default=[],
+        type=_counted,
+        metavar="CHANNEL=N",
+        help="how many of its keys must sign; one by default",
+    )
     init.add_argument(
         "--snapshot-key", metavar="PUB", help="the server's; this machine's by default"
     )
@@ -123,3 +134,15 @@ def _percent(text: str) -> int:
     if not 0 <= value <= 100:
         raise argparse.ArgumentTypeError("0 to 100")
     return value
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not CHANNEL=VALUE")
+    return name, value
+
+
+def _counted(text: str) -> tuple[str, int]:
+    name, value = _pair(text)
+    return name, int(value)

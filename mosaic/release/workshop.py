@@ -45,7 +45,8 @@ CHANNEL_DAYS = 90.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ceremony:
-    """Who may sign what. threshold: how many of the keys must."""
+    """Who may sign what. Thresholds: how many of the keys must; one of a
+    channel's, unless channel_thresholds says otherwise."""
 
     root: Sequence[SSlibKey]
     targets: Sequence[SSlibKey]
@@ -54,7 +55,7 @@ class Ceremony:
     timestamp: SSlibKey
     root_threshold: int = 2
     targets_threshold: int = 1
-    channel_threshold: int = 1
+    channel_thresholds: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +103,8 @@ class Workshop:
             delegations=Delegations(keys={}, roles={}),
         )
         for channel, keys in ceremony.channels.items():
-            _delegate(targets, channel, keys, ceremony.channel_threshold)
+            threshold = ceremony.channel_thresholds.get(channel, 1)
+            _delegate(targets, channel, keys, threshold)
             self.keep(channel, Metadata(self._empty_channel()))
         self.keep(TARGETS, Metadata(targets))
         self.keep(ROOT, Metadata(root))

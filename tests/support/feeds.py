@@ -60,6 +60,7 @@ class Publisher:
             name: folder / "keys" / f"{name}.pem"
             for name in ("root1", "root2", "root3", "targets", "stable", "beta")
         }
+        self.signers: dict[str, tuple[str, ...]] = {"beta": ("beta",)}
         self.feed = Feed(folder / "state" / "updates")
         self.online = OnlineKeys(folder / "state" / "keys")
 
@@ -81,9 +82,14 @@ class Publisher:
         return load_signer(file)
 
     def ceremony(
-        self, *, root_threshold: int = 2, channel_keys: Sequence[str] = ("stable",)
+        self,
+        *,
+        root_threshold: int = 2,
+        channel_keys: Sequence[str] = ("stable",),
     ) -> None:
-        """Say who may sign what; nothing is signed yet."""
+        """Say who may sign what; nothing is signed yet. channel_keys: all of
+        them must sign what is stable."""
+        self.signers["stable"] = tuple(channel_keys)
         online = self.online.make()
         public = {role: load_signer(Path(str(f)[:-4])) for role, f in online.items()}
         self.shop.begin(
@@ -97,7 +103,7 @@ class Publisher:
                 snapshot=public["snapshot"].public_key,
                 timestamp=public["timestamp"].public_key,
                 root_threshold=root_threshold,
-                channel_threshold=1,
+                channel_thresholds={"stable": len(channel_keys)},
             )
         )
 
@@ -106,10 +112,10 @@ class Publisher:
         for name in names:
             self.shop.sign(self.key(name))
 
-    def begin(self) -> None:
+    def begin(self, *channel_keys: str) -> None:
         """The whole ceremony, signed and published."""
-        self.ceremony()
-        self.sign("root1", "root2", "targets", "stable", "beta")
+        self.ceremony(channel_keys=channel_keys or ("stable",))
+        self.sign("root1", "root2", "targets", *self.signers["stable"], "beta")
         self.publish()
 
     def build(
@@ -157,5 +163,10 @@ class Publisher:
     def release(self, version: str, *, channel: str = "stable", **more: object) -> None:
         """Build, sign and publish a version."""
         self.build(version, channel=channel, **more)  # type: ignore[arg-type]
-        self.sign(channel)
+        self.finish(channel)
+
+    def finish(self, channel: str = "stable") -> None:
+        """Sign and publish what waits, a minute later."""
+        self.now += 60
+        self.sign(*self.signers[channel])
         self.publish()
