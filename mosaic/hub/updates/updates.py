@@ -201,6 +201,9 @@ class HubUpdates:
             self._fail(str(error))
             hop = _hop_in(error)
             raise hop or UpdateRefused(str(error)) from error
+        except Exception as error:
+            self._fail(f"{type(error).__name__}: see the log")
+            raise
         finally:
             self._busy = False
         return self._state
