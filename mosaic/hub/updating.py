@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from mosaic.hub.feed import UpdateWish
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateState:
@@ -47,8 +49,9 @@ class Updates(Protocol):
         """Install what is available; "restart" once the new slot is current.
         Raises UpdateRefused or HopError."""
 
-    def channel_set(self, channel: str, window: str | None) -> None:
-        """What the administrator wants (`update` of the feed)."""
+    def wish(self, wish: UpdateWish) -> None:
+        """What the administrator wants (`update` of the feed): the channel, and
+        the window in which it may install unasked."""
 
     async def started(self) -> None:
         """The agent has reached its server: this slot is healthy."""
@@ -56,6 +59,12 @@ class Updates(Protocol):
 
 class NoUpdates:
     """Where updates are not set up."""
+
+    def start(self) -> None:
+        """There is nothing to look for."""
+
+    def stop(self) -> None:
+        """Nothing was looked for."""
 
     state = UpdateState(state="off")
     restart_command: Sequence[str] | None = None
@@ -68,7 +77,7 @@ class NoUpdates:
         """There is nothing to install."""
         raise UpdateRefused("updates are not set up on this hub")
 
-    def channel_set(self, channel: str, window: str | None) -> None:
+    def wish(self, wish: UpdateWish) -> None:
         """Nothing follows from it."""
 
     async def started(self) -> None:

@@ -1,0 +1,239 @@
+# Twisted's functions are not all annotated.
+# mypy: allow-untyped-calls
+"""Makes the agent's objects: the only place that knows all of them."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+from twisted.internet.ssl import Certificate, trustRootFromCertificates
+from twisted.logger import Logger
+
+from mosaic.hub.agent import HubAgent, Parts
+from mosaic.hub.calls import Calls
+from mosaic.hub.commands import HubCommands
+from mosaic.hub.keys import HubKey, KeyRefused, load_or_make_key
+from mosaic.hub.loglines import LogLines
+from mosaic.hub.machine import HubMachine, State
+from mosaic.hub.memory import Memory, MemoryFile
+from mosaic.hub.options import HubOptions, OptionError
+from mosaic.hub.participant import Participant, Seat
+from mosaic.hub.presence import HubPresence
+from mosaic.hub.proxylogin import ProxyLogins
+from mosaic.hub.seat import DrcpParticipant
+from mosaic.hub.server import Server
+from mosaic.hub.sitting import HeadlessSitter
+from mosaic.hub.sound import Sound
+from mosaic.hub.updating import NoUpdates
+from mosaic.hub.words import UpdateRuns
+from mosaic.proxy.client import Dialler, http_client
+from mosaic.proxy.discover import routes_for
+from mosaic.proxy.endpoint import Patience
+from mosaic.proxy.logins import LoginFileError
+from mosaic.proxy.routes import ProxyTextError
+
+if TYPE_CHECKING:
+    from mosaic.hub.updates.updates import HubUpdates
+
+_log = Logger()
+
+
+@dataclass(slots=True, kw_only=True)
+class Hub:
+    """The agent with what runs beside it."""
+
+    agent: HubAgent
+    options: HubOptions
+    updates: HubUpdates | NoUpdates
+
+    async def start(self) -> None:
+        """All of it."""
+        self.agent.start()
+        self.updates.start()
+
+    async def stop(self) -> None:
+        """All of it."""
+        self.updates.stop()
+        await self.agent.stop()
+
+
+def build_hub(
+    reactor: Any,
+    options: HubOptions,
+    *,
+    log: LogLines,
+    ended: Callable[[bool], None],
+) -> Hub:
+    """Everything for one hub. Raises OptionError, one line."""
+    _make_folder(options)
+    memory, file = _memory(options)
+    try:
+        key = load_or_make_key(options.state)
+        logins = ProxyLogins(options.state, options.proxy_login)
+        trust = trust_of(options.ca)
+        routes = routes_for(options.proxy, reactor=reactor, logins=logins, trust=trust)
+    except (KeyRefused, LoginFileError, ProxyTextError) as error:
+        raise OptionError(str(error)) from error
+    dialler = Dialler(
+        reactor=reactor,
+        routes=routes,
+        logins=logins,
+        trust=trust,
+        patience=Patience(connect_s=8.0),
+    )
+    server = Server(
+        Calls(reactor, http_client(dialler, keep=True), options.server),
+        options.server,
+        key,
+        wall=time.time,
+        monotonic=reactor.seconds,
+    )
+    updates = _updates(reactor, dialler, options, key)
+
+    def sit(told: Callable[[str, Seat], None]) -> HeadlessSitter:
+        def participant(say: Callable[[Seat], None]) -> Participant:
+            return make_participant(reactor, dialler, say)
+
+        return HeadlessSitter(reactor, server, participant, told)
+
+    def commands(agent: HubAgent) -> HubCommands:
+        return HubCommands(
+            server,
+            updates,
+            state=options.state,
+            log=log.text,
+            screenshot=None,
+            clear_screens=None,
+            updating=lambda running: agent.hear(UpdateRuns(running)),
+        )
+
+    def presence(agent: HubAgent) -> HubPresence:
+        async def login() -> Any:
+            hub_id = agent.machine.memory.hub_id
+            return None if hub_id is None else await server.xmpp_login(hub_id)
+
+        return HubPresence(
+            reactor,
+            dialler,
+            options.server,
+            login,
+            poked=agent.look,
+            random=random.random,
+        )
+
+    parts = Parts(
+        server=server,
+        memory=file,
+        sit=sit,
+        commands=commands,
+        presence=presence,
+        updates=updates,
+        show=Sound(reactor).show,
+        proxy=routes.describe,
+    )
+    agent = HubAgent(
+        reactor,
+        HubMachine(memory, random=random.random),
+        parts,
+        code=options.code,
+        name=options.name,
+        random=random.random,
+        ended=ended,
+    )
+    if not isinstance(updates, NoUpdates):
+        updates.changed = agent.report
+        updates.may_install = lambda: agent.machine.state is State.IDLE
+        updates.restart = lambda: ended(True)
+    return Hub(agent=agent, options=options, updates=updates)
+
+
+def _updates(
+    reactor: Any, dialler: Dialler, options: HubOptions, key: HubKey
+) -> HubUpdates | NoUpdates:
+    """Through the same proxies. Raises OptionError."""
+    try:
+        make = import_module("mosaic.hub.updates.make")
+    except ImportError as error:
+        _log.info("no updates: {why}", why=str(error))
+        return NoUpdates()
+    root = None
+    if options.updates_root is not None:
+        try:
+            root = options.updates_root.read_bytes()
+        except OSError as error:
+            raise OptionError(
+                f"--updates-root {options.updates_root}: {error.strerror}"
+            ) from error
+    made: HubUpdates = make.make_updates(
+        reactor,
+        dialler,
+        state=options.state,
+        server=options.server,
+        public_key=key.public_octets,
+        root=root,
+        strict=not options.allow_downgrade,
+    )
+    return made
+
+
+def make_participant(
+    reactor: Any, dialler: Dialler, told: Callable[[Seat], None]
+) -> Participant:
+    """With media where that is installed, else a silent seat."""
+    try:
+        media = import_module("mosaic.hub.media")
+    except ImportError as error:
+        _log.info("no media: {why}", why=str(error))
+        return DrcpParticipant(reactor, dialler, told)
+    made: Participant = media.participant(reactor, dialler, told)
+    return made
+
+
+def _make_folder(options: HubOptions) -> None:
+    try:
+        options.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not os.access(options.state, os.W_OK | os.X_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        raise OptionError(f"--state {options.state}: {error.strerror}") from error
+
+
+def _memory(options: HubOptions) -> tuple[Memory, MemoryFile]:
+    """What is remembered, of this server: at another one the hub is new."""
+    file = MemoryFile(options.state)
+    try:
+        memory, problem = file.load()
+        if problem is not None:
+            _log.error("{problem}", problem=problem)
+        if memory.server and memory.server != options.server:
+            _log.warn(
+                "this hub was at {old}; at {new} it begins anew",
+                old=memory.server,
+                new=options.server,
+            )
+            memory = Memory(slot=memory.slot)
+        memory = replace(memory, server=options.server)
+        file.save(memory)
+    except OSError as error:
+        raise OptionError(f"{file.path}: {error.strerror}") from error
+    return memory, file
+
+
+def trust_of(path: Path | None) -> Any:
+    """--ca, or the system's. Raises OptionError."""
+    if path is None:
+        return None
+    try:
+        return trustRootFromCertificates([Certificate.loadPEM(path.read_bytes())])
+    except OSError as error:
+        raise OptionError(f"--ca {path}: {error.strerror}") from error
+    except Exception as error:  # OpenSSL's own
+        raise OptionError(f"--ca {path} is no certificate") from error
