@@ -72,7 +72,9 @@ class LauncherCase(SynchronousTestCase):
     def spawn(self, command: list[str], *, env: dict[str, str]) -> Child:
         """The next story."""
         self.assertEqual(env["MOSAIC_HUB_SUPERVISED"], str(os.getpid()))
-        self.assertEqual(command[1:], ["-m", "mosaic.cli", "hub", "run"])
+        self.assertEqual(command[1:], ["-P", "-m", "mosaic.cli", "hub", "run"])
+        if "/base/" not in command[0]:
+            self.assertNotIn("PYTHONPATH", env)
         self.programs.append(command[0].removeprefix(f"{self.slots.folder}/"))
         self.starts.append(self.time)
         if not self.stories:

@@ -167,9 +167,10 @@ class InstallTests(UpdatesCase):
         """With required hashes, from local files alone; then the flip."""
         state = self.result(self.updates.install())
         self.assertEqual((state.state, state.available), ("restart", "1.0"))
-        venv, pip, check = self.commands
+        _, venv, pip, check = self.commands
         slot = self.folder / "hub" / "slots" / "a"
-        self.assertEqual(venv[1:], ["-m", "venv", str(slot)])
+        self.assertEqual(venv[2:], ["-m", "venv", "--without-pip", str(slot)])
+        self.assertEqual(pip[4:6], ["--python", str(slot / "bin" / "python")])
         for word in ("--no-index", "--require-hashes", "--isolated"):
             self.assertIn(word, pip)
         lines = (slot / "requirements.txt").read_text().splitlines()
@@ -213,6 +214,14 @@ class InstallTests(UpdatesCase):
             self.assertIn("it is broken", self.refused(self.updates.install()))
             self.assertEqual(self.updates.state.state, "failed")
             self.assertEqual([*(self.folder / "hub" / "slots").iterdir()], [])
+
+    def test_an_installation_without_pip(self) -> None:
+        """Then the slot gets its own."""
+        self.broken = "looking for pip"
+        self.result(self.updates.install())
+        slot = self.folder / "hub" / "slots" / "a"
+        self.assertEqual(self.commands[1][2:], ["-m", "venv", str(slot)])
+        self.assertEqual(self.commands[2][0], str(slot / "bin" / "python"))
 
     def test_not_without_a_launcher(self) -> None:
         """Nobody could take it back."""

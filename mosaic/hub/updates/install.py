@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import msgspec
 from mosaic import __version__
 from mosaic.hub.updates.client import Offer
 from mosaic.hub.updates.errors import UpdateError
+from mosaic.hub.updates.launcher import PYTHON
 from mosaic.hub.updates.slotfiles import RECORD, SLOTS, SlotFiles, Trial
 from mosaic.workspace.releases import Installed, Manifest
 
@@ -46,13 +48,14 @@ def run_command(command: Sequence[str], *, what: str) -> None:
 
 
 class Slots:
-    """Two virtual environments. python: makes them; run: for tests."""
+    """Two virtual environments. python: makes them, and its pip fills them; the
+    first installation's by default. run: for tests."""
 
     def __init__(
-        self, folder: Path, *, python: str = sys.executable, run: Run = run_command
+        self, folder: Path, *, python: str | None = None, run: Run = run_command
     ) -> None:
         self.files = SlotFiles(folder)
-        self._python = python
+        self._python = python or os.environ.get(PYTHON, sys.executable)
         self._run = run
 
     def installed(self, *, epoch: int = 0) -> Installed:
@@ -97,8 +100,8 @@ class Slots:
         if home.exists():
             shutil.rmtree(home)
         home.parent.mkdir(parents=True, exist_ok=True)
-        self._run([self._python, "-m", "venv", str(home)], what="making the slot")
         python = str(home / "bin" / "python")
+        pip = self._make(home, python)
         listed = home / "requirements.txt"
         listed.parent.mkdir(exist_ok=True)
         listed.write_text(
@@ -110,7 +113,7 @@ class Slots:
         )
         self._run(
             [
-                *(python, "-I", "-m", "pip", "--isolated", "install", "--quiet"),
+                *(*pip, "--isolated", "install", "--quiet"),
                 *("--no-index", "--require-hashes", "--no-cache-dir"),
                 *("--disable-pip-version-check", "-r", str(listed)),
             ],
@@ -122,6 +125,21 @@ class Slots:
         record = home / f".{RECORD}"
         record.write_bytes(msgspec.json.encode(offer.manifest))
         record.replace(home / RECORD)
+
+    def _make(self, home: Path, python: str) -> list[str]:
+        """An empty environment; the pip that fills it.
+
+        A pip in each slot would be most of what making one takes.
+        """
+        pip = [self._python, "-I", "-m", "pip"]
+        venv = [self._python, "-I", "-m", "venv"]
+        try:
+            self._run([*pip, "--version"], what="looking for pip")
+        except UpdateError:
+            self._run([*venv, str(home)], what="making the slot")
+            return [python, "-I", "-m", "pip"]
+        self._run([*venv, "--without-pip", str(home)], what="making the slot")
+        return [*pip, "--python", python]
 
     def _manifest(self, slot: str | None) -> Manifest | None:
         if slot is None:

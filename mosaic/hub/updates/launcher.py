@@ -25,14 +25,28 @@ USAGE = 2
 STARTS = 3
 """How often a slot may be started without proving itself: the power may fail."""
 SUPERVISED = "MOSAIC_HUB_SUPERVISED"
+PYTHON = "MOSAIC_HUB_PYTHON"
+"""The first installation's, which has pip; slots have none."""
 POLL_S = 0.2
 END_S = 20.0
 LONGEST_PAUSE_S = 30.0
 
 
 def child_command(python: str | Path, arguments: Sequence[str]) -> list[str]:
-    """The hub's program with a slot's Python."""
-    return [str(python), "-m", *arguments]
+    """The hub's program with a slot's Python; nothing of the working folder."""
+    return [str(python), "-P", "-m", *arguments]
+
+
+def child_environment(*, in_slot: bool) -> dict[str, str]:
+    """Ours; a slot has its own libraries and nobody else's."""
+    environment = {
+        **os.environ,
+        SUPERVISED: str(os.getpid()),
+        PYTHON: sys.executable,
+    }
+    for name in ("PYTHONPATH", "PYTHONHOME") if in_slot else ():
+        environment.pop(name, None)
+    return environment
 
 
 class Launcher:
@@ -130,7 +144,7 @@ class Launcher:
         try:
             return self._spawn(
                 child_command(self._program(), self._arguments),
-                env={**os.environ, SUPERVISED: str(os.getpid())},
+                env=child_environment(in_slot=self._slots.current() is not None),
             )
         except OSError as error:
             self._say(f"{self._program()} cannot be started: {error.strerror}")
