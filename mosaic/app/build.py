@@ -23,6 +23,7 @@ from mosaic.app.clock import use_monotonic_clock
 from mosaic.app.collector import calm_collector
 from mosaic.app.control import ControlSocket
 from mosaic.app.credentials import CredentialDesk
+from mosaic.app.feedkeeper import FeedKeeper
 from mosaic.app.firstrun import Welcome, prepare
 from mosaic.app.house import House, Readiness
 from mosaic.app.hubverbs import hub_verbs
@@ -175,6 +176,14 @@ class _Builder:
                 connect=partial(clientFromString, self.reactor),
             ),
         )
+        updates = Path(settings.updates.folder or self.state / "updates")
+        self.feed = FeedKeeper(
+            folder=updates,
+            keys=self.state / "keys",
+            settings=settings.updates,
+            clock=self.reactor,
+            run_in_thread=self.in_thread,
+        )
         self.rest = build_rest(
             settings=settings,
             door=self.door,
@@ -193,6 +202,8 @@ class _Builder:
             xmpp_websocket=lambda: self.addresses.xmpp_websocket_url,
             find_state=self.drcp.find_state,
             netcheck=self._netcheck_facts,
+            updates=updates,
+            warnings={"updates": self.feed.warning},
         )
 
         self.collection = Collection(
@@ -277,6 +288,7 @@ class _Builder:
         house.add_stage("ports", self.listeners.start, self.listeners.stop)
         house.add_stage("addresses", self._note_addresses, _nothing)
         house.add_service_stage("chores", self._chores())
+        house.add_service_stage("update feed", self.feed)
         house.add_stage("control", control.start, control.stop)
         self._install_signals(house)
         return house

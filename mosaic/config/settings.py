@@ -217,6 +217,15 @@ class Hubs(Section, frozen=True):
     max_files_bytes: int = 268435456
 
 
+class Updates(Section, frozen=True):
+    """The feed of signed releases for hubs."""
+
+    folder: str = ""
+    timestamp_life_s: float = 86400.0
+    resign_s: float = 21600.0
+    warn_s: float = 2592000.0
+
+
 class Settings(Section, frozen=True):
     """The whole configuration."""
 
@@ -236,3 +245,4 @@ class Settings(Section, frozen=True):
     store: Store = Store()
     history: History = History()
     hubs: Hubs = Hubs()
+    updates: Updates = Updates()

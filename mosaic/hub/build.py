@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 from twisted.internet.error import CannotListenError
@@ -20,12 +21,12 @@ from twisted.logger import Logger
 from mosaic.hub.agent import HubAgent, Parts
 from mosaic.hub.calls import Calls
 from mosaic.hub.commands import HubCommands
-from mosaic.hub.keys import KeyRefused, load_or_make_key
+from mosaic.hub.keys import HubKey, KeyRefused, load_or_make_key
 from mosaic.hub.kiosk.screens import Screens
 from mosaic.hub.local.owner import LocalOwner
 from mosaic.hub.local.site import LocalPage
 from mosaic.hub.loglines import LogLines
-from mosaic.hub.machine import HubMachine
+from mosaic.hub.machine import HubMachine, State
 from mosaic.hub.memory import Memory, MemoryFile
 from mosaic.hub.options import HubOptions, OptionError
 from mosaic.hub.participant import Participant, Seat
@@ -43,6 +44,9 @@ from mosaic.proxy.endpoint import Patience
 from mosaic.proxy.logins import LoginFileError
 from mosaic.proxy.routes import ProxyTextError
 
+if TYPE_CHECKING:
+    from mosaic.hub.updates.updates import HubUpdates
+
 _log = Logger()
 
 
@@ -54,6 +58,7 @@ class Hub:
     options: HubOptions
     page: LocalPage
     screens: Screens | None
+    updates: HubUpdates | NoUpdates
     reactor: Any
     listening: Any = None
 
@@ -67,9 +72,11 @@ class Hub:
         self.agent.start()
         if self.screens is not None:
             self.screens.start()
+        self.updates.start()
 
     async def stop(self) -> None:
         """All of it."""
+        self.updates.stop()
         await self.agent.stop()
         if self.screens is not None:
             await self.screens.stop()
@@ -90,7 +97,7 @@ def build_hub(
     try:
         key = load_or_make_key(options.state)
         logins = ProxyLogins(options.state, options.proxy_login)
-        trust = _trust(options)
+        trust = trust_of(options.ca)
         routes = routes_for(options.proxy, reactor=reactor, logins=logins, trust=trust)
     except (KeyRefused, LoginFileError, ProxyTextError) as error:
         raise OptionError(str(error)) from error
@@ -108,7 +115,7 @@ def build_hub(
         wall=time.time,
         monotonic=reactor.seconds,
     )
-    updates = NoUpdates()
+    updates = _updates(reactor, dialler, options, key)
 
     made: list[Screens] = []
 
@@ -186,9 +193,47 @@ def build_hub(
         screen_shows=screens.screen_shows if screens else None,
     )
     page = LocalPage(owner, options.server)
+    if not isinstance(updates, NoUpdates):
+        updates.changed = agent.report
+        updates.may_install = lambda: agent.machine.state is State.IDLE
+        updates.restart = lambda: ended(True)
     return Hub(
-        agent=agent, options=options, page=page, screens=screens, reactor=reactor
+        agent=agent,
+        options=options,
+        page=page,
+        screens=screens,
+        updates=updates,
+        reactor=reactor,
     )
+
+
+def _updates(
+    reactor: Any, dialler: Dialler, options: HubOptions, key: HubKey
+) -> HubUpdates | NoUpdates:
+    """Through the same proxies. Raises OptionError."""
+    try:
+        make = import_module("mosaic.hub.updates.make")
+    except ImportError as error:
+        _log.info("no updates: {why}", why=str(error))
+        return NoUpdates()
+    root = None
+    if options.updates_root is not None:
+        try:
+            root = options.updates_root.read_bytes()
+        except OSError as error:
+            raise OptionError(
+                f"--updates-root {options.updates_root}: {error.strerror}"
+            ) from error
+    made: HubUpdates = make.make_updates(
+        reactor,
+        dialler,
+        state=options.state,
+        server=options.server,
+        public_key=key.public_octets,
+        root=root,
+        strict=not options.allow_downgrade,
+    )
+    return made
 
 
 def make_participant(
@@ -234,9 +279,8 @@ def _memory(options: HubOptions) -> tuple[Memory, MemoryFile]:
     return memory, file
 
 
-def _trust(options: HubOptions) -> Any:
-    """--ca, or the system's."""
-    path = options.ca
+def trust_of(path: Path | None) -> Any:
+    """--ca, or the system's. Raises OptionError."""
     if path is None:
         return None
     try:
