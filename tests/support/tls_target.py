@@ -28,7 +28,8 @@ class TlsTarget:
     """Listens at once. trust: for clients; it is made for the name localhost."""
 
     def __init__(self, reactor: Any) -> None:
-        pem = self_signed_pem().encode()
+        self.pem = self_signed_pem()
+        pem = self.pem.encode()
         certificate = PrivateCertificate.loadPEM(pem)
         self.trust = trustRootFromCertificates([Certificate.loadPEM(pem)])
         self._port = reactor.listenSSL(
