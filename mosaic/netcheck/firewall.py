@@ -25,6 +25,7 @@ PURPOSES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "xmpp": ("tcp", "XMPP", ("XMPP", "TLS")),
     "turn_tls": ("tcp", "media over TLS", ("STUN", "TURN", "TLS", "DTLS", "SRTP")),
     "http": ("tcp", "plain HTTP", ("HTTP",)),
+    "redirect": ("tcp", "redirect to https, certificates", ("HTTP",)),
     "turn_tcp": ("tcp", "media over TCP", ("STUN", "TURN", "DTLS", "SRTP")),
     "turn_udp": ("udp", "media over UDP", ("STUN", "TURN", "ICE", "DTLS", "SRTP")),
     "turn_dtls": ("udp", "media over DTLS", ("STUN", "TURN", "DTLS", "SRTP")),

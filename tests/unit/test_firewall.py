@@ -17,7 +17,8 @@ MISSION = Settings(
         drcp=("mosaic-tls:443",),
         xmpp=("mosaic-tls:443",),
         turn_tls=("mosaic-tls:443",),
-        http=("tcp:80", "tcp:8080:interface=127.0.0.1", "tcp:8080:interface=\\:\\:1"),
+        http=("tcp:8080:interface=127.0.0.1", "tcp:8080:interface=\\:\\:1"),
+        redirect=("tcp:80",),
         turn_tcp=(),
         turn_udp=("udp:53",),
     )
