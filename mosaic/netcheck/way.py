@@ -152,19 +152,22 @@ class WayChecks:
             return "511 Network Authentication Required"
         if status in (301, 302, 303, 307, 308) and where:
             try:
-                host = urlsplit(where).hostname
+                parts = urlsplit(where)
+                scheme, host = parts.scheme, parts.hostname
             except ValueError:
-                host = where
-            if host is not None and not self._related(host):
+                scheme, host = "", where
+            if host is not None and not self._related(scheme, host):
                 return f"{status} to {where}"
         return ""
 
-    def _related(self, host: str) -> bool:
-        """The same name, or one above or below it (www., a bare domain); an
-        address asked for may lead to whatever name the server has."""
+    def _related(self, scheme: str, host: str) -> bool:
+        """The same name, or one above or below it (www., a bare domain); a server
+        that was asked for by its address may lead to the https of any name."""
         mine, other = self._server.host.lower(), host.lower()
-        if mine == other or mine.replace(".", "").isdecimal() or ":" in mine:
+        if mine == other:
             return True
+        if mine.replace(".", "").isdecimal() or ":" in mine:
+            return scheme == "https"
         return mine.endswith(f".{other}") or other.endswith(f".{mine}")
 
     async def proxy(self) -> Check:
