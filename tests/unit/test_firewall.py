@@ -67,17 +67,8 @@ class FirewallTests(SynchronousTestCase):
         far = elsewhere(settings)
         self.assertEqual(ports(far), ["udp 5349"])
         text = render([*openings(settings), *far], "text")
-        for word in [
-            "HTTP",
-            "HTTPS",
-            "DTLS",
-            "XMPP",
-            "SRTP",
-            "DNS",
-            "STUN",
-            "TURN",
-            "ICE",
-        ]:
+        web, media = ("HTTP", "HTTPS", "XMPP", "DNS"), ("DTLS", "SRTP", "STUN")
+        for word in (*web, *media, "TURN", "ICE"):
             self.assertRegex(text, rf"\b{word}\b")
         for words in ("meet.example.org", "in.example.org (Mumbai)", "updates"):
             self.assertIn(words, text)
