@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from mosaic.netcheck.streams import (
     who_is_there,
 )
 from mosaic.proxy.client import http_client
+from mosaic.proxy.securing import ANOTHER_NAME
 from mosaic.wire.hops import HopError, NoAnswer, TlsRefused
 
 MAX_ANSWER_BYTES = 65536
@@ -68,13 +70,25 @@ class ServiceChecks:
                 server.host,
                 why or "at an earlier contact it had another key",
             )
+        detail = f"{error}; the certificate is signed by {data['issuer']}"
+        advice = (
+            "trust that authority if it is your own (--ca), or ask for an "
+            f"exception from TLS inspection for {server.host}"
+        )
+        if error.message.endswith(ANOTHER_NAME):
+            advice = (
+                f"check the name {server.host}: what answers there shows a certificate "
+                f"for {short_name(data['subject'])}"
+            )
+        elif datetime.fromisoformat(data["expires"]) < datetime.now(UTC):
+            detail = f"{server.hop}: the certificate has expired ({data['expires']})"
+            advice = "tell who runs the server, and check the date of this machine"
         return Check(
             name="tls",
             outcome="blocked",
             stage="tls",
-            detail=f"{error}; the certificate is signed by {data['issuer']}",
-            advice="trust that authority if it is your own (--ca), or ask for an "
-            f"exception from TLS inspection for {server.host}",
+            detail=detail,
+            advice=advice,
             data=data,
         )
 

@@ -84,10 +84,11 @@ class ProxyProcess:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def squid(scheme: str = "", *, tls_pem: str = "") -> ProxyProcess:
+def squid(scheme: str = "", *, tls_pem: str = "", extra: str = "") -> ProxyProcess:
     """scheme: "" for no login, else Basic, Digest, NTLM (squid's fake helper, which
     checks the form of the messages alone), or NTLM-checked and Negotiate (a helper
-    of ours that knows the password). tls_pem: key and certificate of https_port."""
+    of ours that knows the password). tls_pem: key and certificate of https_port.
+    extra: a line more."""
     (program,) = need("squid")
     proxy = ProxyProcess()
     rules = ["http_access allow all"]
@@ -116,6 +117,7 @@ def squid(scheme: str = "", *, tls_pem: str = "") -> ProxyProcess:
         "pinger_enable off",
         *user,
         *rules,
+        extra,
     ]
     path = proxy.write("squid.conf", "\n".join(config) + "\n")
     return proxy.run(program, "-N", "-f", path)
