@@ -17,7 +17,7 @@ from typing import Any
 
 from pycrdt import Doc, merge_updates
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -47,7 +47,8 @@ class DrcpClient:
     """One participant. Everything happens in the reactor's thread.
 
     last_retry_s: the longest pause between two attempts. trust: the CAs to
-    believe, https: the policy of twisted.web's Agent, for private ones.
+    believe, https: the policy of twisted.web's Agent, for private ones. endpoint:
+    makes the way to the server for each attempt, through a proxy for example.
     state: "idle", "connecting", "live" (welcomed), "offline" (will come back)
     or "ended"; ended: the close code and reason that ended it. rtt_s: of the
     last ping. heard: called with each message; changed: when something did.
@@ -62,6 +63,7 @@ class DrcpClient:
         name: str = "mosaic-python",
         trust: Any = None,
         https: Any = None,
+        endpoint: Callable[[], IStreamClientEndpoint] | None = None,
         last_retry_s: float = LAST_RETRY_S,
         heard: Callable[[Message], object] = lambda message: None,
     ) -> None:
@@ -75,6 +77,7 @@ class DrcpClient:
         self._token = token
         self._trust = trust
         self._https = https
+        self._endpoint = endpoint
         self._socket: ClientSocket | None = None
         self._attempt: Deferred[Any] | None = None
         self._retry_s = FIRST_RETRY_S
@@ -195,7 +198,11 @@ class DrcpClient:
         self._timers.pop("retry", None)
         self.state = "connecting"
         self._attempt = attempt = connect(
-            self._reactor, self.url, self, trust=self._trust
+            self._reactor,
+            self.url,
+            self,
+            trust=self._trust,
+            endpoint=self._endpoint() if self._endpoint else None,
         )
         attempt.addCallbacks(lambda _: None, self._not_connected)
 
