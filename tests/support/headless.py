@@ -127,6 +127,7 @@ class Program:
                 "connected": call.connected,
                 "failed": call.failed,
                 "path": call.path,
+                "relay": call.relay,
                 "generation": call.generation,
                 "secured": [secured.dtls, secured.cipher, secured.srtp]
                 if secured

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,19 +41,25 @@ class Met:
     kinds: tuple[str, str]
     took_s: float
     paths: tuple[str, str]
+    relays: tuple[str | None, str | None]
     generation: int
     secured: tuple[str, str, str]
     facts: tuple[dict[str, Any], dict[str, Any]]
 
 
 class NatLab:
-    """Namespaces, `twistd mosaic` in the middle, a hub at each end."""
+    """Namespaces, `twistd mosaic` in the middle, a hub at each end.
 
-    def __init__(self) -> None:
+    first, second: flags of the hubs. meet() takes the kinds of the two NATs.
+    """
+
+    def __init__(self, first: Sequence[str] = (), second: Sequence[str] = ()) -> None:
+        self._flags = (first, second)
         self.lab = Lab()
         self.state = Path(tempfile.mkdtemp(prefix="mosaic-nat-"))
         self.server: subprocess.Popen[bytes] | None = None
         self.hubs: list[HubProcess] = []
+        self._proxies: list[subprocess.Popen[bytes]] = []
         self.passes: list[dict[str, str]] = []
         try:
             self._start()
@@ -81,7 +88,10 @@ class NatLab:
             time.sleep(0.05)
         for side in SIDES:
             self.lab.nat(side, "full-cone")
-        self.hubs = [self._hub(side) for side in SIDES]
+        self.hubs = [
+            self._hub(side, flags)
+            for side, flags in zip(SIDES, self._flags, strict=True)
+        ]
         room = self.command("room", "create", "Hubs")["hub_id"]
         for _ in SIDES:
             made = self.command("room", "token", room, "--role", "editor")
@@ -89,14 +99,16 @@ class NatLab:
         for hub in self.hubs:
             hub.ready()
 
-    def _hub(self, side: str) -> HubProcess:
+    def _hub(self, side: str, flags: Sequence[str]) -> HubProcess:
         def around(*words: str) -> list[str]:
             return self.lab.inside(f"hub-{side}", *words)
 
         ca = self.state / "tls" / "ca.pem"
-        return HubProcess(f"wss://{SERVER}", ca, around=around)
+        return HubProcess(f"wss://{SERVER}", ca, *flags, around=around)
 
-    def meet(self, first: str, second: str, within_s: float = 30.0) -> Met:
+    def meet(
+        self, first: str, second: str, within_s: float = 30.0, *, leave: bool = True
+    ) -> Met:
         """Both join behind such NATs; AssertionError if media never come."""
         for side, kind in zip(SIDES, (first, second), strict=True):
             self.lab.nat(side, kind)
@@ -108,15 +120,26 @@ class NatLab:
             others = "\n".join(f"{hub.facts()}\n{hub.log()}" for hub in self.hubs)
             raise AssertionError(f"{error}\n{others}") from None
         calls = [next(iter(facts["calls"].values())) for facts in (one, two)]
-        for hub in self.hubs:
+        for hub in self.hubs if leave else ():
             hub.do("leave")
         return Met(
             (first, second),
             media_took_s((one, two)),
             (calls[0]["path"], calls[1]["path"]),
+            (calls[0]["relay"], calls[1]["relay"]),
             calls[0]["generation"],
             tuple(calls[0]["secured"]),
             (one, two),
+        )
+
+    def proxy(self, *command: str) -> None:
+        """Run a proxy in the network between the two."""
+        self._proxies.append(
+            subprocess.Popen(
+                self.lab.inside("net", *command),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
         )
 
     def command(self, *words: str) -> Any:
@@ -136,6 +159,9 @@ class NatLab:
             except subprocess.TimeoutExpired:
                 self.server.kill()
                 self.server.wait()
+        for proxy in self._proxies:
+            proxy.kill()
+            proxy.wait()
         self.lab.remove()
         shutil.rmtree(self.state, ignore_errors=True)
 

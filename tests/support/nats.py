@@ -39,6 +39,8 @@ _MISSION = (
     "ct state established,related accept; iifname lan tcp dport { 80, 443 } accept;"
     " iifname lan udp dport 53 accept; drop;"
 )
+_WEB = "ct state established,related accept; tcp dport { 80, 443 } accept; drop;"
+_PROXY = "ct state established,related accept; tcp dport 1080 accept; drop;"
 KINDS = {
     "full-cone": (
         'iifname "wan" meta l4proto udp dnat to {hub};',
@@ -49,10 +51,13 @@ KINDS = {
     "symmetric": ("", "masquerade fully-random;", ""),
     "udp-blocked": ("", "masquerade;", _NO_UDP),
     "mission-list": ("", "masquerade;", _MISSION),
+    "web-only": ("", "masquerade;", _WEB),
+    "proxy-only": ("", "masquerade;", _PROXY),
 }
 """By name: the rules of the router. full-cone: one port for all, open to all
 (RFC 4787: EIM/EIF); restricted: EIM/APDF; symmetric: APDM/APDF; udp-blocked: TCP
-alone; mission-list: TCP 80 and 443 and UDP 53, and nothing else."""
+alone; mission-list: TCP 80 and 443 and UDP 53, and nothing else; web-only: TCP 80
+and 443; proxy-only: TCP 1080, where a proxy is."""
 
 
 class Lab:

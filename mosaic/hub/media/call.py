@@ -84,6 +84,11 @@ class PeerCall:
         return self._connection.pc.path if self._connection else None
 
     @property
+    def relay(self) -> str | None:
+        """Our relay and the way to it, whether packets take it or not."""
+        return self._connection.pc.relay if self._connection else None
+
+    @property
     def secured(self) -> Secured | None:
         """How media are encrypted."""
         return self._connection.pc.secured if self._connection else None

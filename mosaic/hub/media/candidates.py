@@ -17,7 +17,7 @@ from aioice.ice import CandidatePair, StunProtocol, server_reflexive_candidate
 from twisted.logger import Logger
 
 from mosaic.hub.media.ice import NoRelay, Relays
-from mosaic.hub.media.servers import Servers
+from mosaic.hub.media.servers import Relay, Servers
 
 HEAD_START_S = 0.9
 """aioice asks a second time after 0.5 s; a round trip on top of it."""
@@ -33,7 +33,7 @@ _log = Logger()
 class Gatherer:
     """Equips ICE connections. relay_only: nothing else is gathered.
 
-    problem: told why there is no relay.
+    problem: told why there is no relay. relay: the one that was gathered.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Gatherer:
         problem: Callable[[NoRelay], object],
     ) -> None:
         self.relay_only = relay_only
+        self.relay: Relay | None = None
         self._relays = relays
         self._servers = servers
         self._problem = problem
@@ -75,11 +76,14 @@ class Gatherer:
         """How the STUN server sees a socket of ours (IPv4, where NATs are)."""
         if not self._servers.stun or ":" in protocol.local_candidate.host:
             return []
+        if self._relays.stun_is_silent:
+            return []
         work = server_reflexive_candidate(protocol, self._servers.stun[0])
         try:
             candidate, _ = await asyncio.wait_for(work, SEEN_S)
         except Exception as error:  # the name, the network, the answer
-            _log.debug("no STUN: {error}", error=error)
+            _log.info("no STUN: {error!r}", error=error)
+            self._relays.stun_silent()
             return []
         own = (protocol.local_candidate.host, protocol.local_candidate.port)
         return [] if (candidate.host, candidate.port) == own else [candidate]
@@ -91,7 +95,7 @@ class Gatherer:
             return []
         work = self._relays.open(lambda: StunProtocol(connection), self._servers.relays)
         try:
-            transport, protocol, _ = await asyncio.wait_for(work, patience_s)
+            transport, protocol, self.relay = await asyncio.wait_for(work, patience_s)
         except NoRelay as error:
             self._problem(error)
             return []

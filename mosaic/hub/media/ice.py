@@ -35,6 +35,7 @@ ANSWER_S = {"udp": 3.0, "tcp": 8.0, "tls": 10.0}
 """How long one way may take, a proxy in between included."""
 OVERTAKEN_S = 0.7
 """A way that is slower than this while another answered is taken for blocked."""
+STUN_REMEMBER_S = 10.0
 REMEMBER_S = 60.0
 """A way that failed comes last for so long."""
 
@@ -149,7 +150,18 @@ class Relays:
         self._dialler = dialler
         self._seconds: Callable[[], float] = dialler.reactor.seconds
         self._failed_at: dict[str, float] = {}
+        self._silent_at: float | None = None
         self.reports: dict[str, RelayReport] = {}
+
+    @property
+    def stun_is_silent(self) -> bool:
+        """STUN did not answer a moment ago: no call waits for it again."""
+        at = self._silent_at
+        return at is not None and self._seconds() - at < STUN_REMEMBER_S
+
+    def stun_silent(self) -> None:
+        """It did not answer."""
+        self._silent_at = self._seconds()
 
     async def open(
         self, protocol_factory: Callable[[], P], relays: tuple[Relay, ...]

@@ -237,6 +237,8 @@ class HeadlessParticipant:
             return
         match stay.view.hear(message):
             case "room":
+                if not self.relays.reports:
+                    self._tasks.start(self._probe(stay))
                 me = stay.view.me
                 assert me is not None
                 stay.mesh.live(me, stay.view.callable)
@@ -320,6 +322,14 @@ class HeadlessParticipant:
             _log.warn("no relay credentials of {url}: {error!r}", url=url, error=error)
             return stay.given
         return read_servers([found]) if found else stay.given
+
+    async def _probe(self, stay: _Stay) -> None:
+        """Try every way to a relay, so that the calls need not, and trouble is told."""
+        servers = await self._servers()
+        reports = await self.relays.probe(servers.relays)
+        failures = [report.failure for report in reports if report.failure]
+        if self._stay is stay and len(failures) == len(reports):
+            self._no_relay(NoRelay(failures))
 
     async def _ask(
         self, url: str, headers: dict[bytes | str, bytes | str]

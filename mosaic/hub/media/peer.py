@@ -98,6 +98,11 @@ class HubPeerConnection(RTCPeerConnection):
         return None
 
     @property
+    def relay(self) -> str | None:
+        """Our relay and the way to it, whether packets take it or not."""
+        return self._gatherer.relay.hop if self._gatherer.relay else None
+
+    @property
     def packets_received(self) -> int:
         """Since the beginning; to see that the other side is silent."""
         return sum(
