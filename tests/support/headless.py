@@ -107,7 +107,8 @@ class Program:
                 board = self.hub.document("board")
                 board.crdt.doc.get("elements", type=Map)["hub-stroke"] = STROKE  # type: ignore[attr-defined]
             case "present":
-                self.hub.present(source(command.get("file", "test")) or TestSource())
+                wide = TestSource(width=960, height=540)
+                self.hub.present(source(command.get("file", "none")) or wide)
             case "unpresent":
                 self.hub.stop_presenting()
             case "facts":
@@ -141,7 +142,7 @@ class Program:
                 "video": it.video_frames,
                 "audio": it.audio_frames,
                 "size": [it.width, it.height],
-                "level": max(it.level, -999.0),
+                "level": max(it.peak, -999.0),
                 "first_at": it.first_at,
             }
             for (person, kind), it in (

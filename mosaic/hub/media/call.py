@@ -69,6 +69,7 @@ class PeerCall:
         self._relay = False
         self._started = False
         self._lost = False
+        self._candidates: list[Candidate] = []
         self._last_state = "new"
         self._heard: tuple[int, float] = (0, 0.0)
 
@@ -135,9 +136,12 @@ class PeerCall:
             self._replace(signal.generation, relay=signal.relay, offer=False)
             if isinstance(body, Renew):
                 self.publish()
-        if isinstance(body, Description | Candidate):
-            if isinstance(body, Description):
-                self._begun()
+        if isinstance(body, Description):
+            self._begun()
+            self._take(body)
+            self._candidates = []
+        elif isinstance(body, Candidate):
+            self._candidates.append(body)
             self._take(body)
 
     def resume(self) -> None:
@@ -195,7 +199,8 @@ class PeerCall:
                 self._drop()
                 self._make()
                 self._begun()
-                self._take(body)
+                for again in (body, *self._candidates):
+                    self._take(again)
             elif isinstance(body, Description) and outcome == "done":
                 self.publish()
 

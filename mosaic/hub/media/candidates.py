@@ -23,6 +23,8 @@ HEAD_START_S = 0.9
 """aioice asks a second time after 0.5 s; a round trip on top of it."""
 SEEN_S = 1.0
 """How long a STUN server may take to say how we are seen."""
+SEEN_AGAIN_S = 0.3
+"""The same, a moment after it did not."""
 RELAY_S = 3.0
 """How long a call that may go directly waits for its relay."""
 RELAY_ONLY_S = 15.0
@@ -76,11 +78,10 @@ class Gatherer:
         """How the STUN server sees a socket of ours (IPv4, where NATs are)."""
         if not self._servers.stun or ":" in protocol.local_candidate.host:
             return []
-        if self._relays.stun_is_silent:
-            return []
         work = server_reflexive_candidate(protocol, self._servers.stun[0])
         try:
-            candidate, _ = await asyncio.wait_for(work, SEEN_S)
+            patience = SEEN_AGAIN_S if self._relays.stun_is_silent else SEEN_S
+            candidate, _ = await asyncio.wait_for(work, patience)
         except Exception as error:  # the name, the network, the answer
             _log.info("no STUN: {error!r}", error=error)
             self._relays.stun_silent()

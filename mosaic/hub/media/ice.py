@@ -155,7 +155,7 @@ class Relays:
 
     @property
     def stun_is_silent(self) -> bool:
-        """STUN did not answer a moment ago: no call waits for it again."""
+        """STUN did not answer a moment ago: no call waits for it as long again."""
         at = self._silent_at
         return at is not None and self._seconds() - at < STUN_REMEMBER_S
 

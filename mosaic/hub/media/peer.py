@@ -11,7 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection
+from aiortc import (
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
 from aiortc.rtcdtlstransport import (
     SRTP_AEAD_AES_256_GCM,
     RTCCertificate,
@@ -21,6 +26,7 @@ from aiortc.rtcdtlstransport import (
 from OpenSSL import SSL
 
 from mosaic.hub.media.candidates import Gatherer, by_relay
+from mosaic.hub.media.offers import keep_negotiated
 
 STRONG = b"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305"
 """Between hubs: 256-bit keys, nothing else."""
@@ -76,6 +82,16 @@ class HubPeerConnection(RTCPeerConnection):
         for transport in self._transports():
             transport._srtp_profiles = [SRTP_AEAD_AES_256_GCM]
 
+    async def createOffer(self) -> RTCSessionDescription:
+        """An offer that keeps payload types and extension ids."""
+        negotiated = {
+            transceiver.kind: (transceiver._codecs, transceiver._headerExtensions)
+            for transceiver in reversed(self.getTransceivers())
+            if transceiver.currentDirection is not None
+        }
+        offer = await super().createOffer()
+        return keep_negotiated(offer, self.getTransceivers(), negotiated)
+
     @property
     def secured(self) -> Secured | None:
         """How media are encrypted; None before the handshake."""
@@ -118,6 +134,9 @@ class HubPeerConnection(RTCPeerConnection):
     def _RTCPeerConnection__createDtlsTransport(self) -> RTCDtlsTransport:
         made: Any = super()._RTCPeerConnection__createDtlsTransport()  # type: ignore[misc]
         self._gatherer.equip(made.transport._connection)
+        # Whoever answers may choose, and a DTLS server chooses the ciphers: a
+        # browser would take its own first, which are of 128 bits.
+        made._set_role("server")
         if self._certificate.strong:
             made._srtp_profiles = [SRTP_AEAD_AES_256_GCM]
         transport: RTCDtlsTransport = made

@@ -29,13 +29,14 @@ _log = Logger()
 @dataclass(slots=True)
 class Heard:
     """What arrived of one stream. level: RMS of 20 ms a moment ago, in dBFS (-inf:
-    silence); first_at: the clock at the first picture."""
+    silence), peak: the loudest so far; first_at: the clock at the first picture."""
 
     video_frames: int = 0
     audio_frames: int = 0
     width: int = 0
     height: int = 0
     level: float = -math.inf
+    peak: float = -math.inf
     first_at: float | None = None
 
 
@@ -117,6 +118,7 @@ class Reception:
                     heard.audio_frames += 1
                     if heard.audio_frames % LOOK_AT == 0:
                         heard.level = level_of(frame)
+                        heard.peak = max(heard.peak, heard.level)
         except MediaStreamError:
             pass  # the connection is over
         finally:
