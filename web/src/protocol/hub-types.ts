@@ -23,10 +23,10 @@ export interface HubEntry {
   room: string | null;
 }
 
-/** Which updates a hub takes, and when by itself: "02:00-04:00"; null: only on demand. */
+/** Which updates a hub takes, and when by itself, in its local time; null: only on demand. */
 export interface HubUpdatePolicy {
   channel: string;
-  window: string | null;
+  window: { start: string; end: string } | null;
 }
 
 /** What the box says of its software. */
@@ -68,11 +68,13 @@ export type HubDoing = "idle" | "meeting" | "presenting" | "updating";
 export interface Hub {
   hub_id: string;
   name: string;
+  enrolled_at: number;
   online: boolean;
   last_seen: number | null;
+  doing: string;
   desired: HubDesired;
   update: HubUpdatePolicy;
-  calendar_url: string | null;
+  has_calendar: boolean;
   status: HubStatus | null;
 }
 
@@ -83,7 +85,7 @@ export interface HubStatus {
   version: string;
   platform: string;
   uptime_s: number;
-  screens: unknown[];
+  screens: { name: string; width?: number; height?: number; shown?: boolean }[];
   proxy: string | null;
   route: string | null;
   update: HubUpdate | null;
@@ -112,7 +114,7 @@ export interface HubCommand {
   command: HubCommandName;
   state: "waiting" | "done" | "failed";
   detail: string | null;
-  file: unknown;
+  file: string | null;
 }
 
 /** An activation code; `code` is told once, when it is made. */

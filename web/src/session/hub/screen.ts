@@ -9,6 +9,7 @@ import {
 } from "../../protocol";
 import type { EndReason, RoomSession, SessionOptions } from "../api";
 import type { Environment } from "../environment";
+import { JoinError, joinProblem } from "../join";
 import { SnapshotStore } from "../snapshot-store";
 import type { ScreenAddress } from "./address";
 import { HubFeed, type FeedLink } from "./feed";
@@ -74,6 +75,8 @@ export class HubScreen {
   #renewal: ReturnType<typeof setTimeout> | undefined;
   #again: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
+  /** Somebody here touched "Leave". */
+  #leaving = false;
   /** Counts the rooms, so that a late answer for an earlier one is known. */
   #turn = 0;
 
@@ -103,15 +106,27 @@ export class HubScreen {
     return this.#store.subscribe(listener);
   }
 
-  /** By touch: into a room; pin for one that is neither ours nor in the calendar. */
+  /**
+   * By touch: into a room; pin for one that is neither ours nor in the
+   * calendar. Rejects with JoinError.
+   */
   async join(hubId: string, pin?: string): Promise<void> {
-    await this.#calls.setRoom(this.#hubId(), hubId, pin);
+    try {
+      await this.#calls.setRoom(this.#hubId(), hubId, pin);
+    } catch (error) {
+      throw new JoinError(joinProblem(error), error);
+    }
   }
 
   /** By touch: out of the room. Lets a last stroke reach the server. */
   async leaveRoom(): Promise<void> {
     if (this.#room.kind === "inside") await saved(this.#room.session);
-    await this.#calls.setRoom(this.#hubId(), null);
+    this.#leaving = true;
+    try {
+      await this.#calls.setRoom(this.#hubId(), null);
+    } finally {
+      this.#leaving = false;
+    }
   }
 
   /** By touch: let the box install the update that it found. */
@@ -286,6 +301,7 @@ export class HubScreen {
     if (this.#room.kind !== "inside" || this.#room.hubId !== hubId) return;
     this.#unsubscribe();
     this.#room = { kind: "outside", hubId, why };
+    if (!this.#leaving) this.#ended = why;
     this.#store.changed();
     void this.#afterEnd(hubId, why, this.#turn);
   }
@@ -304,7 +320,6 @@ export class HubScreen {
         await this.#enter(hubId, turn);
         return;
       }
-      this.#ended = why;
       await this.#calls.setRoom(this.#hubId(), null);
     } catch {
       if (this.#closed || turn !== this.#turn) return;

@@ -7,6 +7,7 @@ import { en } from "./en";
 import type { Messages } from "./en";
 
 export const languages = { en, de } satisfies Record<string, Messages>;
+export type { Messages };
 export type Language = keyof typeof languages;
 
 interface Text {
@@ -61,6 +62,11 @@ export function dayName(at: Date, language: Language): string {
     day: "numeric",
     month: "long",
   });
+}
+
+/** A day of the coming week: Monday. */
+export function weekday(at: Date, language: Language): string {
+  return at.toLocaleDateString(language, { weekday: "long" });
 }
 
 /** The words of the chosen language. */
