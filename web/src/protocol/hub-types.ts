@@ -70,22 +70,34 @@ export interface Hub {
   name: string;
   enrolled_at: number;
   online: boolean;
-  last_seen: number | null;
+  last_seen: number;
+  /** One of HubDoing, or "offline". */
   doing: string;
+  /** As it said when it enrolled; its status may know better. */
+  version: string;
+  platform: string;
   desired: HubDesired;
   update: HubUpdatePolicy;
   has_calendar: boolean;
   status: HubStatus | null;
 }
 
+/** A screen of a box. */
+export interface HubScreenInfo {
+  name: string;
+  width?: number;
+  height?: number;
+  shown?: boolean;
+}
+
 /** What the box itself reported last. */
 export interface HubStatus {
   doing: HubDoing;
   room: string | null;
-  version: string;
-  platform: string;
+  version: string | null;
+  platform: string | null;
   uptime_s: number;
-  screens: { name: string; width?: number; height?: number; shown?: boolean }[];
+  screens: HubScreenInfo[];
   proxy: string | null;
   route: string | null;
   update: HubUpdate | null;
