@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from msgspec.structs import replace
+from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.ssl import Certificate, trustRootFromCertificates
 from twisted.logger import Logger
@@ -22,11 +23,12 @@ from mosaic.hub.calls import Calls
 from mosaic.hub.commands import HubCommands
 from mosaic.hub.keys import KeyRefused, load_or_make_key
 from mosaic.hub.kiosk.screens import Screens
+from mosaic.hub.kiosk.ways import Ways
 from mosaic.hub.local.owner import LocalOwner
 from mosaic.hub.local.site import LocalPage
 from mosaic.hub.loglines import LogLines
 from mosaic.hub.machine import HubMachine
-from mosaic.hub.memory import Memory, MemoryFile
+from mosaic.hub.memory import Memory, MemoryFile, write_durably
 from mosaic.hub.options import HubOptions, OptionError
 from mosaic.hub.participant import Participant, Seat
 from mosaic.hub.presence import HubPresence
@@ -45,6 +47,9 @@ from mosaic.proxy.routes import ProxyTextError
 
 _log = Logger()
 
+LOCAL_FILE = "local-page"
+"""Holds the address of the local page, for whoever may read the state folder."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Hub:
@@ -54,6 +59,7 @@ class Hub:
     options: HubOptions
     page: LocalPage
     screens: Screens | None
+    ways: Ways
     reactor: Any
     listening: Any = None
 
@@ -63,9 +69,16 @@ class Hub:
             self.listening = self.page.listen(self.reactor, self.options.local_port)
         except CannotListenError as error:
             raise OptionError(f"--local-port: {error}") from error
-        _log.info("local page at {url}/", url=self.page.url)
+        # Who has the key may change the proxy login: it is not for the log.
+        write_durably(self.options.state / LOCAL_FILE, f"{self.page.url}/\n".encode())
+        _log.info(
+            "local page on port {port}, its address in {file}",
+            port=self.page.port,
+            file=str(self.options.state / LOCAL_FILE),
+        )
         self.agent.start()
         if self.screens is not None:
+            await self.ways.start()
             self.screens.start()
 
     async def stop(self) -> None:
@@ -73,6 +86,7 @@ class Hub:
         await self.agent.stop()
         if self.screens is not None:
             await self.screens.stop()
+            await self.ways.stop()
         if self.listening is not None:
             await self.listening.stopListening()
 
@@ -112,6 +126,18 @@ def build_hub(
 
     made: list[Screens] = []
 
+    def pinned() -> None:
+        for screens in made:
+            Deferred.fromCoroutine(screens.start_anew())
+
+    ways = Ways(
+        dialler,
+        options.server,
+        state=options.state,
+        private=options.ca is not None,
+        changed=pinned,
+    )
+
     def sit(told: Callable[[str, Seat], None]) -> Sitter:
         if options.kiosk:
             made.append(
@@ -119,7 +145,7 @@ def build_hub(
                     reactor,
                     options,
                     local=lambda: page.url,
-                    ways=lambda: (["--no-proxy-server"], ()),
+                    ways=ways,
                     told=told,
                     random=random.random,
                     changed=lambda: agent.report(),
@@ -167,6 +193,7 @@ def build_hub(
         show=Sound(reactor).show,
         screens=lambda: made[0].describe() if made else [],
         proxy=routes.describe,
+        reached=ways.learn if options.kiosk else None,
     )
     agent = HubAgent(
         reactor,
@@ -184,10 +211,16 @@ def build_hub(
         logins,
         screens=len(options.screens) if options.kiosk else 0,
         screen_shows=screens.screen_shows if screens else None,
+        ready=lambda: ways.ready,
     )
     page = LocalPage(owner, options.server)
     return Hub(
-        agent=agent, options=options, page=page, screens=screens, reactor=reactor
+        agent=agent,
+        options=options,
+        page=page,
+        screens=screens,
+        ways=ways,
+        reactor=reactor,
     )
 
 
