@@ -131,7 +131,6 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _options(options: argparse.Namespace) -> Any:
-    from mosaic.hub.keys import parse_code
     from mosaic.hub.options import (
         HubOptions,
         OptionError,
@@ -140,6 +139,7 @@ def _options(options: argparse.Namespace) -> Any:
         parse_screen,
         parse_server,
     )
+    from mosaic.workspace.hubcodes import parse_code
 
     code = None
     if options.enrol_code:

@@ -98,6 +98,7 @@ class Parts:
     calendar_url: Callable[[str | None], object] = lambda url: None
     proxy: Callable[[], str] = lambda: "direct"
     route: Callable[[], str | None] = lambda: None
+    reached: Callable[[], Coroutine[Any, Any, None]] | None = None
 
 
 class HubAgent:
@@ -194,7 +195,7 @@ class HubAgent:
             self._reactor.callLater(GRACE_S, self._hurry, poll)
 
     def enrol(self, code: str) -> None:
-        """A person typed an activation code (keys.parse_code)."""
+        """A person typed an activation code (hubcodes.parse_code)."""
         self._code, self._enrol_problem = code, None
         self.look()
 
@@ -224,7 +225,11 @@ class HubAgent:
                     self._reached()
                     self.hear(FeedRead(feed))
                     self.parts.calendar_url(feed.calendar_url)
-                    self.parts.updates.wish(feed.update)
+                    window = feed.update.window
+                    self.parts.updates.channel_set(
+                        feed.update.channel,
+                        None if window is None else f"{window.start}-{window.end}",
+                    )
             except CancelledError:
                 self._hurried = False
             except HubUnknown:
@@ -273,6 +278,8 @@ class HubAgent:
         self._backoff.worked()
         self.advice = ""
         self._presence.start()
+        if not self.machine.reached and self.parts.reached is not None:
+            self._spawn(self.parts.reached(), "meeting the server")
         if not self._healthy:
             self._healthy = True
             self._spawn(self.parts.updates.started(), "saying that this slot is good")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
-from base64 import urlsafe_b64encode
 from pathlib import Path
 from secrets import token_urlsafe
 
@@ -18,32 +16,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from mosaic.hub.memory import sync_folder
+from mosaic.wire.hubproofs import enrolment_text, to_base64url, token_text
 
 FILE = "hub.key"
-CODE_LENGTH = 10
-
-_CODE = re.compile(r"[0-9A-HJKMNP-TV-Z]{10}")
-_ALIKE = str.maketrans("OIL", "011")
 
 
 class KeyRefused(Exception):
     """The key file cannot be used; one line that says what to do."""
-
-
-def base64url(content: bytes) -> str:
-    """Without padding."""
-    return urlsafe_b64encode(content).rstrip(b"=").decode()
-
-
-def parse_code(text: str) -> str:
-    """An activation code as it is signed and sent, from what a person typed:
-    `7kq2m-xw9rd` is `7KQ2MXW9RD`. Raises ValueError."""
-    code = re.sub(r"[\s\-]+", "", text[:64]).upper().translate(_ALIKE)
-    if not _CODE.fullmatch(code):
-        raise ValueError(
-            "an activation code has ten letters and digits, like 7KQ2M-XW9RD"
-        )
-    return code
 
 
 class HubKey:
@@ -55,7 +34,11 @@ class HubKey:
     @property
     def public(self) -> str:
         """32 octets, base64url."""
-        return base64url(self._private.public_key().public_bytes_raw())
+        return to_base64url(self._public_bytes)
+
+    @property
+    def _public_bytes(self) -> bytes:
+        return self._private.public_key().public_bytes_raw()
 
     @property
     def public_octets(self) -> bytes:
@@ -63,15 +46,15 @@ class HubKey:
         return self._private.public_key().public_bytes_raw()
 
     def prove_enrolment(self, code: str) -> str:
-        """The `proof` of an enrolment. code: as parse_code gives it."""
-        return self._sign(f"mosaic-hub-enrol\n{code}\n{self.public}")
+        """The `proof` of an enrolment. code: in its normal form."""
+        return self._sign(enrolment_text(code, self._public_bytes))
 
     def prove_token(self, hub_id: str, time: int, nonce: str) -> str:
         """The `signature` of a request for a token."""
-        return self._sign(f"mosaic-hub-token\n{hub_id}\n{time}\n{nonce}")
+        return self._sign(token_text(hub_id, time, nonce))
 
-    def _sign(self, text: str) -> str:
-        return base64url(self._private.sign(text.encode()))
+    def _sign(self, text: bytes) -> str:
+        return to_base64url(self._private.sign(text))
 
 
 def new_nonce() -> str:

@@ -112,7 +112,7 @@ class Server:
         self._token = None
 
     async def enrol(self, code: str, name: str | None) -> Enrolment:
-        """Trade an activation code (keys.parse_code) for a Hub ID."""
+        """Trade an activation code (hubcodes.parse_code) for a Hub ID."""
         body: dict[str, Any] = {
             "code": code,
             "public_key": self._key.public,

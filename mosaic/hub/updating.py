@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from mosaic.hub.feed import UpdateWish
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateState:
@@ -49,9 +47,8 @@ class Updates(Protocol):
         """Install what is available; "restart" once the new slot is current.
         Raises UpdateRefused or HopError."""
 
-    def wish(self, wish: UpdateWish) -> None:
-        """What the administrator wants (`update` of the feed): the channel, and
-        the window in which it may install unasked."""
+    def channel_set(self, channel: str, window: str | None) -> None:
+        """What the administrator wants (`update` of the feed)."""
 
     async def started(self) -> None:
         """The agent has reached its server: this slot is healthy."""
@@ -77,7 +74,7 @@ class NoUpdates:
         """There is nothing to install."""
         raise UpdateRefused("updates are not set up on this hub")
 
-    def wish(self, wish: UpdateWish) -> None:
+    def channel_set(self, channel: str, window: str | None) -> None:
         """Nothing follows from it."""
 
     async def started(self) -> None:

@@ -21,7 +21,7 @@ from mosaic.hub.sitting import HeadlessSitter
 from mosaic.hub.updating import NoUpdates
 from mosaic.hub.words import UpdateRuns
 from mosaic.wire.hops import LoginWanted
-from tests.support.hubs import CODE, HUB_ID, FakeHubServer
+from tests.support.hub_server import CODE, HUB_ID, FakeHubServer
 
 ROOM = "100000009"
 
