@@ -25,7 +25,9 @@ COLUMNS = ("hub_id", "name", "doing", "room", "version", "last_seen")
 
 def add_to(verbs: Any) -> None:
     """Add the verb and its actions."""
-    parser = verbs.add_parser("hub", help="room boxes: run, enrol, remove, update")
+    parser = verbs.add_parser(
+        "hub", help="room boxes: run, enrol-code, list, remove, update"
+    )
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     hub_run.add_action(actions)
     hub_update.add_actions(actions)

@@ -90,13 +90,12 @@ def _work(options: argparse.Namespace, *, install: bool) -> None:
     from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
 
-    from mosaic.hub.feed import UpdateWish
     from mosaic.hub.updating import UpdateRefused
     from mosaic.wire.hops import HopError
 
     reactor: Any = _reactor
     updates = _updates(options, reactor)
-    updates.wish(UpdateWish(channel=options.channel))
+    updates.channel_set(options.channel, None)
     came: list[Any] = []
 
     async def work() -> Any:

@@ -98,6 +98,7 @@ class Parts:
     calendar_url: Callable[[str | None], object] = lambda url: None
     proxy: Callable[[], str] = lambda: "direct"
     route: Callable[[], str | None] = lambda: None
+    reached: Callable[[], Coroutine[Any, Any, None]] | None = None
 
 
 class HubAgent:
@@ -277,6 +278,8 @@ class HubAgent:
         self._backoff.worked()
         self.advice = ""
         self._presence.start()
+        if not self.machine.reached and self.parts.reached is not None:
+            self._spawn(self.parts.reached(), "meeting the server")
         if not self._healthy:
             self._healthy = True
             self._spawn(self.parts.updates.started(), "saying that this slot is good")

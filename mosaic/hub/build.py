@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
+from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.ssl import Certificate, trustRootFromCertificates
 from twisted.logger import Logger
@@ -21,13 +22,14 @@ from twisted.logger import Logger
 from mosaic.hub.agent import HubAgent, Parts
 from mosaic.hub.calls import Calls
 from mosaic.hub.commands import HubCommands
-from mosaic.hub.keys import HubKey, KeyRefused, load_or_make_key
+from mosaic.hub.keys import KeyRefused, load_or_make_key
 from mosaic.hub.kiosk.screens import Screens
+from mosaic.hub.kiosk.ways import Ways
 from mosaic.hub.local.owner import LocalOwner
 from mosaic.hub.local.site import LocalPage
 from mosaic.hub.loglines import LogLines
-from mosaic.hub.machine import HubMachine, State
-from mosaic.hub.memory import Memory, MemoryFile
+from mosaic.hub.machine import HubMachine
+from mosaic.hub.memory import Memory, MemoryFile, write_durably
 from mosaic.hub.options import HubOptions, OptionError
 from mosaic.hub.participant import Participant, Seat
 from mosaic.hub.presence import HubPresence
@@ -37,6 +39,7 @@ from mosaic.hub.server import Server
 from mosaic.hub.sitting import HeadlessSitter, Sitter
 from mosaic.hub.sound import Sound
 from mosaic.hub.updating import NoUpdates
+from mosaic.hub.withupdates import connect_updates, updates_for
 from mosaic.hub.words import UpdateRuns
 from mosaic.proxy.client import Dialler, http_client
 from mosaic.proxy.discover import routes_for
@@ -49,6 +52,9 @@ if TYPE_CHECKING:
 
 _log = Logger()
 
+LOCAL_FILE = "local-page"
+"""Holds the address of the local page, for whoever may read the state folder."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Hub:
@@ -56,9 +62,10 @@ class Hub:
 
     agent: HubAgent
     options: HubOptions
+    updates: HubUpdates | NoUpdates
     page: LocalPage
     screens: Screens | None
-    updates: HubUpdates | NoUpdates
+    ways: Ways
     reactor: Any
     listening: Any = None
 
@@ -68,11 +75,18 @@ class Hub:
             self.listening = self.page.listen(self.reactor, self.options.local_port)
         except CannotListenError as error:
             raise OptionError(f"--local-port: {error}") from error
-        _log.info("local page at {url}/", url=self.page.url)
+        # Who has the key may change the proxy login: it is not for the log.
+        write_durably(self.options.state / LOCAL_FILE, f"{self.page.url}/\n".encode())
+        _log.info(
+            "local page on port {port}, its address in {file}",
+            port=self.page.port,
+            file=str(self.options.state / LOCAL_FILE),
+        )
         self.agent.start()
-        if self.screens is not None:
-            self.screens.start()
         self.updates.start()
+        if self.screens is not None:
+            await self.ways.start()
+            self.screens.start()
 
     async def stop(self) -> None:
         """All of it."""
@@ -80,6 +94,7 @@ class Hub:
         await self.agent.stop()
         if self.screens is not None:
             await self.screens.stop()
+            await self.ways.stop()
         if self.listening is not None:
             await self.listening.stopListening()
 
@@ -115,9 +130,21 @@ def build_hub(
         wall=time.time,
         monotonic=reactor.seconds,
     )
-    updates = _updates(reactor, dialler, options, key)
+    updates = updates_for(reactor, dialler, options, key)
 
     made: list[Screens] = []
+
+    def pinned() -> None:
+        for screens in made:
+            Deferred.fromCoroutine(screens.start_anew())
+
+    ways = Ways(
+        dialler,
+        options.server,
+        state=options.state,
+        private=options.ca is not None,
+        changed=pinned,
+    )
 
     def sit(told: Callable[[str, Seat], None]) -> Sitter:
         if options.kiosk:
@@ -126,7 +153,7 @@ def build_hub(
                     reactor,
                     options,
                     local=lambda: page.url,
-                    ways=lambda: (["--no-proxy-server"], ()),
+                    ways=ways,
                     told=told,
                     random=random.random,
                     changed=lambda: agent.report(),
@@ -174,6 +201,7 @@ def build_hub(
         show=Sound(reactor).show,
         screens=lambda: made[0].describe() if made else [],
         proxy=routes.describe,
+        reached=ways.learn if options.kiosk else None,
     )
     agent = HubAgent(
         reactor,
@@ -184,6 +212,7 @@ def build_hub(
         random=random.random,
         ended=ended,
     )
+    connect_updates(updates, agent, ended)
     screens = made[0] if made else None
     owner = LocalOwner(
         agent,
@@ -191,49 +220,18 @@ def build_hub(
         logins,
         screens=len(options.screens) if options.kiosk else 0,
         screen_shows=screens.screen_shows if screens else None,
+        ready=lambda: ways.ready,
     )
     page = LocalPage(owner, options.server)
-    if not isinstance(updates, NoUpdates):
-        updates.changed = agent.report
-        updates.may_install = lambda: agent.machine.state is State.IDLE
-        updates.restart = lambda: ended(True)
     return Hub(
         agent=agent,
         options=options,
+        updates=updates,
         page=page,
         screens=screens,
-        updates=updates,
+        ways=ways,
         reactor=reactor,
     )
-
-
-def _updates(
-    reactor: Any, dialler: Dialler, options: HubOptions, key: HubKey
-) -> HubUpdates | NoUpdates:
-    """Through the same proxies. Raises OptionError."""
-    try:
-        make = import_module("mosaic.hub.updates.make")
-    except ImportError as error:
-        _log.info("no updates: {why}", why=str(error))
-        return NoUpdates()
-    root = None
-    if options.updates_root is not None:
-        try:
-            root = options.updates_root.read_bytes()
-        except OSError as error:
-            raise OptionError(
-                f"--updates-root {options.updates_root}: {error.strerror}"
-            ) from error
-    made: HubUpdates = make.make_updates(
-        reactor,
-        dialler,
-        state=options.state,
-        server=options.server,
-        public_key=key.public_octets,
-        root=root,
-        strict=not options.allow_downgrade,
-    )
-    return made
 
 
 def make_participant(

@@ -14,7 +14,6 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from mosaic.hub.feed import UpdateWish, Window
 from mosaic.hub.updates.client import FeedClient
 from mosaic.hub.updates.errors import UpdateError
 from mosaic.hub.updates.install import Slots, run_command
@@ -87,16 +86,6 @@ class UpdatesCase(SynchronousTestCase):
         if "venv" in command:
             Path(command[-1], "bin").mkdir(parents=True)
 
-    def wish(self, channel: str, window: str | None) -> None:
-        """As the server's feed has it."""
-        start, _, end = (window or "").partition("-")
-        self.updates.wish(
-            UpdateWish(
-                channel=channel,
-                window=Window(start=start, end=end) if window else None,
-            )
-        )
-
     def result(self, work: Any) -> Any:
         """Of a coroutine that waits for nothing."""
         return self.successResultOf(Deferred.fromCoroutine(work))
@@ -155,7 +144,7 @@ class CheckTests(UpdatesCase):
     def test_a_wish_that_makes_no_sense(self) -> None:
         """The server is not believed blindly."""
         for channel, window in (("../x", None), ("stable", "at night")):
-            self.wish(channel, window)
+            self.updates.channel_set(channel, window)
             self.assertIsNotNone(self.updates.state.problem)
         self.assertEqual(self.updates._channel, "stable")
 
@@ -267,7 +256,7 @@ class InstallTests(UpdatesCase):
         )
         state = self.result(self.updates.check())
         self.assertIn("taken back", state.problem)
-        self.wish("stable", "00:00-23:59")
+        self.updates.channel_set("stable", "00:00-23:59")
         self.updates.start()
         self.clock.pump([60.0] * 5)
         self.assertEqual(self.restarts, 0)
@@ -315,7 +304,7 @@ class WindowTests(UpdatesCase):
     def setUp(self) -> None:
         """At noon; the window is in the night."""
         super().setUp()
-        self.wish("stable", "22:30-04:00")
+        self.updates.channel_set("stable", "22:30-04:00")
         self.updates.start()
         self.clock.pump([60.0] * 3)
 
@@ -347,7 +336,7 @@ class WindowTests(UpdatesCase):
 
     def test_on_demand_alone(self) -> None:
         """No window: never unasked."""
-        self.wish("stable", None)
+        self.updates.channel_set("stable", None)
         self.local = datetime(2026, 11, 26, 23, 0)
         self.clock.pump([60.0] * 5)
         self.assertEqual(self.restarts, 0)

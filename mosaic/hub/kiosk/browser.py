@@ -29,6 +29,7 @@ STEADY_S = 30.0
 """Who lived that long is started again without a long pause."""
 
 CALL_S = 10.0
+SIZES = "[innerWidth, innerHeight, screen.width, screen.height]"
 KILL_S = 3.0
 
 
@@ -104,8 +105,13 @@ class Browser:
             return gone
         self._gone = gone
         self._signal("TERM")
-        self._reactor.callLater(KILL_S, self._signal, "KILL")
-        return gone
+        late = self._reactor.callLater(KILL_S, self._signal, "KILL")
+
+        def over(result: None) -> None:
+            if late.active():
+                late.cancel()
+
+        return gone.addCallback(over)
 
     async def screenshot(self) -> bytes:
         """PNG of what the window draws. Raises DevToolsError."""
@@ -118,6 +124,26 @@ class Browser:
     async def address(self) -> str:
         """What the window shows. Raises DevToolsError."""
         return str((await self._page()).get("url", ""))
+
+    async def fill(self) -> tuple[int, int]:
+        """Make the window as large as the screen, where no window manager did;
+        the screen's width and height. Raises DevToolsError."""
+        page = await self._page()
+        session = await self._session()
+        params = {"expression": SIZES, "returnByValue": True}
+        found = await self._call("Runtime.evaluate", params, session=session)
+        inner_w, inner_h, width, height = map(int, found["result"]["value"])
+        if inner_w < width or inner_h < height:
+            of = {"targetId": page["targetId"]}
+            window = (await self._call("Browser.getWindowForTarget", of))["windowId"]
+            for bounds in (
+                {"windowState": "normal"},
+                {"left": 0, "top": 0, "width": width, "height": height},
+            ):
+                await self._call(
+                    "Browser.setWindowBounds", {"windowId": window, "bounds": bounds}
+                )
+        return width, height
 
     async def go(self, url: str) -> None:
         """Another page. Raises DevToolsError."""
@@ -169,8 +195,8 @@ class Browser:
         self._changed()
         if self._gone is not None:
             gone, self._gone = self._gone, None
-            gone.callback(None)
-        if self._wanted:
+            gone.callback(None)  # who waited may start it again
+        elif self._wanted:
             _log.warn("the kiosk's browser ended")
             if self._reactor.seconds() - self._began >= STEADY_S:
                 self._backoff.worked()

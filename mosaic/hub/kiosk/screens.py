@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,13 @@ from twisted.logger import Logger
 from mosaic.hub.kiosk.browser import Browser
 from mosaic.hub.kiosk.devtools import DevToolsError
 from mosaic.hub.kiosk.flags import kiosk_command, leash
+from mosaic.hub.kiosk.ways import Ways
 from mosaic.hub.options import HubOptions, Screen
 from mosaic.hub.participant import Seat
 
 _log = Logger()
 
-LOOK_S = 5.0
+LOOK_S = 2.0
 LOST_S = 30.0
 """A window that shows neither our page nor the server's is brought back."""
 
@@ -30,8 +31,8 @@ class Screens:
     the feed by themselves, so that all there is to do is to look whether they
     are there, and to wipe them after a meeting.
 
-    local: the agent's own page, without a slash at its end. ways: the proxy
-    flags, and the pins.
+    local: the agent's own page, without a slash at its end. changed: what
+    describe() says has.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class Screens:
         options: HubOptions,
         *,
         local: Callable[[], str],
-        ways: Callable[[], tuple[Sequence[str], Sequence[str]]],
+        ways: Ways,
         told: Callable[[str, Seat], None],
         random: Callable[[], float],
         changed: Callable[[], None],
@@ -54,6 +55,10 @@ class Screens:
         self._used = False
         self._doing: dict[int, str | None] = {}
         self._lost_since: dict[int, float] = {}
+        self._sizes = {
+            number: (screen.width, screen.height)
+            for number, screen in enumerate(options.screens, 1)
+        }
         self._looking = LoopingCall(self._look)
         self._looking.clock = reactor
         self.shown: dict[int, bool] = {}
@@ -68,20 +73,19 @@ class Screens:
         number: int,
         screen: Screen,
         options: HubOptions,
-        ways: Callable[[], tuple[Sequence[str], Sequence[str]]],
+        ways: Ways,
         random: Callable[[], float],
     ) -> Browser:
         profile = options.state / "kiosk" / str(number)
 
         def command() -> list[str]:
-            proxy_flags, pins = ways()
             return leash() + kiosk_command(
                 options.chromium,
                 profile=_absolute(profile),
                 url=f"{self._local()}/{number}/",
                 screen=screen,
-                proxy_flags=proxy_flags,
-                pins=pins,
+                proxy_flags=ways.flags,
+                pins=ways.pins,
                 more=options.chromium_flags,
             )
 
@@ -115,11 +119,11 @@ class Screens:
         return [
             {
                 "name": f"screen {number}",
-                "width": screen.width,
-                "height": screen.height,
+                "width": width,
+                "height": height,
                 "shown": self.shown.get(number, False),
             }
-            for number, screen in enumerate(self.screens, 1)
+            for number, (width, height) in self._sizes.items()
         ]
 
     def screen_shows(self, screen: int, shown: bool, doing: str | None) -> None:
@@ -129,6 +133,13 @@ class Screens:
         self._doing[screen] = doing
         self._is_shown(screen, shown)
         self._tell()
+
+    async def start_anew(self) -> None:
+        """With other flags."""
+        for browser in self.browsers.values():
+            if browser.running:
+                await browser.stop()
+                browser.start()
 
     async def screenshot(self) -> bytes:
         """Of the first screen. Raises DevToolsError."""
@@ -191,6 +202,8 @@ class Screens:
 
     async def _look_at(self, number: int, browser: Browser) -> None:
         address = await browser.address()
+        if not self.screens[number - 1].width:
+            self._sizes[number] = await browser.fill()
         at_server = address.startswith(f"{self._server}/hub")
         here = address.startswith(self._local())
         self._is_shown(number, at_server)

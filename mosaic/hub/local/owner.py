@@ -27,7 +27,8 @@ def own_address() -> str | None:
 
 
 class LocalOwner:
-    """site.Owner. screen_shows: of kiosk.screens; None without a screen."""
+    """site.Owner. screen_shows: of kiosk.screens; None without a screen. ready:
+    whether a browser of this box would get to the server."""
 
     def __init__(
         self,
@@ -37,6 +38,7 @@ class LocalOwner:
         *,
         screens: int,
         screen_shows: Callable[[int, bool, str | None], None] | None,
+        ready: Callable[[], bool],
         address: Callable[[], str | None] = own_address,
     ) -> None:
         self.screens = screens
@@ -44,6 +46,7 @@ class LocalOwner:
         self._server = server
         self._logins = logins
         self._shows = screen_shows
+        self._ready = ready
         self._address = address
 
     def wall(self) -> Wall:
@@ -58,7 +61,7 @@ class LocalOwner:
             offline_id=None if address is None else offline_hub_id(address),
             address=address,
             server=self._server,
-            reached=machine.reached,
+            reached=machine.reached and self._ready(),
             room=machine.room,
             problem=self._agent.problem,
             advice=self._agent.advice,

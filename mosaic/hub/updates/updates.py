@@ -19,7 +19,6 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from mosaic.hub.feed import UpdateWish
 from mosaic.hub.updates.client import Box, FeedClient, Found
 from mosaic.hub.updates.errors import UpdateError
 from mosaic.hub.updates.install import Slots
@@ -123,10 +122,9 @@ class HubUpdates:
         """Look, fetch, install, flip. Raises UpdateRefused or HopError."""
         return await self._alone(self._install)
 
-    def wish(self, wish: UpdateWish) -> None:
-        """What the administrator wants; said with every answer of the feed."""
-        channel = wish.channel
-        window = f"{wish.window.start}-{wish.window.end}" if wish.window else None
+    def channel_set(self, channel: str, window: str | None) -> None:
+        """What the administrator wants, said with every answer of the feed.
+        window: "02:00-05:00", local time."""
         try:
             check_channel(channel)
             if window is not None:
