@@ -166,6 +166,7 @@ class _Builder:
             door=self.door,
             store=self.store,
             bus=self.bus,
+            hubs=self.door.hubs.fleet,
             around=Surroundings(
                 public_host=settings.public_host,
                 web=lambda: self.addresses.https_url or self.addresses.base_url,
