@@ -8,7 +8,7 @@ wall shows anyway: no PIN, no key.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -106,17 +106,20 @@ class Announcement:
         self._info, self._said = info, said
 
 
-async def find_by_offline_id(text: str, *, within_s: float = 3.0) -> dict[str, str]:
+async def find_by_offline_id(
+    text: str, *, within_s: float = 3.0, interfaces: Sequence[str] | None = None
+) -> dict[str, str]:
     """Ask the LAN for the hub with these ten digits: its TXT record.
 
-    Raises ValueError for digits that are none, and LookupError if no hub
-    answers. Wants asyncio's reactor.
+    interfaces: addresses to ask from; all by default. Raises ValueError for digits
+    that are none, and LookupError if no hub answers. Wants asyncio's reactor.
     """
+    from zeroconf import InterfaceChoice
     from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
     parse_offline_hub_id(text)
     digits = "".join(char for char in text if char.isdigit())
-    zeroconf = AsyncZeroconf()
+    zeroconf = AsyncZeroconf(interfaces=interfaces or InterfaceChoice.All)
     try:
         info = AsyncServiceInfo(SERVICE, f"{digits}.{SERVICE}")
         found = await _of_asyncio(info.async_request(zeroconf.zeroconf, within_s * 1e3))
