@@ -25,6 +25,7 @@ from mosaic.app.control import ControlSocket
 from mosaic.app.credentials import CredentialDesk
 from mosaic.app.firstrun import Welcome, prepare
 from mosaic.app.house import House, Readiness
+from mosaic.app.hubverbs import hub_verbs
 from mosaic.app.keys import load_or_make_key, load_or_make_keys
 from mosaic.app.listeners import Listeners, make_endpoints, routes_for
 from mosaic.app.logs import LevelledLog, json_log, plain_log
@@ -34,6 +35,7 @@ from mosaic.app.revocation import revoke_with_the_door
 from mosaic.app.runfile import RunFile, write_run_file
 from mosaic.app.signals import install_signals
 from mosaic.auth.door import HouseDoor
+from mosaic.auth.hubfleet import LEVELS
 from mosaic.auth.turn_credentials import TurnSecrets
 from mosaic.bus.memory import MemoryBus
 from mosaic.config.flags import settings_from_flags
@@ -123,6 +125,7 @@ class _Builder:
             credential_ttl_s=settings.turn.credential_ttl_s,
             turn_urls=lambda host: self.addresses.turn_urls(host),
             scram_sha_1=settings.xmpp.scram_sha_1,
+            hubs=settings.hubs,
         )
         self.turn = TurnService(
             self.reactor,
@@ -163,6 +166,7 @@ class _Builder:
             door=self.door,
             store=self.store,
             bus=self.bus,
+            hubs=self.door.hubs.fleet,
             around=Surroundings(
                 public_host=settings.public_host,
                 web=lambda: self.addresses.https_url or self.addresses.base_url,
@@ -256,10 +260,14 @@ class _Builder:
         # The lock lives as long as the process: no stage lets go of it.
         self.lock = lock
         control = ControlSocket(
-            self.reactor, self.state, {"turn.sessions": self._turn_sessions}
+            self.reactor,
+            self.state,
+            {"turn.sessions": self._turn_sessions, **hub_verbs(self.door.hubs)},
         )
         house.add_stage("store", self._open_store, self._close_store)
         house.add_stage("first run", self._first_run, _nothing)
+        hubs = self.door.hubs
+        house.add_stage("hubs", hubs.start, hubs.stop, hubs.fleet.begin_stop)
         # Its drain runs while the others close.
         house.add_service_stage("turn", self.turn, self.turn.begin_drain)
         house.add_stage("work apart", _nothing, _nothing, self.apart.stop)
@@ -282,6 +290,7 @@ class _Builder:
         chores.every(DAY_S, "renewing certificates", self._renew_certificates)
         chores.every(DAY_S / 4, "collecting files", self.collection.run)
         chores.every(HOUR_S, "pruning XMPP archives", self.xmpp.prune)
+        chores.every(HOUR_S, "pruning commands to hubs", self.rest.commands.prune)
         return chores
 
     def _renew_certificates(self) -> None:
@@ -427,6 +436,9 @@ class _Builder:
             "mosaic_xmpp_rooms",
             lambda: self.xmpp.rooms.counters,
             gauges=("rooms", "occupants", "waiting"),
+        )
+        metrics.watch(
+            "mosaic_hubs", lambda: self.door.hubs.fleet.counters, gauges=LEVELS
         )
         metrics.watch("mosaic_relay", lambda: self.turn.counters.plane)
 

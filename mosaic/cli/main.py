@@ -15,6 +15,7 @@ from mosaic.cli import (
     check,
     drcp,
     firewall,
+    hub,
     netcheck,
     room,
     turn,
@@ -61,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     for verb in (
         user,
         room,
+        hub,
         turn,
         drcp,
         check,

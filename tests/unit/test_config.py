@@ -77,6 +77,17 @@ class RefusalTests(SynchronousTestCase):
             "did you mean turn.relay_ports?",
         )
 
+    def test_hubs(self) -> None:
+        """Commands that there are; and no sleep between two words is absence."""
+        self.assert_one_line(
+            self.refuse("[hubs]\ncommands = ['reboot']\n"),
+            "hubs.commands:",
+            "'reboot' is no command",
+        )
+        self.assert_one_line(
+            self.refuse("[hubs]\noffline_after_s = 20\n"), "hubs.offline_after_s:"
+        )
+
     def test_unknown_table(self) -> None:
         """A table that is none of ours is refused too."""
         self.assert_one_line(self.refuse("[trun]\nrealm = 'x'\n"), "trun: unknown key")

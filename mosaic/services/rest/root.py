@@ -28,6 +28,10 @@ from mosaic.services.rest.exportdesk import ExportDesk
 from mosaic.services.rest.exports import ExportOperations
 from mosaic.services.rest.gate import Gate, asked_host
 from mosaic.services.rest.health import Check, Livez, Metrics, Readyz
+from mosaic.services.rest.hubagents import HubAgents
+from mosaic.services.rest.hubcommands import HubCommands
+from mosaic.services.rest.hubfiles import HubFiles
+from mosaic.services.rest.hubs import HubOperations, HubRights
 from mosaic.services.rest.netcheck import NetcheckFacts, NetcheckOperations
 from mosaic.services.rest.openapi import describe
 from mosaic.services.rest.operations import Operation
@@ -56,12 +60,13 @@ class Rest:
     """What build_rest() makes; it can serve on several listeners.
 
     operations: the route table. blobs: the folder of uploads. exports: stop()
-    it when the server stops.
+    it when the server stops. commands: prune() them from time to time.
     """
 
     operations: tuple[Operation, ...]
     blobs: BlobFiles
     exports: ExportDesk
+    commands: HubCommands
     api: IResource
     pages: IResource
     readyz: IResource
@@ -164,6 +169,27 @@ def build_rest(
     )
     desk.prepare()
     rooms = RoomOperations(door=door, store=store, bus=bus, join_url=join_url, now=now)
+    rights = HubRights(door=door, hubs=door.hubs)
+    commands = HubCommands(
+        hubs=door.hubs,
+        store=store,
+        bus=bus,
+        rights=rights,
+        files=HubFiles(
+            state / "hub-files",
+            max_bytes=settings.hubs.max_files_bytes,
+            run_in_thread=run_in_thread,
+        ),
+        now=now,
+    )
+    agents = HubAgents(
+        hubs=door.hubs,
+        store=store,
+        join_url=join_url,
+        domain=settings.xmpp.domain or settings.public_host,
+        now=now,
+        forgive=gate.forgive,
+    )
     operations = (
         *Sessions(door=door, store=store).operations(),
         *UserAccounts(door=door, store=store).operations(),
@@ -183,6 +209,11 @@ def build_rest(
         ).operations(),
         *shared.operations(),
         *Avatars(store=store).operations(),
+        *HubOperations(
+            door=door, hubs=door.hubs, store=store, rights=rights
+        ).operations(),
+        *agents.operations(),
+        *commands.operations(),
     )
     description = json.dumps(describe(operations), indent=1).encode()
     dispatcher = Dispatcher(operations, gate=gate, description=description)
@@ -191,6 +222,7 @@ def build_rest(
         operations=operations,
         blobs=files,
         exports=desk,
+        commands=commands,
         api=ApiResource(dispatcher, allowed_origins=http.allowed_origins),
         pages=Pages(static),
         readyz=Readyz(checks, clock=reactor),
@@ -205,6 +237,7 @@ def build_rest(
             max_upload_bytes=http.max_upload_bytes,
             max_body_bytes=http.max_body_bytes,
             max_archive_bytes=settings.export.max_archive_bytes,
+            max_hub_file_bytes=settings.hubs.max_file_bytes,
             check_import=desk.check_turn,
         ),
         xmpp_websocket=xmpp_websocket,
