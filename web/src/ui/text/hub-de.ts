@@ -131,7 +131,7 @@ export const hubs: Messages["hubs"] = {
   codes: "Aktivierungscodes",
   newCode: "Neuer Aktivierungscode",
   codeName: "Wofür (freiwillig)",
-  codeUses: "Hubs",
+  codeUses: "Für wie viele Hubs",
   codeExpiry: "Gültig für",
   expiries: { hour: "eine Stunde", day: "einen Tag", tenDays: "zehn Tage", quarter: "neunzig Tage" },
   makeCode: "Code erzeugen",

@@ -129,7 +129,7 @@ export const hubs = {
   codes: "Activation codes",
   newCode: "New activation code",
   codeName: "For what (optional)",
-  codeUses: "Hubs",
+  codeUses: "For how many hubs",
   codeExpiry: "Valid for",
   expiries: { hour: "an hour", day: "a day", tenDays: "ten days", quarter: "ninety days" },
   makeCode: "Make code",

@@ -129,7 +129,7 @@ function SendForm({ hub, onSend }: { hub: Hub; onSend: (room: string | null) => 
     setRoom("");
   };
   return (
-    <form className="inline-form" aria-label={t.hubs.send} noValidate onSubmit={submit}>
+    <form className="inline-form" noValidate onSubmit={submit}>
       <HubIdField value={room} onChange={setRoom} label={t.hubs.send} />
       <button type="submit" className="button" disabled={room.length !== 9}>
         {t.hubs.sendNow}
