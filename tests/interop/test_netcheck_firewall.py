@@ -351,6 +351,19 @@ nat_discovery = ["{SERVER_HOST}:53", "{SECOND_HOST}:3479"]
             self.assertEqual(nat["data"]["mapping"], "endpoint-independent", nat)
             self.assertEqual(nat["data"]["filtering"], filtering, nat)
             self.assertEqual(self.verdict(report, "direct")["outcome"], "ok")
+        self.loss_is_measured()
+
+    def loss_is_measured(self) -> None:
+        """One packet in five goes missing on its way out."""
+        rule = "udp dport 53 numgen random mod 100 < 20 drop"
+        self.cable.nft(self.cable.client, _output(rule))
+        code, report = self.check()
+        found = self.checks(report)["quality"]
+        self.assertEqual(found["outcome"], "degraded", found)
+        self.assertTrue(0.02 < found["data"]["loss"] < 0.6, found)
+        self.assertGreater(found["data"]["burst"], 0)
+        self.assertLess(found["data"]["mos"], 4)
+        self.assertGreaterEqual(code, 1)
 
 
 _FILTER = """table ip t {
