@@ -60,12 +60,12 @@ class _Paced(MediaStreamTrack):
 
 
 class TestPicture(_Paced):
-    """Colour bars and a line that walks, so that standing still can be seen."""
+    """Bars from white to black and a line that walks, so that a halt can be seen."""
 
     __test__ = False
     kind = "video"
     BARS = (235, 210, 170, 145, 106, 81, 41, 16)
-    """The luma of EBU colour bars, 75 %."""
+    """The luma of EBU bars."""
 
     def __init__(self, width: int = 640, height: int = 360, fps: int = 15) -> None:
         super().__init__(1 / fps)
