@@ -48,10 +48,11 @@ class DrcpClient:
 
     last_retry_s: the longest pause between two attempts. trust: the CAs to
     believe, https: the policy of twisted.web's Agent, for private ones. endpoint:
-    makes the way to the server for each attempt, through a proxy for example.
+    makes another way to the server for each attempt, such as through a proxy.
     state: "idle", "connecting", "live" (welcomed), "offline" (will come back)
     or "ended"; ended: the close code and reason that ended it. rtt_s: of the
-    last ping. heard: called with each message; changed: when something did.
+    last ping. problem: why the last attempt failed. heard: called with each
+    message.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class DrcpClient:
         self.state = "idle"
         self.ended: tuple[int, str] | None = None
         self.rtt_s: float | None = None
+        self.problem: str | None = None
         self.heard = heard
         self.url = url
         self._reactor = reactor
@@ -208,6 +210,7 @@ class DrcpClient:
 
     def _not_connected(self, failure: Failure) -> None:
         self._attempt = None
+        self.problem = failure.getErrorMessage()
         if self.state == "ended":
             self._say_stopped()
         else:
@@ -222,7 +225,7 @@ class DrcpClient:
 
     def _accept(self, message: Message) -> None:
         if message.type == Type.WELCOME:
-            self.state = "live"
+            self.state, self.problem = "live", None
             self._retry_s = FIRST_RETRY_S
             self._ping()
         elif message.type == Type.PONG and self._pinged_at is not None:

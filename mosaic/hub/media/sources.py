@@ -12,9 +12,11 @@ from typing import Any, Literal, Protocol
 
 import av
 from aiortc import MediaStreamTrack
-from aiortc.contrib.media import MediaPlayer, MediaRelay
+from aiortc.contrib.media import MediaRelay
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, VideoFrame
+
+from mosaic.hub.media.film import Film
 
 Media = Literal["audio", "video"]
 RATE = 48_000
@@ -173,8 +175,8 @@ class FileSource:
         if path.suffix.lower() in self.IMAGES:
             self.video = StillPicture(_first_picture(path))
             return
-        player = MediaPlayer(str(path), loop=True)
-        self.video, self.audio = player.video, player.audio
+        film = Film(path)
+        self.video, self.audio = film.video, film.audio
 
     def stop(self) -> None:
         """Send no more."""
