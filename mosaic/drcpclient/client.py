@@ -48,7 +48,7 @@ class DrcpClient:
 
     last_retry_s: the longest pause between two attempts. trust: the CAs to
     believe, https: the policy of twisted.web's Agent, for private ones. endpoint:
-    makes the way to the server for each attempt, through a proxy for example.
+    makes another way to the server for each attempt, such as through a proxy.
     state: "idle", "connecting", "live" (welcomed), "offline" (will come back)
     or "ended"; ended: the close code and reason that ended it. rtt_s: of the
     last ping. problem: why the last attempt failed. heard: called with each

@@ -3,8 +3,10 @@ other, and show each other things."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import av
 from playwright.sync_api import Page, expect
 
 from tests.browser.test_meeting import (
@@ -58,7 +60,10 @@ class HeadlessHubTests(BrowserTestCase):
     def hub(self, room: dict[str, str]) -> HubProcess:
         """A hub that has joined."""
         ca = self.server.state / "tls" / "ca.pem"
-        hub = HubProcess(f"wss://localhost:{self.server.port}", ca)
+        self.records = Path(self.mktemp()).absolute()
+        self.records.mkdir()
+        url = f"wss://localhost:{self.server.port}"
+        hub = HubProcess(url, ca, "--record", str(self.records))
         self.addCleanup(hub.stop)
         body = {"name": "Lisbon", "pin": room["pin"]}
         status, joined = self.server.call("POST", f"/rooms/{room['hub_id']}/join", body)
@@ -85,6 +90,8 @@ class HeadlessHubTests(BrowserTestCase):
 
         self.draws_and_talks(hub, ada, ben)
         self.presents(hub, ada, ben)
+        hub.do("leave")
+        self.plays(3)
 
     def draws_and_talks(self, hub: HubProcess, ada: Page, ben: Page) -> None:
         """The board and the chat, both ways."""
@@ -119,6 +126,18 @@ class HeadlessHubTests(BrowserTestCase):
         self.assertEqual(
             {call["generation"] for call in hub.facts()["calls"].values()}, {0}
         )
+
+    def plays(self, least: int) -> None:
+        """The hub's recordings can be played, with picture, cameras with sound."""
+        files = sorted(self.records.iterdir())
+        self.assertGreaterEqual(len(files), least, files)
+        for path in files:
+            with av.open(str(path)) as film:
+                kinds = {stream.type for stream in film.streams}
+                self.assertIn("video", kinds)
+                self.assertEqual("audio" in kinds, "camera" in path.name, path.name)
+                pictures = sum(1 for _ in film.decode(video=0))
+            self.assertGreater(pictures, 10, path.name)
 
     def counts(self, page: Page, height: int, least: int) -> None:
         """Until so many pictures of that height were decoded."""

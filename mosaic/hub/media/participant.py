@@ -31,6 +31,9 @@ from mosaic.wire.drcp.client import Message
 from mosaic.wire.drcp.shareddoc import SharedDocument
 from mosaic.wire.drcp.yprotocols import Type
 
+LAST_RETRY_S = 8.0
+OUT = frozenset({4403, 4404, 4423})
+"""Close codes that say: not you, or not any more."""
 LEAVE_S = 3.0
 """A relay that does not answer any more holds nobody in the room for longer."""
 
@@ -91,6 +94,7 @@ class HeadlessParticipant:
             room.url,
             room.token,
             name="mosaic-hub",
+            last_retry_s=LAST_RETRY_S,
             endpoint=lambda: self._way(room.url),
             heard=self._hear,
         )
@@ -295,11 +299,13 @@ class HeadlessParticipant:
         if state == "live":
             seated = "presenting" if self._screen else "live"
             seated = "joining" if stay.view.waiting else seated
-        elif state == "ended":
-            seated = "ended"
-            problem = stay.client.ended[1] if stay.client.ended else problem
+        elif stay.client.ended is not None:
+            code, reason = stay.client.ended
+            seated = "out" if code in OUT else "ended"
+            problem = f"the meeting ended ({code} {reason})".replace(" )", ")")
         else:
             seated = "offline" if stay.view.me else "joining"
+            problem = stay.client.problem or problem
         seat = Seat(state=seated, problem=problem)
         if seat != self._seat:
             self._seat = seat

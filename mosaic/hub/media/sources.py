@@ -12,9 +12,11 @@ from typing import Any, Literal, Protocol
 
 import av
 from aiortc import MediaStreamTrack
-from aiortc.contrib.media import MediaPlayer, MediaRelay
+from aiortc.contrib.media import MediaRelay
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, VideoFrame
+
+from mosaic.hub.media.film import Film
 
 Media = Literal["audio", "video"]
 RATE = 48_000
@@ -60,12 +62,12 @@ class _Paced(MediaStreamTrack):
 
 
 class TestPicture(_Paced):
-    """Colour bars and a line that walks, so that standing still can be seen."""
+    """Bars from white to black and a line that walks, so that a halt can be seen."""
 
     __test__ = False
     kind = "video"
     BARS = (235, 210, 170, 145, 106, 81, 41, 16)
-    """The luma of EBU colour bars, 75 %."""
+    """The luma of EBU bars."""
 
     def __init__(self, width: int = 640, height: int = 360, fps: int = 15) -> None:
         super().__init__(1 / fps)
@@ -173,8 +175,8 @@ class FileSource:
         if path.suffix.lower() in self.IMAGES:
             self.video = StillPicture(_first_picture(path))
             return
-        player = MediaPlayer(str(path), loop=True)
-        self.video, self.audio = player.video, player.audio
+        film = Film(path)
+        self.video, self.audio = film.video, film.audio
 
     def stop(self) -> None:
         """Send no more."""
