@@ -244,7 +244,7 @@ def build_hub(
         logins,
         screens=len(options.screens) if options.kiosk else 0,
         screen_shows=screens.screen_shows if screens else None,
-        ready=lambda: ways.ready,
+        ready=lambda: ways.ready or not options.kiosk,
     )
     page = LocalPage(owner, options.server)
     return Hub(
