@@ -87,7 +87,22 @@ def add_action(actions: Any) -> None:
     parser.add_argument(
         "--no-announce", action="store_true", help="do not answer on the LAN (mDNS)"
     )
+    add_update_flags(parser)
     parser.set_defaults(run=run)
+
+
+def add_update_flags(parser: argparse.ArgumentParser) -> None:
+    """Whom updates are believed."""
+    parser.add_argument(
+        "--updates-root",
+        metavar="FILE",
+        help="the feed's 1.root.json, in place of the first that the server shows",
+    )
+    parser.add_argument(
+        "--allow-downgrade",
+        action="store_true",
+        help="take an older version if the channel has no newer one",
+    )
 
 
 def run(settings: Settings, options: argparse.Namespace) -> int:
@@ -152,6 +167,8 @@ def _options(options: argparse.Namespace) -> Any:
         calendar_login=_path(options.calendar_login),
         join_calendar=options.join_calendar,
         announce=not options.no_announce,
+        updates_root=_path(options.updates_root),
+        allow_downgrade=options.allow_downgrade,
     )
 
 

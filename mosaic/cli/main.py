@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
         firewall,
         hub,
         netcheck,
+        release,
         room,
         turn,
         user,
@@ -67,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
         firewall,
         hub,
         backup,
+        release,
         version,
     ):
         verb.add_to(verbs)

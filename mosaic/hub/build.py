@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
@@ -42,12 +43,16 @@ from mosaic.hub.server import Server
 from mosaic.hub.sitting import HeadlessSitter, Sitter
 from mosaic.hub.sound import Sound
 from mosaic.hub.updating import NoUpdates
+from mosaic.hub.withupdates import connect_updates, updates_for
 from mosaic.hub.words import EntryBegins, UpdateRuns
 from mosaic.proxy.client import Dialler, http_client
 from mosaic.proxy.discover import routes_for
 from mosaic.proxy.endpoint import Patience
 from mosaic.proxy.logins import LoginFileError, Logins, read_logins
 from mosaic.proxy.routes import ProxyTextError
+
+if TYPE_CHECKING:
+    from mosaic.hub.updates.updates import HubUpdates
 
 _log = Logger()
 
@@ -61,6 +66,7 @@ class Hub:
 
     agent: HubAgent
     options: HubOptions
+    updates: HubUpdates | NoUpdates
     page: LocalPage
     screens: Screens | None
     ways: Ways
@@ -83,6 +89,7 @@ class Hub:
             file=str(self.options.state / LOCAL_FILE),
         )
         self.agent.start()
+        self.updates.start()
         self.calendar.start()
         if self.announcement is not None:
             self.announcement.start()
@@ -92,6 +99,7 @@ class Hub:
 
     async def stop(self) -> None:
         """All of it."""
+        self.updates.stop()
         self.calendar.stop()
         await self.agent.stop()
         if self.announcement is not None:
@@ -116,7 +124,7 @@ def build_hub(
     try:
         key = load_or_make_key(options.state)
         logins = ProxyLogins(options.state, options.proxy_login)
-        trust = _trust(options)
+        trust = trust_of(options.ca)
         calendar_logins = (
             read_logins(options.calendar_login) if options.calendar_login else Logins()
         )
@@ -137,7 +145,7 @@ def build_hub(
         wall=time.time,
         monotonic=reactor.seconds,
     )
-    updates = NoUpdates()
+    updates = updates_for(reactor, dialler, options, key)
 
     made: list[Screens] = []
 
@@ -237,6 +245,7 @@ def build_hub(
         random=random.random,
         ended=ended,
     )
+    connect_updates(updates, agent, ended)
     screens = made[0] if made else None
     owner = LocalOwner(
         agent,
@@ -250,6 +259,7 @@ def build_hub(
     return Hub(
         agent=agent,
         options=options,
+        updates=updates,
         page=page,
         screens=screens,
         ways=ways,
@@ -311,9 +321,8 @@ def _memory(options: HubOptions) -> tuple[Memory, MemoryFile]:
     return memory, file
 
 
-def _trust(options: HubOptions) -> Any:
-    """--ca, or the system's."""
-    path = options.ca
+def trust_of(path: Path | None) -> Any:
+    """--ca, or the system's. Raises OptionError."""
     if path is None:
         return None
     try:

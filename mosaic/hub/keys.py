@@ -40,6 +40,11 @@ class HubKey:
     def _public_bytes(self) -> bytes:
         return self._private.public_key().public_bytes_raw()
 
+    @property
+    def public_octets(self) -> bytes:
+        """The same as they are."""
+        return self._private.public_key().public_bytes_raw()
+
     def prove_enrolment(self, code: str) -> str:
         """The `proof` of an enrolment. code: in its normal form."""
         return self._sign(enrolment_text(code, self._public_bytes))

@@ -46,6 +46,8 @@ class HubOptions:
     calendar_login: Path | None = None
     join_calendar: bool = False
     announce: bool = True
+    updates_root: Path | None = None
+    allow_downgrade: bool = False
 
 
 def parse_server(text: str) -> str:
