@@ -23,6 +23,7 @@ from mosaic.app.clock import use_monotonic_clock
 from mosaic.app.collector import calm_collector
 from mosaic.app.control import ControlSocket
 from mosaic.app.credentials import CredentialDesk
+from mosaic.app.feedkeeper import FeedKeeper
 from mosaic.app.firstrun import Welcome, prepare
 from mosaic.app.house import House, Readiness
 from mosaic.app.hubverbs import hub_verbs
@@ -50,6 +51,7 @@ from mosaic.services.rest.collection import Collection
 from mosaic.services.rest.health import NotReady
 from mosaic.services.rest.netcheck import NetcheckFacts
 from mosaic.services.rest.origin import origin_allowed
+from mosaic.services.rest.redirect import redirect_site
 from mosaic.services.rest.root import build_rest
 from mosaic.services.turn.service import TurnService
 from mosaic.services.turn.tuning import RELOADABLE
@@ -175,6 +177,14 @@ class _Builder:
                 connect=partial(clientFromString, self.reactor),
             ),
         )
+        updates = Path(settings.updates.folder or self.state / "updates")
+        self.feed = FeedKeeper(
+            folder=updates,
+            keys=self.state / "keys",
+            settings=settings.updates,
+            clock=self.reactor,
+            run_in_thread=self.in_thread,
+        )
         self.rest = build_rest(
             settings=settings,
             door=self.door,
@@ -193,6 +203,8 @@ class _Builder:
             xmpp_websocket=lambda: self.addresses.xmpp_websocket_url,
             find_state=self.drcp.find_state,
             netcheck=self._netcheck_facts,
+            updates=updates,
+            warnings={"updates": self.feed.warning},
         )
 
         self.collection = Collection(
@@ -224,6 +236,14 @@ class _Builder:
     def _port_factory(self, services: frozenset[str]) -> IProtocolFactory:
         if services == {"xmpp_starttls"}:
             return self.xmpp.starttls_factory(self.context)
+        if services == {"redirect"}:
+            webroot = self.settings.http.acme_webroot
+            return redirect_site(
+                self.reactor,
+                https_url=lambda: self.addresses.https_url,
+                acme_webroot=Path(webroot) if webroot else None,
+                deadlines=self.rest.deadlines,
+            )
         local = bool(services & {"http", "metrics"})
         leg = "tls" if "turn_tls" in services else "tcp"
         routes = routes_for(
@@ -277,6 +297,7 @@ class _Builder:
         house.add_stage("ports", self.listeners.start, self.listeners.stop)
         house.add_stage("addresses", self._note_addresses, _nothing)
         house.add_service_stage("chores", self._chores())
+        house.add_service_stage("update feed", self.feed)
         house.add_stage("control", control.start, control.stop)
         self._install_signals(house)
         return house
@@ -359,6 +380,10 @@ class _Builder:
                 dict.fromkeys(address.port for address in self.turn.udp_addresses)
             ),
             spki_sha256=tuple(self.context.key_hashes()),
+            dtls_ports=tuple(
+                dict.fromkeys(address.port for address in self.turn.dtls_addresses)
+            ),
+            redirect_port=self.listeners.port_of("redirect"),
             drcp=bool(endpoints.drcp),
         )
 

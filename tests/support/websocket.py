@@ -7,7 +7,7 @@ import socket
 from dataclasses import dataclass, field
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 def frame(
