@@ -204,18 +204,24 @@ class Screens:
         self._tell()
 
     async def _look_at(self, number: int, browser: Browser) -> None:
+        """A page of ours, or one of the server's that says what it shows; else a
+        crash, an error of the browser's, or whatever somebody clicked."""
         address = await browser.address()
         if not self.screens[number - 1].width:
             self._sizes[number] = await browser.fill()
-        at_server = address.startswith(f"{self._server}/hub")
-        here = address.startswith(self._local())
-        if at_server or here:
+        if address.startswith(self._local()) or self.shown(number) is not None:
             self._lost_since.pop(number, None)
             return
         now = self._reactor.seconds()
-        if now - self._lost_since.setdefault(number, now) >= LOST_S:
-            self._lost_since.pop(number)
+        if now - self._lost_since.setdefault(number, now) < LOST_S:
+            return
+        self._lost_since.pop(number)
+        _log.warn("screen {number} is brought back", number=number)
+        try:
             await browser.go(f"{self._local()}/{number}/")
+        except DevToolsError:
+            await browser.stop()
+            browser.start()
 
 
 def _absolute(path: Path) -> Path:
