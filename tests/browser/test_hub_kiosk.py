@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support import proxies
 from tests.support.browser import ARTEFACTS, CHROMIUM
 from tests.support.hub_process import RunningHub
 from tests.support.running import RunningMosaic
@@ -64,9 +65,20 @@ class KioskTests(SynchronousTestCase):
         (ARTEFACTS / f"{name}.png").write_bytes(content)
 
     def test_wall_shows_the_hub_and_the_meeting(self) -> None:
-        """The local page first, then the server's; in the meeting and out of it;
-        and no browser is left when the agent is killed."""
+        """The local page first, then the server's, through a proxy that wants a
+        login; in the meeting and out of it; and no browser is left when the agent is
+        killed."""
+        proxy = proxies.tinyproxy(login=True)
+        self.addCleanup(proxy.stop)
+        login = self.state / "login"
+        login.write_text(f"127.0.0.1:{proxy.port} {proxies.USER} {proxies.PASSWORD}\n")
+        login.chmod(0o600)
         flags = ["--kiosk", "--chromium", CHROMIUM]
+        flags += ["--proxy", f"http://127.0.0.1:{proxy.port}"]
+        flags += ["--proxy-login", str(login)]
+        # Else Chromium goes straight to what is on this machine.
+        bypass = "--proxy-bypass-list=<-loopback>;127.0.0.1"
+        flags += [f"--chromium-flag={bypass}"]
         flags += ["--chromium-flag=--no-sandbox", "--chromium-flag=--disable-gpu"]
         hub = RunningHub(self.server, self.state, *flags).start()
         self.addCleanup(hub.stop)
