@@ -94,7 +94,7 @@ class Parts:
     show: Callable[[Desired], object] = lambda desired: None
     screens: Callable[[], list[dict[str, Any]]] = list
     calendar: Callable[[], list[dict[str, Any]] | None] = lambda: None
-    calendar_problem: Callable[[], str | None] = lambda: None
+    problem: Callable[[], str | None] = lambda: None
     calendar_url: Callable[[str | None], object] = lambda url: None
     proxy: Callable[[], str] = lambda: "direct"
     route: Callable[[], str | None] = lambda: None
@@ -149,7 +149,7 @@ class HubAgent:
             self._enrol_problem
             or self.machine.problem
             or self._disk_problem
-            or self.parts.calendar_problem()
+            or self.parts.problem()
         )
 
     def start(self) -> None:
