@@ -23,8 +23,10 @@ from mosaic.app.clock import use_monotonic_clock
 from mosaic.app.collector import calm_collector
 from mosaic.app.control import ControlSocket
 from mosaic.app.credentials import CredentialDesk
+from mosaic.app.feedkeeper import FeedKeeper
 from mosaic.app.firstrun import Welcome, prepare
 from mosaic.app.house import House, Readiness
+from mosaic.app.hubverbs import hub_verbs
 from mosaic.app.keys import load_or_make_key, load_or_make_keys
 from mosaic.app.listeners import Listeners, make_endpoints, routes_for
 from mosaic.app.logs import LevelledLog, json_log, plain_log
@@ -34,6 +36,7 @@ from mosaic.app.revocation import revoke_with_the_door
 from mosaic.app.runfile import RunFile, write_run_file
 from mosaic.app.signals import install_signals
 from mosaic.auth.door import HouseDoor
+from mosaic.auth.hubfleet import LEVELS
 from mosaic.auth.turn_credentials import TurnSecrets
 from mosaic.bus.memory import MemoryBus
 from mosaic.config.flags import settings_from_flags
@@ -48,6 +51,7 @@ from mosaic.services.rest.collection import Collection
 from mosaic.services.rest.health import NotReady
 from mosaic.services.rest.netcheck import NetcheckFacts
 from mosaic.services.rest.origin import origin_allowed
+from mosaic.services.rest.redirect import redirect_site
 from mosaic.services.rest.root import build_rest
 from mosaic.services.turn.service import TurnService
 from mosaic.services.turn.tuning import RELOADABLE
@@ -123,6 +127,7 @@ class _Builder:
             credential_ttl_s=settings.turn.credential_ttl_s,
             turn_urls=lambda host: self.addresses.turn_urls(host),
             scram_sha_1=settings.xmpp.scram_sha_1,
+            hubs=settings.hubs,
         )
         self.turn = TurnService(
             self.reactor,
@@ -163,6 +168,7 @@ class _Builder:
             door=self.door,
             store=self.store,
             bus=self.bus,
+            hubs=self.door.hubs.fleet,
             around=Surroundings(
                 public_host=settings.public_host,
                 web=lambda: self.addresses.https_url or self.addresses.base_url,
@@ -170,6 +176,14 @@ class _Builder:
                 listen=lambda text: self._endpoint(text),
                 connect=partial(clientFromString, self.reactor),
             ),
+        )
+        updates = Path(settings.updates.folder or self.state / "updates")
+        self.feed = FeedKeeper(
+            folder=updates,
+            keys=self.state / "keys",
+            settings=settings.updates,
+            clock=self.reactor,
+            run_in_thread=self.in_thread,
         )
         self.rest = build_rest(
             settings=settings,
@@ -189,6 +203,8 @@ class _Builder:
             xmpp_websocket=lambda: self.addresses.xmpp_websocket_url,
             find_state=self.drcp.find_state,
             netcheck=self._netcheck_facts,
+            updates=updates,
+            warnings={"updates": self.feed.warning},
         )
 
         self.collection = Collection(
@@ -220,6 +236,14 @@ class _Builder:
     def _port_factory(self, services: frozenset[str]) -> IProtocolFactory:
         if services == {"xmpp_starttls"}:
             return self.xmpp.starttls_factory(self.context)
+        if services == {"redirect"}:
+            webroot = self.settings.http.acme_webroot
+            return redirect_site(
+                self.reactor,
+                https_url=lambda: self.addresses.https_url,
+                acme_webroot=Path(webroot) if webroot else None,
+                deadlines=self.rest.deadlines,
+            )
         local = bool(services & {"http", "metrics"})
         leg = "tls" if "turn_tls" in services else "tcp"
         routes = routes_for(
@@ -256,10 +280,14 @@ class _Builder:
         # The lock lives as long as the process: no stage lets go of it.
         self.lock = lock
         control = ControlSocket(
-            self.reactor, self.state, {"turn.sessions": self._turn_sessions}
+            self.reactor,
+            self.state,
+            {"turn.sessions": self._turn_sessions, **hub_verbs(self.door.hubs)},
         )
         house.add_stage("store", self._open_store, self._close_store)
         house.add_stage("first run", self._first_run, _nothing)
+        hubs = self.door.hubs
+        house.add_stage("hubs", hubs.start, hubs.stop, hubs.fleet.begin_stop)
         # Its drain runs while the others close.
         house.add_service_stage("turn", self.turn, self.turn.begin_drain)
         house.add_stage("work apart", _nothing, _nothing, self.apart.stop)
@@ -269,6 +297,7 @@ class _Builder:
         house.add_stage("ports", self.listeners.start, self.listeners.stop)
         house.add_stage("addresses", self._note_addresses, _nothing)
         house.add_service_stage("chores", self._chores())
+        house.add_service_stage("update feed", self.feed)
         house.add_stage("control", control.start, control.stop)
         self._install_signals(house)
         return house
@@ -282,6 +311,7 @@ class _Builder:
         chores.every(DAY_S, "renewing certificates", self._renew_certificates)
         chores.every(DAY_S / 4, "collecting files", self.collection.run)
         chores.every(HOUR_S, "pruning XMPP archives", self.xmpp.prune)
+        chores.every(HOUR_S, "pruning commands to hubs", self.rest.commands.prune)
         return chores
 
     def _renew_certificates(self) -> None:
@@ -350,6 +380,10 @@ class _Builder:
                 dict.fromkeys(address.port for address in self.turn.udp_addresses)
             ),
             spki_sha256=tuple(self.context.key_hashes()),
+            dtls_ports=tuple(
+                dict.fromkeys(address.port for address in self.turn.dtls_addresses)
+            ),
+            redirect_port=self.listeners.port_of("redirect"),
             drcp=bool(endpoints.drcp),
         )
 
@@ -427,6 +461,9 @@ class _Builder:
             "mosaic_xmpp_rooms",
             lambda: self.xmpp.rooms.counters,
             gauges=("rooms", "occupants", "waiting"),
+        )
+        metrics.watch(
+            "mosaic_hubs", lambda: self.door.hubs.fleet.counters, gauges=LEVELS
         )
         metrics.watch("mosaic_relay", lambda: self.turn.counters.plane)
 

@@ -11,14 +11,16 @@ from typing import Protocol
 class RoomPass:
     """What lets the hub into one room.
 
-    room: its Hub ID. token: a room token. role: host or editor. url: the DRCP
-    door, wss://host[:port]/drcp.
+    room: its Hub ID. token: a room token. role: host, editor or viewer. url: the
+    DRCP door, wss://host[:port]/drcp. expires_at: Unix seconds; the agent brings
+    a newer one (Participant.refresh) in time.
     """
 
     room: str
     token: str
     role: str
     url: str
+    expires_at: float | None = None
 
     def __repr__(self) -> str:
         return f"RoomPass(room={self.room!r}, role={self.role!r}, url={self.url!r})"
@@ -41,9 +43,10 @@ class Seat:
     """How it goes in the room, told each time it changes.
 
     state: "joining", "live" (in the meeting), "presenting" (live, and sending a
-    screen), "offline" (the connection is gone; it comes back by itself) or
-    "ended" (it does not: the room is closed, the token is over). problem: one
-    line for people, where something is wrong.
+    screen), "offline" (the connection is gone; it comes back by itself), "ended"
+    (it does not; with a new pass it would: close code 4401 or 4409) or "out" (the
+    room does not want it: removed by a host, closed; 4403, 4404, 4423). problem:
+    one line for people, where something is wrong.
     """
 
     state: str

@@ -57,6 +57,12 @@ class Updates(Protocol):
 class NoUpdates:
     """Where updates are not set up."""
 
+    def start(self) -> None:
+        """There is nothing to look for."""
+
+    def stop(self) -> None:
+        """Nothing was looked for."""
+
     state = UpdateState(state="off")
     restart_command: Sequence[str] | None = None
 
