@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import time
 from itertools import combinations_with_replacement
+from pathlib import Path
 from typing import Any
 from unittest import SkipTest
 
+import av
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.natlab import Met, NatLab
@@ -68,13 +70,22 @@ class NatTests(NatCase):
     def test_direct_where_nats_allow_it_else_by_the_relay(self) -> None:
         """Two common NATs: directly, though the relay was ready first. Two symmetric
         ones: by the relay. The mission's list (TCP 80, TCP 443, UDP 53) and what
-        is less than it: by UDP 53 and by TLS on 443."""
-        lab = self.lab()
+        is less than it: by UDP 53 and by TLS on 443. What the first hub saw and
+        heard is in files that can be played."""
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        lab = self.lab(["--record", str(folder)])
         self.meets(lab, "restricted", "restricted")
         self.meets(lab, "symmetric", "symmetric")
         met = self.meets(lab, "mission-list", "web-only")
         self.assertIn(":53 over UDP", str(met.relays[0]))
         self.assertIn(":443 over TLS", str(met.relays[1]))
+        self.assertEqual(len(list(folder.iterdir())), 3)
+        for path in folder.iterdir():
+            for media in ("video", "audio"):
+                with av.open(str(path)) as film:
+                    stream = next(s for s in film.streams if s.type == media)
+                    self.assertGreater(sum(1 for _ in film.decode(stream)), 1, path)
 
 
 class MatrixTests(NatCase):
