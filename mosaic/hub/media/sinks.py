@@ -7,6 +7,7 @@ import math
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,10 @@ class Reception:
         assert self._folder is not None
         some = self._recorders.setdefault((person, kind), [])
         name = "".join(letter for letter in person if letter.isalnum())
-        path = self._folder / f"{name}-{kind}-{len(some) + 1}.{self._kind}"
+        paths = (
+            self._folder / f"{name}-{kind}-{number}.{self._kind}" for number in count(1)
+        )
+        path = next(path for path in paths if not path.exists())
         readers = [
             self._relay.subscribe(track, buffered=track.kind == "audio")
             for track in tracks
