@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,11 @@ from twisted.logger import Logger
 from mosaic.hub.media.tasks import Tasks
 
 FPS = 30
-FIRST_PICTURE_S = 3.0
+FINISH_S = 3.0
+MAX_BEHIND = 5
+"""Pictures that wait for the encoder; later ones are left out."""
+EARLY_SOUND = 150
+"""Frames of 20 ms that wait for the first picture."""
 CODECS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
     "webm": {
         "video": ("libvpx", {"deadline": "realtime", "cpu-used": "8", "b": "1500k"}),
@@ -52,9 +55,10 @@ class Recorder:
         self.path = path
         self._container = av.open(str(path), "w", format=kind)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="recorder")
-        self._sized = asyncio.Event()
+        self._queue: asyncio.Queue[tuple[Any, Any] | None] = asyncio.Queue()
+        self._pictures = 0
         self._streams: list[Any] = []
-        self._readers: list[asyncio.Task[Any]] = []
+        readers = []
         for track in tracks:
             name, options = codecs[track.kind]
             stream: Any = self._container.add_stream(
@@ -63,35 +67,61 @@ class Recorder:
             if track.kind == "video":
                 stream.pix_fmt = "yuv420p"
             self._streams.append(stream)
-            self._readers.append(tasks.start(self._read(track, stream)))
-        if len(self._streams) == 1:
-            self._sized.set()
+            readers.append(self._read(track, stream))
+        self._readers = [tasks.start(reader) for reader in readers]
+        self._writer = tasks.start(self._write_all())
 
     async def stop(self) -> None:
-        """Write what is under way, and the file's end."""
+        """Write what has arrived, and the file's end."""
         for reader in self._readers:
             reader.cancel()
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self._close)
-        self._thread.shutdown(wait=False)
+        self._queue.put_nowait(None)
+        try:
+            await asyncio.wait_for(asyncio.shield(self._writer), FINISH_S)
+        finally:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._thread, self._close)
+            self._thread.shutdown(wait=False)
 
     async def _read(self, track: MediaStreamTrack, stream: Any) -> None:
-        loop = asyncio.get_running_loop()
         try:
-            if track.kind == "audio":
-                # The header fixes the size of the pictures: they come first.
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._sized.wait(), FIRST_PICTURE_S)
             while True:
                 frame = await track.recv()
-                await loop.run_in_executor(self._thread, self._write, stream, frame)
-                self._sized.set()
+                picture = track.kind == "video"
+                if picture and self._pictures >= MAX_BEHIND:
+                    continue
+                self._pictures += picture
+                self._queue.put_nowait((stream, frame))
         except MediaStreamError:
             pass  # the connection is over
-        except (av.FFmpegError, ValueError) as error:
-            _log.warn(
-                "recording {path} stopped: {error}", path=self.path, error=str(error)
-            )
+
+    async def _write_all(self) -> None:
+        """The header fixes the size of the pictures, so that the first of them
+        comes before all sound, if it comes in time."""
+        waits = any(stream.type == "video" for stream in self._streams)
+        early: list[tuple[Any, Any]] = []
+        while (item := await self._queue.get()) is not None:
+            if waits and item[0].type == "audio" and len(early) < EARLY_SOUND:
+                early.append(item)
+                continue
+            waits = False
+            await self._write_some([item, *early])
+            early = []
+        await self._write_some(early)
+
+    async def _write_some(self, items: list[tuple[Any, Any]]) -> None:
+        loop = asyncio.get_running_loop()
+        for stream, frame in items:
+            if stream.type == "video":
+                self._pictures -= 1
+            try:
+                await loop.run_in_executor(self._thread, self._write, stream, frame)
+            except (av.FFmpegError, ValueError) as error:
+                _log.warn(
+                    "a frame of {path} is lost: {error}",
+                    path=self.path,
+                    error=str(error),
+                )
 
     def _write(self, stream: Any, frame: Any) -> None:
         """In the thread."""
