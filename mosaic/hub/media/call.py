@@ -259,7 +259,8 @@ class PeerCall:
                 self.failed = False
                 self._heard = (0, self._host.clock.seconds())
                 self._recovery.connected()
-            elif connection.state == "failed":
+            elif connection.state in ("failed", "closed"):
+                # Closed by them: aiortc then closes ours.
                 self._recovery.broken()
         self._host.changed(self.person)
 
