@@ -54,8 +54,8 @@ class ReleaseRunTests(FeedCase):
 
     def install(self, version: str) -> None:
         """By command; how long it took and how much was fetched."""
-        words = ("--state", str(self.hub), "--server", self.server.tls_url)
-        words += ("--ca", self.ca, "--json")
+        words = [*("--state", str(self.hub), "--server", self.server.tls_url)]
+        words += [*("--ca", self.ca, "--json")]
         looked = run_command("hub", "update-check", *words)
         self.assertEqual(looked.returncode, 0, looked.stderr)
         self.say(f"to be fetched for {version}: {looked.stdout}")
