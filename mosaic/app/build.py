@@ -51,6 +51,7 @@ from mosaic.services.rest.collection import Collection
 from mosaic.services.rest.health import NotReady
 from mosaic.services.rest.netcheck import NetcheckFacts
 from mosaic.services.rest.origin import origin_allowed
+from mosaic.services.rest.redirect import redirect_site
 from mosaic.services.rest.root import build_rest
 from mosaic.services.turn.service import TurnService
 from mosaic.services.turn.tuning import RELOADABLE
@@ -167,6 +168,7 @@ class _Builder:
             door=self.door,
             store=self.store,
             bus=self.bus,
+            hubs=self.door.hubs.fleet,
             around=Surroundings(
                 public_host=settings.public_host,
                 web=lambda: self.addresses.https_url or self.addresses.base_url,
@@ -234,6 +236,14 @@ class _Builder:
     def _port_factory(self, services: frozenset[str]) -> IProtocolFactory:
         if services == {"xmpp_starttls"}:
             return self.xmpp.starttls_factory(self.context)
+        if services == {"redirect"}:
+            webroot = self.settings.http.acme_webroot
+            return redirect_site(
+                self.reactor,
+                https_url=lambda: self.addresses.https_url,
+                acme_webroot=Path(webroot) if webroot else None,
+                deadlines=self.rest.deadlines,
+            )
         local = bool(services & {"http", "metrics"})
         leg = "tls" if "turn_tls" in services else "tcp"
         routes = routes_for(
@@ -370,6 +380,10 @@ class _Builder:
                 dict.fromkeys(address.port for address in self.turn.udp_addresses)
             ),
             spki_sha256=tuple(self.context.key_hashes()),
+            dtls_ports=tuple(
+                dict.fromkeys(address.port for address in self.turn.dtls_addresses)
+            ),
+            redirect_port=self.listeners.port_of("redirect"),
             drcp=bool(endpoints.drcp),
         )
 

@@ -13,7 +13,7 @@ from mosaic.cli.errors import Refused
 from mosaic.cli.output import add_json_flag
 from mosaic.config.load import state_folder
 from mosaic.config.settings import Settings
-from mosaic.netcheck.firewall import FORMATS, openings, render
+from mosaic.netcheck.firewall import FORMATS, elsewhere, openings, render
 
 
 def add_to(verbs: Any) -> None:
@@ -37,6 +37,7 @@ def run(settings: Settings, options: argparse.Namespace) -> None:
     rows = openings(settings, moved=_moved(settings), relay_ports=options.relay_ports)
     if not rows:
         raise Refused("nothing listens for others in this configuration")
+    rows += elsewhere(settings)
     if options.json:
         print(json.dumps([asdict(row) for row in rows]))
     else:

@@ -43,6 +43,11 @@ def add_to(verbs: Any) -> None:
     parser.add_argument(
         "--quick", action="store_true", help="leave quality and bandwidth out"
     )
+    parser.add_argument(
+        "--long",
+        action="store_true",
+        help="hold a silent connection for a minute too",
+    )
     add_json_flag(parser)
     parser.set_defaults(run=run)
 
@@ -53,7 +58,9 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
 
+    from mosaic.config.load import state_folder
     from mosaic.netcheck.engine import NetworkCheck, Server
+    from mosaic.netcheck.known import KnownServers
     from mosaic.proxy.client import Dialler
     from mosaic.proxy.discover import routes_for
     from mosaic.proxy.endpoint import Patience
@@ -80,6 +87,8 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
         ),
         told=_ignore if options.json else _tell,
         quick=options.quick,
+        long=options.long,
+        known=KnownServers(state_folder(settings) / "known_servers.json"),
     )
     came: list[Any] = []
 

@@ -52,6 +52,7 @@ def check_values(settings: Settings) -> None:
             "hubs would refuse the feed when one signature is late",
         )
     _check_hubs(settings.hubs)
+    _check_regions(settings)
     if settings.store.commit_window_s > 0.02:
         raise ConfigError(
             "store.commit_window_s",
@@ -168,6 +169,35 @@ def parse_ip_port(key: str, text: str) -> tuple[str, int] | None:
     return host, int(port)
 
 
+_RELAY_URL = re.compile(
+    r"(?:stun|turn|turns):(\[[0-9a-fA-F:.]+\]|[^:?/\[\]@\s]+)(?::\d{1,5})?"
+    r"(?:\?transport=(?:udp|tcp))?"
+)
+
+
+def _check_regions(settings: Settings) -> None:
+    """Names that differ, and URLs of RFC 7064 and RFC 7065."""
+    names = {settings.region}
+    for at, region in enumerate(settings.regions):
+        key = f"regions[{at}]"
+        if not region.name or region.name in names:
+            raise ConfigError(
+                f"{key}.name", f"{region.name!r} must be a name that no other has"
+            )
+        names.add(region.name)
+        if not region.urls:
+            raise ConfigError(f"{key}.urls", "there must be one at least")
+        for url in region.urls:
+            match = _RELAY_URL.fullmatch(url)
+            host = match[1].strip("[]") if match else ""
+            if not (_HOST.fullmatch(host) or _address(host)):
+                raise ConfigError(
+                    f"{key}.urls",
+                    f"{url!r} is no STUN or TURN URL; for example "
+                    "turn:turn.example.org:3478?transport=udp",
+                )
+
+
 def _check_endpoints(endpoints: Endpoints) -> None:
     for name in endpoints.__struct_fields__:
         for text in getattr(endpoints, name):
@@ -180,3 +210,18 @@ def _check_endpoints(endpoints: Endpoints) -> None:
                     f"endpoints.{name}",
                     f"{text!r} is no endpoint string; for example {example}",
                 )
+    _check_redirect(endpoints)
+
+
+def _check_redirect(endpoints: Endpoints) -> None:
+    """It serves nothing else, so it shares with nobody, and it is plain."""
+    for text in endpoints.redirect:
+        for name in endpoints.__struct_fields__:
+            if name != "redirect" and text in getattr(endpoints, name):
+                raise ConfigError(
+                    "endpoints.redirect", f"{text!r} stands at endpoints.{name} too"
+                )
+        if "tls:" in text or "ssl:" in text:
+            raise ConfigError(
+                "endpoints.redirect", f"{text!r} speaks TLS already; try tcp:80"
+            )

@@ -19,6 +19,7 @@ ENDPOINT_FLAGS = {
     "turn-udp": "STUN/TURN over UDP",
     "turn-dtls": "TURN over DTLS",
     "http": "plain HTTP, for this machine or a reverse proxy",
+    "redirect": "plain HTTP that leads to https, for everybody",
     "xmpp-starttls": "XMPP with STARTTLS",
     "metrics": "metrics and health alone",
 }

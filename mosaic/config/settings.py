@@ -29,6 +29,7 @@ class Endpoints(Section, frozen=True):
         "tcp:8080:interface=127.0.0.1",
         "tcp:8080:interface=\\:\\:1",
     )
+    redirect: tuple[str, ...] = ()
     turn_tcp: tuple[str, ...] = ("tcp:3478",)
     turn_udp: tuple[str, ...] = ("udp:3478",)
     turn_dtls: tuple[str, ...] = ()
@@ -150,6 +151,7 @@ class Http(Section, frozen=True):
     requests_per_s: float = 50.0
     request_burst: int = 200
     allowed_origins: tuple[str, ...] = ()
+    acme_webroot: str = ""
 
 
 class Export(Section, frozen=True):
@@ -226,6 +228,13 @@ class Updates(Section, frozen=True):
     warn_s: float = 2592000.0
 
 
+class Region(Section, frozen=True):
+    """Another place with relays that know our secret."""
+
+    name: str
+    urls: tuple[str, ...]
+
+
 class Settings(Section, frozen=True):
     """The whole configuration."""
 
@@ -234,6 +243,8 @@ class Settings(Section, frozen=True):
     log_format: Literal["plain", "json"] = "plain"
     log_level: Literal["debug", "info", "warn", "error"] = "info"
     drain_s: float = 10.0
+    region: str = ""
+    regions: tuple[Region, ...] = ()
     endpoints: Endpoints = Endpoints()
     tls: Tls = Tls()
     turn: Turn = Turn()

@@ -12,14 +12,18 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.ssl import Certificate, trustRootFromCertificates
+from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 
 from mosaic.hub.agent import HubAgent, Parts
+from mosaic.hub.announce import Announcement
+from mosaic.hub.calendar.watch import CalendarWatch
 from mosaic.hub.calls import Calls
 from mosaic.hub.commands import HubCommands
 from mosaic.hub.keys import KeyRefused, load_or_make_key
@@ -40,11 +44,11 @@ from mosaic.hub.sitting import HeadlessSitter, Sitter
 from mosaic.hub.sound import Sound
 from mosaic.hub.updating import NoUpdates
 from mosaic.hub.withupdates import connect_updates, updates_for
-from mosaic.hub.words import UpdateRuns
+from mosaic.hub.words import EntryBegins, UpdateRuns
 from mosaic.proxy.client import Dialler, http_client
 from mosaic.proxy.discover import routes_for
 from mosaic.proxy.endpoint import Patience
-from mosaic.proxy.logins import LoginFileError
+from mosaic.proxy.logins import LoginFileError, Logins, read_logins
 from mosaic.proxy.routes import ProxyTextError
 
 if TYPE_CHECKING:
@@ -66,6 +70,8 @@ class Hub:
     page: LocalPage
     screens: Screens | None
     ways: Ways
+    calendar: CalendarWatch
+    announcement: Announcement | None
     reactor: Any
     listening: Any = None
 
@@ -84,6 +90,9 @@ class Hub:
         )
         self.agent.start()
         self.updates.start()
+        self.calendar.start()
+        if self.announcement is not None:
+            self.announcement.start()
         if self.screens is not None:
             await self.ways.start()
             self.screens.start()
@@ -91,7 +100,10 @@ class Hub:
     async def stop(self) -> None:
         """All of it."""
         self.updates.stop()
+        self.calendar.stop()
         await self.agent.stop()
+        if self.announcement is not None:
+            await self.announcement.stop()
         if self.screens is not None:
             await self.screens.stop()
             await self.ways.stop()
@@ -113,6 +125,9 @@ def build_hub(
         key = load_or_make_key(options.state)
         logins = ProxyLogins(options.state, options.proxy_login)
         trust = trust_of(options.ca)
+        calendar_logins = (
+            read_logins(options.calendar_login) if options.calendar_login else Logins()
+        )
         routes = routes_for(options.proxy, reactor=reactor, logins=logins, trust=trust)
     except (KeyRefused, LoginFileError, ProxyTextError) as error:
         raise OptionError(str(error)) from error
@@ -191,6 +206,21 @@ def build_hub(
             random=random.random,
         )
 
+    def begins(key: str, room: str) -> None:
+        if options.join_calendar:
+            agent.hear(EntryBegins(key, room))
+
+    calendar = CalendarWatch(
+        reactor,
+        http_client(dialler),
+        server=options.server,
+        logins=calendar_logins,
+        wall=time.time,
+        run_in_thread=deferToThread,
+        begins=begins,
+        changed=lambda: agent.report(),
+    )
+
     parts = Parts(
         server=server,
         memory=file,
@@ -200,6 +230,9 @@ def build_hub(
         updates=updates,
         show=Sound(reactor).show,
         screens=lambda: made[0].describe() if made else [],
+        calendar=calendar.as_reported,
+        calendar_problem=lambda: calendar.problem,
+        calendar_url=lambda url: calendar.watch(url or options.calendar),
         proxy=routes.describe,
         reached=ways.learn if options.kiosk else None,
     )
@@ -230,6 +263,8 @@ def build_hub(
         page=page,
         screens=screens,
         ways=ways,
+        calendar=calendar,
+        announcement=_announcement(reactor, options, owner),
         reactor=reactor,
     )
 
@@ -245,6 +280,15 @@ def make_participant(
         return DrcpParticipant(reactor, dialler, told)
     made: Participant = media.participant(reactor, dialler, told)
     return made
+
+
+def _announcement(
+    reactor: Any, options: HubOptions, owner: LocalOwner
+) -> Announcement | None:
+    if not options.announce:
+        return None
+    port = urlsplit(options.server).port or 443
+    return Announcement(reactor, owner.wall, port)
 
 
 def _make_folder(options: HubOptions) -> None:

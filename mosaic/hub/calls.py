@@ -47,8 +47,9 @@ class CallRefused(Exception):
 class _Body(Protocol):
     """A body of bounded length."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
         self.done: Deferred[bytes] = Deferred(self._cancel)
+        self._limit = limit
         self._pieces: list[bytes] = []
         self._size = 0
 
@@ -63,7 +64,7 @@ class _Body(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """A piece of it."""
         self._size += len(data)
-        if self._size > MAX_ANSWER_BYTES:
+        if self._size > self._limit:
             self._pieces.clear()
             self._abort()
         else:
@@ -73,12 +74,19 @@ class _Body(Protocol):
         """All of it, or what went wrong."""
         if self.done.called:
             return
-        if self._size > MAX_ANSWER_BYTES:
+        if self._size > self._limit:
             self.done.errback(ValueError("the answer is too large"))
         elif reason.check(ResponseDone, PotentialDataLoss):
             self.done.callback(b"".join(self._pieces))
         else:
             self.done.errback(reason)
+
+
+def read_body(response: Any, limit: int = MAX_ANSWER_BYTES) -> Deferred[bytes]:
+    """The whole body; fails with ValueError past the limit."""
+    body = _Body(limit)
+    response.deliverBody(body)
+    return body.done
 
 
 class Calls:
@@ -142,9 +150,7 @@ class Calls:
             headers=headers,
             allow_redirects=False,
         )
-        body = _Body()
-        response.deliverBody(body)
-        return response.code, response.headers, await body.done
+        return response.code, response.headers, await read_body(response)
 
 
 def _explained(error: Exception, hop: str) -> Exception:

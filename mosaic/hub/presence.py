@@ -263,6 +263,7 @@ class HubPresence:
         self._backoff.worked()
         self.online = True
         self.mechanism = self._stream["feature_mechanisms"].mech.name
+        _log.info("XMPP: online by {mechanism}", mechanism=self.mechanism)
         self._stream.send_presence()
         self._ping(self._stream)
         # What was said while nobody listened.

@@ -70,7 +70,9 @@ def run_hub(options: HubOptions) -> Sequence[str] | None:
         failed.append(failure)
         ended(False)
 
-    reactor.callWhenRunning(start)
+    # Not callWhenRunning: asyncio's loop does not run yet then, and what looks
+    # for it (zeroconf, aiortc) would make one of its own.
+    reactor.callLater(0, start)
     reactor.run(installSignalHandlers=True)
     os.close(lock)
     if failed:

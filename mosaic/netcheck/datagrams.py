@@ -1,48 +1,44 @@
 # mypy: disable-error-code="no-untyped-call"
 # (Twisted's protocols have few annotations)
-"""Probes over UDP: Bindings, a relay, what the NAT does, and how even the way is."""
+"""Probes over UDP: Bindings, what the NAT does, and how even the way is."""
 
 from __future__ import annotations
 
-import itertools
 import secrets
-import statistics
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import DatagramProtocol
 
-from mosaic.netcheck.streams import refused
-from mosaic.wire.hops import NoAnswer
+from mosaic.netcheck.quality import Evenness, evenness
 from mosaic.wire.stun.address import Address
 from mosaic.wire.stun.discovery import CHANGE_IP, CHANGE_PORT
-from mosaic.wire.turn.asking import (
-    AllocateClient,
-    Seen,
-    TurnRefusal,
-    binding,
-    read_binding,
-)
+from mosaic.wire.turn.asking import Seen, binding, read_binding
 
 RETRIES_S = (0.3, 0.6, 1.2)
 """How long each copy of a request waits (RFC 8489 section 6.2.1, shortened)."""
 
 
 class Datagrams(DatagramProtocol):
-    """One socket; answers are told apart by their transaction."""
+    """One socket; answers are told apart by their transaction, and what nobody
+    waits for goes to `heard`."""
 
     transport: Any
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._waiting: dict[bytes, Deferred[bytes]] = {}
+        self.heard: Callable[[bytes], None] = lambda datagram: None
         self._port = reactor.listenUDP(0, self)
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
-        """An answer, if anybody waits for it."""
+        """An answer, or something else."""
         waiting = self._waiting.pop(datagram[8:20], None)
-        if waiting is not None:
+        if waiting is None:
+            self.heard(datagram)
+        elif not waiting.called:
             waiting.callback(datagram)
 
     async def ask(
@@ -70,22 +66,6 @@ class Datagrams(DatagramProtocol):
         transaction = secrets.token_bytes(12)
         answer = await self.ask(binding(transaction, change), to)
         return None if answer is None else read_binding(answer, transaction)
-
-    async def allocate(self, to: Address, login: tuple[str, str], hop: str) -> str:
-        """A relay, given back at once; its address. Raises HopError."""
-        client = AllocateClient(*login, lambda: secrets.token_bytes(12))
-        request: bytes | None = client.begin()
-        try:
-            while request is not None:
-                answer = await self.ask(request, to)
-                if answer is None:
-                    raise NoAnswer(hop, "no answer over UDP", stage="application")
-                request = client.receive(answer)
-        except TurnRefusal as error:
-            raise refused(error, hop) from error
-        self.transport.write(client.end(), (to.host, to.port))
-        relayed = client.relayed
-        return "" if relayed is None else f"{relayed.host} port {relayed.port}"
 
     async def close(self) -> None:
         """Free the port."""
@@ -135,34 +115,6 @@ async def _filtering(reactor: Any, server: Address) -> str:
     return "address-and-port-dependent"
 
 
-@dataclass(frozen=True, slots=True)
-class Evenness:
-    """Round trips in milliseconds, jitter (mean difference of neighbours, as in
-    RFC 3550), and the share that was lost."""
-
-    sent: int
-    p50_ms: float
-    p95_ms: float
-    jitter_ms: float
-    loss: float
-
-
-def evenness(round_trips_ms: list[float], sent: int) -> Evenness:
-    """Of the round trips that came back, in the order they were sent."""
-    ordered = sorted(round_trips_ms)
-    if not ordered:
-        return Evenness(sent, 0.0, 0.0, 0.0, 1.0)
-    pairs = itertools.pairwise(round_trips_ms)
-    steps = [abs(later - earlier) for earlier, later in pairs]
-    return Evenness(
-        sent,
-        round(statistics.median(ordered), 2),
-        round(ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))], 2),
-        round(statistics.fmean(steps), 2) if steps else 0.0,
-        round(1 - len(ordered) / sent, 4),
-    )
-
-
 async def measure(
     datagrams: Datagrams, reactor: Any, server: Address, *, count: int, gap_s: float
 ) -> Evenness:
@@ -183,4 +135,4 @@ async def measure(
         [Deferred.fromCoroutine(one(number)) for number in range(count)],
         consumeErrors=True,
     )
-    return evenness([trip for trip in trips if trip is not None], count)
+    return evenness(trips)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from mosaic.config.settings import Settings
+from mosaic.netcheck.urls import relay_urls
 
 FORMATS = ("text", "nft", "iptables", "ufw", "aws", "azure")
 
@@ -20,11 +21,16 @@ _PORT = re.compile(r"(?:^|:)(?:tcp|tcp6|ssl|tls|mosaic-tls|udp|dtls):(?:port=)?(
 _INTERFACE = re.compile(r":interface=((?:\\.|[^:\\])+)")
 
 PURPOSES: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "rest": ("tcp", "web pages and REST", ("HTTP", "TLS")),
-    "drcp": ("tcp", "collaboration", ("HTTP", "WebSocket", "TLS")),
+    "rest": ("tcp", "web pages, REST, updates", ("HTTP", "HTTPS", "TLS")),
+    "drcp": ("tcp", "collaboration", ("HTTPS", "WebSocket", "TLS")),
     "xmpp": ("tcp", "XMPP", ("XMPP", "TLS")),
-    "turn_tls": ("tcp", "media over TLS", ("STUN", "TURN", "TLS", "DTLS", "SRTP")),
+    "turn_tls": (
+        "tcp",
+        "media over TLS",
+        ("STUN", "TURN", "ICE", "TLS", "DTLS", "SRTP"),
+    ),
     "http": ("tcp", "plain HTTP", ("HTTP",)),
+    "redirect": ("tcp", "redirect to https, certificates", ("HTTP",)),
     "turn_tcp": ("tcp", "media over TCP", ("STUN", "TURN", "DTLS", "SRTP")),
     "turn_udp": ("udp", "media over UDP", ("STUN", "TURN", "ICE", "DTLS", "SRTP")),
     "turn_dtls": ("udp", "media over DTLS", ("STUN", "TURN", "DTLS", "SRTP")),
@@ -36,13 +42,16 @@ PURPOSES: dict[str, tuple[str, str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """One port that must be open. last: of a range, else the same."""
+    """One port that must be open. last: of a range, else the same. hosts: the names
+    that it is reached by. region: of others' relays; "" for this server."""
 
     transport: str
     first: int
     last: int
     purposes: tuple[str, ...] = field(default=())
     protocols: tuple[str, ...] = field(default=())
+    hosts: tuple[str, ...] = field(default=())
+    region: str = ""
 
     @property
     def ports(self) -> str:
@@ -87,14 +96,35 @@ def openings(
             port,
             tuple(dict.fromkeys(purposes)),
             tuple(dict.fromkeys(spoken)),
+            (settings.public_host,),
         )
         for (transport, port), (purposes, spoken) in found.items()
     ]
     if relay_ports:
         first, last = settings.turn.relay_ports
         media = ("ICE", "DTLS", "SRTP")
-        rows.append(Opening("udp", first, last, ("relayed media",), media))
+        here = (settings.public_host,)
+        rows.append(Opening("udp", first, last, ("relayed media",), media, here))
     return sorted(rows, key=lambda row: (row.transport, row.first))
+
+
+def elsewhere(settings: Settings) -> list[Opening]:
+    """What the networks that people are in must let out to further regions."""
+    rows: list[Opening] = []
+    for region in settings.regions:
+        found: dict[tuple[str, int], list[str]] = {}
+        for url in relay_urls(region.urls):
+            transport = "udp" if url.way in ("udp", "dtls") else "tcp"
+            hosts = found.setdefault((transport, url.port), [])
+            hosts.append(url.host)
+        for (transport, port), hosts in sorted(found.items()):
+            protocols = PURPOSES["turn_udp" if transport == "udp" else "turn_tls"][2]
+            names = tuple(dict.fromkeys(hosts))
+            words = (f"media in {region.name}",)
+            rows.append(
+                Opening(transport, port, port, words, protocols, names, region.name)
+            )
+    return rows
 
 
 def _is_local(text: str) -> bool:
@@ -107,7 +137,10 @@ def _is_local(text: str) -> bool:
 
 
 def render(rows: Sequence[Opening], form: str) -> str:
-    """The rules as a firewall takes them. form: one of FORMATS."""
+    """The rules as a firewall takes them. form: one of FORMATS; all but `text` have
+    this server's own ports alone."""
+    if form != "text":
+        rows = [row for row in rows if not row.region]
     return {
         "text": _text,
         "nft": _nft,
@@ -121,21 +154,31 @@ def render(rows: Sequence[Opening], form: str) -> str:
 def _text(rows: Sequence[Opening]) -> str:
     lines = ["Let these in to the server, from everywhere people meet from:", ""]
     for row in rows:
-        what = ", ".join(row.purposes)
-        lines.append(f"  {row.transport.upper()} {row.ports:<12} {what}")
-    protocols = dict.fromkeys(p for row in rows for p in row.protocols)
+        if not row.region:
+            what = ", ".join(row.purposes)
+            lines.append(f"  {row.transport.upper()} {row.ports:<12} {what}")
+    lines += ["", "Let these out of the networks that people and hubs are in:", ""]
+    for row in rows:
+        where = ", ".join(row.hosts)
+        place = f" ({row.region})" if row.region else ""
+        lines.append(f"  {row.transport.upper()} {row.ports:<12} {where}{place}")
     lines += ["", "Layer-7 protocols that a firewall may recognise there:", ""]
     for row in rows:
         lines.append(
             f"  {row.transport.upper()} {row.ports:<12} {', '.join(row.protocols)}"
         )
-    lines += ["", f"All: {', '.join(protocols)}."]
+    protocols = dict.fromkeys(p for row in rows for p in row.protocols)
+    lines += ["", f"All: {', '.join(protocols)}; and DNS, by which clients look up the"]
+    lines.append("names above at their own resolver. UDP 53 here is TURN and no DNS.")
     lines.append("Do not inspect TLS for this server: XMPP and TURN are no HTTP.")
     return "\n".join(lines) + "\n"
 
 
 def _nft(rows: Sequence[Opening]) -> str:
     lines = [
+        # In one step with what follows: the rules of before are gone.
+        "add table inet mosaic",
+        "delete table inet mosaic",
         "table inet mosaic {",
         "  chain input {",
         "    type filter hook input priority filter; policy drop;",

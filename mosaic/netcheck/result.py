@@ -87,16 +87,17 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
 def verdicts(checks: Iterable[Check]) -> tuple[Verdict, ...]:
     """What the checks mean for each capability."""
     by_name = {check.name: check for check in checks}
-    return (
-        _all_of(
-            by_name, "signalling", ("tls", "rest", "drcp"), "Meetings can be joined."
-        ),
+    found = [
+        _signalling(by_name),
         _all_of(by_name, "presence", ("xmpp",), "XMPP clients can connect."),
         _media(by_name),
         _direct(by_name),
         _quality(by_name),
         _all_of(by_name, "updates", ("updates",), "Updates can be had."),
-    )
+    ]
+    if "nearest" in by_name:
+        found.append(_region(by_name))
+    return tuple(found)
 
 
 def overall(found: Iterable[Verdict]) -> Outcome:
@@ -123,6 +124,15 @@ def _all_of(
     return Verdict(capability=capability, outcome="ok", advice=good)
 
 
+def _signalling(by_name: dict[str, Check]) -> Verdict:
+    names = ("tls", "rest", "drcp")
+    found = _all_of(by_name, "signalling", names, "Meetings can be joined.")
+    portal = by_name.get("tcp-80")
+    if found.outcome == "blocked" and portal and portal.data.get("portal"):
+        return msgspec.structs.replace(found, advice=portal.advice)
+    return found
+
+
 def _media(by_name: dict[str, Check]) -> Verdict:
     ways = {
         name.removeprefix("turn-"): check
@@ -130,17 +140,23 @@ def _media(by_name: dict[str, Check]) -> Verdict:
         if name.startswith("turn-")
     }
     good = [way for way, check in ways.items() if check.outcome == "ok"]
-    if any(way.startswith("udp") for way in good):
+    if any(way.startswith(("udp", "dtls")) for way in good):
         return Verdict(
             capability="media", outcome="ok", advice="Video and voice can use UDP."
         )
     if good:
         first = "tls" if "tls" in good else good[0]
+        shut = [
+            name.removeprefix("udp-")
+            for name, check in by_name.items()
+            if name.startswith("udp-") and check.outcome == "blocked"
+        ]
+        ports = f"UDP port {' or '.join(shut)}" if shut else "UDP to the TURN port"
         return Verdict(
             capability="media",
             outcome="degraded",
-            advice=f"UDP is blocked: video and voice use {first.upper()}. Ask for UDP "
-            "to the server's TURN port to be opened for better video.",
+            advice=f"UDP is blocked: video and voice use {first.upper()}. Ask for "
+            f"{ports} of the server to be opened for better video.",
         )
     if not ways or all(check.outcome == "skipped" for check in ways.values()):
         return Verdict(capability="media", outcome="skipped", advice="not checked")
@@ -163,9 +179,31 @@ def _direct(by_name: dict[str, Check]) -> Verdict:
 
 
 def _quality(by_name: dict[str, Check]) -> Verdict:
-    check = by_name.get("quality")
-    if check is None or check.outcome == "skipped":
+    """The first that is poor; else what was measured."""
+    names = ("quality", "relay-speed", "bandwidth", "idle")
+    mine = [by_name[name] for name in names if name in by_name]
+    done = [check for check in mine if check.outcome != "skipped"]
+    for check in done:
+        if check.outcome != "ok":
+            # Numbers that could not be had keep nobody from meeting.
+            advice = check.advice or check.detail
+            return Verdict(capability="quality", outcome="degraded", advice=advice)
+    if not done:
         return Verdict(capability="quality", outcome="skipped", advice="not measured")
-    return Verdict(
-        capability="quality", outcome=check.outcome, advice=check.advice or check.detail
-    )
+    return Verdict(capability="quality", outcome="ok", advice=done[0].detail)
+
+
+def _region(by_name: dict[str, Check]) -> Verdict:
+    nearest = by_name["nearest"]
+    shut = [
+        name.removeprefix("region-")
+        for name, check in by_name.items()
+        if name.startswith("region-") and check.outcome != "ok"
+    ]
+    if nearest.outcome != "ok":
+        words = nearest.detail or "no region answers"
+        return Verdict(capability="region", outcome="degraded", advice=words)
+    words = f"The nearest relays are in {nearest.detail}."
+    if shut:
+        words += f" Out of reach: {', '.join(shut)}."
+    return Verdict(capability="region", outcome="ok", advice=words)

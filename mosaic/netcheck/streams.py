@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +21,7 @@ from mosaic.drcpclient import socket as drcp_socket
 from mosaic.proxy.client import Dialler
 from mosaic.proxy.endpoint import ProxiedEndpoint
 from mosaic.wire.hops import HopError, NoAnswer
-from mosaic.wire.turn.asking import AllocateClient, TurnRefusal
+from mosaic.wire.turn.asking import TurnRefusal
 
 ANSWER_S = 10.0
 MAX_ANSWER_BYTES = 65536
@@ -95,9 +94,15 @@ class Stream:
             if timer.active():
                 timer.cancel()
 
-    def forget(self, count: int) -> None:
-        """Drop bytes from the front."""
-        del self._protocol.received[:count]
+    @property
+    def over(self) -> bool:
+        """Whether the other side has hung up."""
+        return self._protocol.over
+
+    def follow(self, read: Callable[[bytearray], None]) -> None:
+        """Call `read` for what there is and whatever comes; it takes from it."""
+        self._protocol.changed = lambda: read(self._protocol.received)
+        self._protocol.changed()
 
     def close(self) -> None:
         """Cut it."""
@@ -215,23 +220,6 @@ async def open_xmpp(stream: Stream, domain: str) -> None:
     await stream.until(lambda data: data if b"<stream:features" in data else None)
 
 
-async def allocate(stream: Stream, login: tuple[str, str], hop: str) -> str:
-    """A relay over TCP or TLS, given back at once; its address. Raises HopError."""
-    client = AllocateClient(*login, lambda: secrets.token_bytes(12))
-    request: bytes | None = client.begin()
-    try:
-        while request is not None:
-            stream.send(request)
-            answer = await stream.until(_one_message)
-            stream.forget(len(answer))
-            request = client.receive(answer)
-    except TurnRefusal as error:
-        raise refused(error, hop) from error
-    stream.send(client.end())
-    relayed = client.relayed
-    return "" if relayed is None else f"{relayed.host} port {relayed.port}"
-
-
 def refused(error: TurnRefusal, hop: str) -> HopError:
     """The relay's no for people."""
     return HopError(
@@ -240,9 +228,3 @@ def refused(error: TurnRefusal, hop: str) -> HopError:
         stage="application",
         advice="ask who runs the server; its relay may be full or misconfigured",
     )
-
-
-def _one_message(data: bytes) -> bytes | None:
-    """One STUN message from the front of a stream."""
-    size = 20 + int.from_bytes(data[2:4], "big") if len(data) >= 20 else 0
-    return data[:size] if size and len(data) >= size else None

@@ -4,10 +4,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import ssl as tls_module
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from treq.client import HTTPClient
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.ssl import optionsForClientTLS
 from twisted.web.client import URI, Agent, HTTPConnectionPool
@@ -17,6 +22,12 @@ from zope.interface import implementer
 from mosaic.proxy.endpoint import Patience, ProxiedEndpoint
 from mosaic.proxy.logins import Logins
 from mosaic.proxy.routes import Routes, direct_routes
+from mosaic.proxy.sockets import (
+    P,
+    connected_socket,
+    create_connection,
+    open_connection,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +71,54 @@ class Dialler:
             logins=self.logins,
             patience=self.patience,
             proxy_trust=self.proxy_trust,
+        )
+
+    def socket(
+        self, host: str, port: int, *, scheme: str = "https"
+    ) -> Deferred[socket.socket]:
+        """A connected, non-blocking socket to host and port by the same ways.
+
+        For libraries that want a socket of their own and do TLS themselves: any
+        reactor, and `loop.create_connection(…, sock=…)` on the asyncio one (there
+        `await dialler.socket(…).asFuture(loop)`). Fails with HopError.
+        """
+        endpoint = self.endpoint(host, port, tls=False, scheme=scheme)
+        return connected_socket(self.reactor, endpoint)
+
+    async def stream(
+        self,
+        host: str,
+        port: int,
+        *,
+        ssl: tls_module.SSLContext | None = None,
+        server_hostname: str = "",
+        scheme: str = "https",
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """asyncio.open_connection by the same ways, from a task on the asyncio
+        reactor. ssl: inside the tunnel, for server_hostname (else host). Raises
+        HopError, and OSError for what TLS says."""
+        return await open_connection(
+            self.socket(host, port, scheme=scheme),
+            ssl=ssl,
+            server_hostname=server_hostname or host,
+        )
+
+    async def connection(
+        self,
+        factory: Callable[[], P],
+        host: str,
+        port: int,
+        *,
+        ssl: tls_module.SSLContext | None = None,
+        server_hostname: str = "",
+        scheme: str = "https",
+    ) -> tuple[asyncio.Transport, P]:
+        """loop.create_connection by the same ways, as stream is open_connection."""
+        return await create_connection(
+            self.socket(host, port, scheme=scheme),
+            factory,
+            ssl=ssl,
+            server_hostname=server_hostname or host,
         )
 
 

@@ -57,7 +57,8 @@ class ProxiedEndpoint:
     (optionsForClientTLS). scheme: what PAC scripts are told. proxy_trust: the
     CAs for https:// proxies, the platform's by default.
 
-    connect() fails with HopError, which names the hop that refused.
+    connect() fails with HopError, which names the hop that refused; then, `used` is
+    the proxy and `login_scheme` how we logged in there, "" without a login.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class ProxiedEndpoint:
         self._proxy_trust = proxy_trust
         self._hop = f"server {authority(host, port)}"
         self.used: Proxy | None = None
+        self.login_scheme = ""
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:
         """Try the ways in their order; the next one only where a proxy cannot
@@ -127,6 +129,7 @@ class ProxiedEndpoint:
             )
             if opened is None:  # to be dialled again
                 continue
+            self.login_scheme = core.login_scheme
             return opened if inner is None else await self._handshake(inner, tunnel)
         raise NoAnswer(proxy.hop, "closes after each challenge", stage="proxy")
 

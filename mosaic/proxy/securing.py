@@ -25,6 +25,8 @@ from zope.interface import implementer
 
 from mosaic.wire.hops import HopError, TlsRefused
 
+ANOTHER_NAME = "the certificate is for another name"
+
 
 @implementer(IHandshakeListener)
 class _Secured(Protocol):
@@ -107,7 +109,7 @@ def secured(
 def words_for(error: BaseException | None) -> str:
     """Why a handshake failed, for people."""
     if isinstance(error, VerificationError):
-        return "the certificate is for another name"
+        return ANOTHER_NAME
     if isinstance(error, SSL.Error):
         queue = error.args[0] if error.args else ()
         reason = str(queue[-1][-1]) if queue else "no reason given"

@@ -21,6 +21,10 @@ from mosaic.wire.socks5 import Socks5Client
 class Core(Protocol):
     """Opens a tunnel, whichever the protocol; lives through several dials."""
 
+    @property
+    def login_scheme(self) -> str:
+        """How we logged in; "" without a login."""
+
     def begin(self) -> Iterable[Event]:
         """A connection stands."""
 
@@ -34,6 +38,10 @@ class _Socks:
     def __init__(self, make: Callable[[], Socks5Client]) -> None:
         self._make = make
         self._client = make()
+
+    @property
+    def login_scheme(self) -> str:
+        return self._client.login_scheme
 
     def begin(self) -> Iterable[Event]:
         self._client = self._make()

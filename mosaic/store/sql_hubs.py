@@ -139,7 +139,7 @@ def enrol(
     if count >= most:
         raise TooMany(f"there are {count} hubs already")
     rooms.add(connection, room)
-    connection.execute(insert(hubs).values(_values(hub)))
+    connection.execute(insert(hubs).values(values_of(hub)))
     connection.execute(
         update(hub_codes)
         .where(hub_codes.c.digest == hub.code)
@@ -173,7 +173,7 @@ def change_hub(
     before = get(connection, hub_id)
     after = with_seq(before, change(before), touch=touch)
     if after != before:
-        values = _values(after)
+        values = values_of(after)
         where = hubs.c.hub_id == hub_id
         connection.execute(update(hubs).where(where).values(values))
     return after
@@ -190,7 +190,8 @@ def _first(connection: Connection, where: ColumnElement[bool]) -> Hub | None:
     return None if row is None else _hub(row)
 
 
-def _values(hub: Hub) -> dict[str, Any]:
+def values_of(hub: Hub) -> dict[str, Any]:
+    """A hub as a row of the table."""
     values = {name: getattr(hub, name) for name in hub.__slots__}
     for name in _JSON:
         values[name] = msgspec.json.encode(values[name]).decode()

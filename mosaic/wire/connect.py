@@ -98,6 +98,11 @@ class ConnectClient:
         self._over = False
         self._heard = False
 
+    @property
+    def login_scheme(self) -> str:
+        """By which scheme we logged in; "" without a login."""
+        return "" if self._scheme is None else self._scheme.name
+
     def begin(self) -> list[Event]:
         """The first bytes of a connection."""
         self._start()

@@ -62,6 +62,7 @@ class Socks5Client:
         self._login = None if login is None else _login_message(login)
         self._buffer = bytearray()
         self._at = _At.METHOD
+        self.login_scheme = ""
 
     @property
     def is_open(self) -> bool:
@@ -115,6 +116,7 @@ class Socks5Client:
             return self._request
         if method == _USERNAME and self._login is not None:
             self._at = _At.LOGIN
+            self.login_scheme = "username and password"
             return self._login
         if method == _NOTHING and self._login is None:
             raise LoginWanted(self._hop, ["username and password"])

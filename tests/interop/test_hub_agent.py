@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
+from tests.support import proxies
 from tests.support.hub_process import RunningHub
 from tests.support.onlooker import Onlooker
 from tests.support.running import RunningMosaic
@@ -66,6 +67,38 @@ class HubAgentTests(TestCase):
             if reactor.seconds() > end:
                 self.fail(f"not {what}; the agent said:\n{self.hub.output()}")
             await deferLater(reactor, LOOK_S)
+
+    def test_hub_behind_a_proxy_with_a_login(self) -> Deferred[None]:
+        """The wall says which hop refused; a person types the login there; REST,
+        XMPP and the meeting go through the proxy."""
+        return Deferred.fromCoroutine(self.behind_a_proxy())
+
+    async def behind_a_proxy(self) -> None:
+        """Basic, of tinyproxy."""
+        proxy = proxies.tinyproxy(login=True)
+        self.addCleanup(proxy.stop)
+        code = self.server.command_json("hub", "enrol-code")["code"]
+        way = f"http://127.0.0.1:{proxy.port}"
+        self.hub = hub = RunningHub(self.server, self.state, "--proxy", way)
+        hub.start("--enrol-code", code)
+        self.addCleanup(hub.stop)
+        await self.until(lambda: "wants a login" in hub.output(), "refused")
+        wall = hub.local("state")
+        self.assertEqual(wall["state"], "unenrolled")
+        self.assertIn(f"proxy {way}", wall["problem"])
+        self.assertIn("--proxy-login", wall["advice"])
+        self.assertIn(f"127.0.0.1:{proxy.port}", hub.local("proxy"))
+        host = f"127.0.0.1:{proxy.port}"
+        login = {"host": host, "user": proxies.USER, "password": proxies.PASSWORD}
+        hub.local("proxy", login)
+        await self.until(lambda: self.admin("GET", "/hubs")["hubs"], "enrolled")
+        hub_id = self.admin("GET", "/hubs")["hubs"][0]["hub_id"]
+        self.admin("PATCH", f"/hubs/{hub_id}", {"desired": {"room": hub_id}})
+        await self.until(lambda: self.doing(hub_id) == "meeting", "meeting")
+        await self.until(lambda: "XMPP: online" in hub.output(), "on XMPP")
+        self.assertIn("SCRAM-SHA-256-PLUS", hub.output())
+        self.assertNotIn(proxies.PASSWORD, hub.output())
+        self.assertEqual(hub.stop(), 0)
 
     def test_life_of_a_hub(self) -> Deferred[None]:
         """Enrolled by a code, in the meeting it is sent to, back after each kill,

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor as _reactor
@@ -12,27 +10,18 @@ from twisted.internet.defer import maybeDeferred
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol, wrapClientTLS
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import (
-    Certificate,
     PrivateCertificate,
     optionsForClientTLS,
-    trustRootFromCertificates,
 )
-from twisted.trial.unittest import TestCase
 
-from mosaic.netcheck.engine import NetworkCheck, Server
-from mosaic.netcheck.result import Check, Report
-from mosaic.proxy.client import Dialler
-from mosaic.proxy.discover import routes_for
-from mosaic.proxy.endpoint import Patience
-from mosaic.proxy.logins import Logins
+from mosaic.netcheck.known import KnownServers
 from mosaic.wire.hops import Login
 from tests.support import proxies
 from tests.support.certificate import self_signed_pem
+from tests.support.netcheck_case import SERVICES, NetcheckCase
 from tests.support.proxies import PASSWORD, USER
-from tests.support.running import RunningMosaic
 
 reactor: Any = _reactor
-SERVICES = ("tls", "rest", "drcp", "xmpp", "turn-tcp", "turn-tls")
 
 
 class Inspector(Protocol):
@@ -91,99 +80,8 @@ class _Far(Protocol):
             self._near.transport.loseConnection()
 
 
-class NetcheckTests(TestCase):
-    """One server for all."""
-
-    timeout = 90
-    _shared: RunningMosaic | None = None
-
-    @property
-    def mosaic(self) -> RunningMosaic:
-        """Started by the first test that wants it, ended with the process."""
-        if NetcheckTests._shared is None:
-            NetcheckTests._shared = RunningMosaic().start()
-            reactor.addSystemEventTrigger(
-                "after", "shutdown", NetcheckTests._shared.stop
-            )
-        return NetcheckTests._shared
-
-    @property
-    def trust(self) -> Any:
-        """The server's own CA."""
-        return self.trusting(self.ca.read_bytes())
-
-    @staticmethod
-    def trusting(*pems: bytes) -> Any:
-        """These CAs."""
-        return trustRootFromCertificates([Certificate.loadPEM(pem) for pem in pems])
-
-    @property
-    def ca(self) -> Path:
-        """Its file."""
-        return self.mosaic.state / "tls" / "ca.pem"
-
-    async def check(
-        self,
-        proxy: str = "direct",
-        *,
-        login: Login | None = None,
-        url: str = "",
-        trust: Any = None,
-    ) -> Report:
-        """One run, quick."""
-        trust = trust or self.trust
-        logins = Logins({"127.0.0.1": login} if login else {})
-        dialler = Dialler(
-            reactor=reactor,
-            routes=routes_for(proxy, reactor=reactor, logins=logins, trust=trust),
-            logins=logins,
-            trust=trust,
-            patience=Patience(connect_s=3),
-        )
-        server = Server.parse(url or self.mosaic.tls_url)
-        return await NetworkCheck(server, dialler, quick=True).run()
-
-    def of(self, report: Report, name: str) -> Check:
-        """One of its checks."""
-        found = [check for check in report.checks if check.name == name]
-        self.assertTrue(found, [check.name for check in report.checks])
-        return found[0]
-
-    def assert_ok(self, report: Report, *names: str) -> None:
-        """These went well."""
-        for name in names:
-            check = self.of(report, name)
-            self.assertEqual(check.outcome, "ok", f"{name}: {check.detail}")
-
-    def test_command(self) -> None:
-        """Everything is there on loopback: exit 0, and JSON as documented."""
-        done = self.mosaic.command("netcheck", "--json")
-        report = json.loads(done.stdout)
-        self.assertEqual(done.returncode, {"ok": 0, "degraded": 1}[report["outcome"]])
-        self.assertEqual(report["format"], 1)
-        by_name = {check["name"]: check for check in report["checks"]}
-        for name in (*SERVICES, "turn-udp"):
-            self.assertEqual(by_name[name]["outcome"], "ok", by_name[name])
-        # A loaded machine may call its own round trips uneven.
-        self.assertLess(by_name["quality"]["data"]["loss"], 0.5)
-        self.assertGreater(by_name["bandwidth"]["data"]["down_kbit_s"], 100)
-        documented = (Path(__file__).parents[2] / "docs" / "netcheck.md").read_text()
-        for name in by_name:
-            self.assertIn(name.partition("-")[0], documented)
-
-    def test_command_says_what_it_cannot_use(self) -> None:
-        """Usage and files: one line, exit 1, no password in it."""
-        for words, text in (
-            (["--server", "ftp://x"], "https"),
-            (["--proxy", "http://u:secret@p:1"], "--proxy-login"),
-            (["--proxy-login", "/nowhere"], "/nowhere"),
-            (["--ca", "/nowhere"], "--ca"),
-        ):
-            done = self.mosaic.command("netcheck", *words)
-            self.assertEqual(done.returncode, 1, done.stdout)
-            self.assertIn(text, done.stderr)
-            self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
-            self.assertNotIn("secret", done.stderr)
+class NetcheckTests(NetcheckCase):
+    """The way, and who stands in it."""
 
     async def test_through_each_proxy(self) -> None:
         """REST, DRCP, XMPP, and TURN over TCP and TLS all go through it."""
@@ -245,6 +143,18 @@ class NetcheckTests(TestCase):
         self.assertEqual((refused.outcome, refused.stage), ("blocked", "tls"))
         self.assertIn("signed by CN=localhost", refused.detail)
         self.assertEqual(report.exit_code, 2)
+        # It was there before without the box: its keys are known.
+        known = KnownServers()
+        direct = self.of(await self.check(known=known), "tls").data
+        keys, port = [direct["spki_sha256"]], listening.getHost().port
+        seen = known.get("localhost", self.mosaic.port)
+        assert seen is not None
+        self.assertIn(keys[0], seen.spki_sha256)
+        known.learn("localhost", port, keys, seen.issuer)
+        again = self.of(await self.check(url=url, known=known), "tls")
+        self.assertEqual(again.outcome, "blocked")
+        self.assertIn("inspected by CN=localhost (at an earlier", again.detail)
+        self.assertTrue(again.data["intercepted"])
         both = self.trusting(pem, self.ca.read_bytes())
         report = await self.check(url=url, trust=both)
         inspected = self.of(report, "tls")
@@ -252,11 +162,3 @@ class NetcheckTests(TestCase):
         self.assertIn("inspected by CN=localhost", inspected.detail)
         self.assertTrue(inspected.data["intercepted"])
         self.assertEqual(report.exit_code, 1)
-
-    def test_json_is_one_document(self) -> None:
-        """Also when nothing works."""
-        done = self.mosaic.command(
-            "netcheck", "--json", "--quick", "--server", "https://127.0.0.1:1"
-        )
-        self.assertEqual(done.returncode, 2)
-        self.assertEqual(json.loads(done.stdout)["outcome"], "blocked")

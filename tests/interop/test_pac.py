@@ -42,7 +42,7 @@ NAMES = {"intra.corp": ["10.1.2.3"], "both.corp": ["2001:db8::7", "192.0.2.7"]}
 class ScriptCase(TestCase):
     """Scripts and their answers."""
 
-    timeout = 60
+    timeout = 180
 
     def setUp(self) -> None:
         """Nothing was asked for."""
@@ -144,6 +144,20 @@ class FunctionTests(ScriptCase):
         )
 
 
+class _Late:
+    """The reactor, with a clock that a name service moves on."""
+
+    def __init__(self, now: list[float]) -> None:
+        self._now = now
+
+    def seconds(self) -> float:
+        """Only names take time."""
+        return self._now[0]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(reactor, name)
+
+
 class HostileTests(ScriptCase):
     """What a bad script costs: at most two seconds, and an error that says so."""
 
@@ -185,6 +199,35 @@ class HostileTests(ScriptCase):
         )
         self.assertIn("rounds", said)
         self.assertLess(len(self.asked), 400)
+
+    async def test_a_slow_script_has_one_budget_for_all_its_rounds(self) -> None:
+        """Half a second in each of twenty rounds would be ten."""
+        said = await self.stopped(
+            "var end = Date.now() + 500; while (Date.now() < end) {}"
+            "dnsResolve('r' + Math.random()); return 'DIRECT';"
+        )
+        self.assertIn("too long", said)
+        self.assertLess(len(self.asked), 5)
+
+    async def test_slow_names_have_one_budget(self) -> None:
+        """A script that asks for more names than the name service can bear."""
+        now = [0.0]
+
+        async def slow(name: str) -> list[str]:
+            now[0] += 2.0
+            return []
+
+        pac = PacScript(
+            _Late(now),
+            "function FindProxyForURL(u, h) { for (var i = 0; i < 99; i++)"
+            " try { dnsResolve('n' + i) } catch (e) {} return 'DIRECT'; }",
+            hop=HOP,
+            resolve=slow,
+            my_address=lambda: "192.0.2.99",
+        )
+        with self.assertRaises(PacFailed) as caught:
+            await pac.find("https", "meet.example.org", 443)
+        self.assertIn("resolve", str(caught.exception))
 
     async def test_nothing_of_the_machine_is_there(self) -> None:
         """No files, processes, modules or network objects."""
@@ -231,7 +274,7 @@ class _Realm:
 class FetchTests(TestCase):
     """Where a script comes from."""
 
-    timeout = 60
+    timeout = 180
     SCRIPT = b"function FindProxyForURL(u, h) { return 'PROXY p:8080; DIRECT'; }"
 
     def setUp(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.ssl import Certificate, trustRootFromCertificates
 from twisted.trial.unittest import TestCase
 
 from mosaic.proxy.client import Dialler, http_client
@@ -28,6 +29,7 @@ from mosaic.wire.hops import (
     Unreachable,
 )
 from tests.support import proxies
+from tests.support.certificate import self_signed_pem
 from tests.support.proxies import PASSWORD, USER, ProxyProcess
 from tests.support.running import free_port
 from tests.support.tls_target import TlsTarget
@@ -39,7 +41,7 @@ RIGHT, WRONG = Login(USER, PASSWORD), Login(USER, "wrong")
 class ProxyCase(TestCase):
     """A target over TLS, and a proxy that the test starts."""
 
-    timeout = 60
+    timeout = 180
 
     def setUp(self) -> None:
         """The target listens."""
@@ -55,6 +57,8 @@ class ProxyCase(TestCase):
         self,
         *ways: Proxy,
         login: Login | None = None,
+        logins: Logins | None = None,
+        proxy_trust: Any = None,
         host: str = "localhost",
         port: int = 0,
         trust: Any = None,
@@ -65,7 +69,8 @@ class ProxyCase(TestCase):
             dialler = Dialler(
                 reactor=reactor,
                 routes=FixedRoutes(ways, clock=reactor.seconds, source="test"),
-                logins=Logins({"127.0.0.1": login} if login else {}),
+                logins=logins or Logins({"127.0.0.1": login} if login else {}),
+                proxy_trust=proxy_trust,
                 trust=trust or self.target.trust,
                 patience=Patience(connect_s=5, tunnel_s=10, tls_s=5),
             )
@@ -121,13 +126,58 @@ class HttpProxyTests(ProxyCase):
         await self._login_cases(self.started(proxies.squid("Digest")), "Digest")
 
     async def test_squid_ntlm(self) -> None:
-        """Three legs on one connection. squid's helper knows no wrong password:
-        tests/unit/test_proxy_spnego.py has that."""
+        """Three legs on one connection, with squid's own helper, which takes any
+        password."""
         squid = self.started(proxies.squid("NTLM"))
         error = await self.refusal(LoginWanted, squid)
         self.assertIn("NTLM", error.message)
         self.assertTrue(is_installed())
         self.assertEqual(await self.get(squid, login=RIGHT), b"hello")
+
+    async def test_squid_ntlm_with_a_helper_that_checks(self) -> None:
+        """Right, wrong and missing."""
+        await self._domain_cases("NTLM-checked", "NTLM")
+
+    async def test_squid_negotiate(self) -> None:
+        """NTLM in SPNEGO; Kerberos wants a domain."""
+        await self._domain_cases("Negotiate", "Negotiate")
+
+    async def _domain_cases(self, helper: str, scheme: str) -> None:
+        squid = self.started(proxies.squid(helper))
+        right = Login(f"CORP\\{USER}", PASSWORD)
+        self.assertEqual(await self.get(squid, login=right), b"hello")
+        wrong = Login(f"CORP\\{USER}", "wrong")
+        error = await self.refusal(LoginRefused, squid, login=wrong)
+        self.assertIn(scheme, error.message)
+        error = await self.refusal(LoginWanted, squid)
+        self.assertIn(scheme, error.message)
+
+    async def test_squid_over_tls(self) -> None:
+        """An https:// proxy: TLS to it, then CONNECT with a login, then TLS in the
+        tunnel; each of the two certificates is the right one's."""
+        pem = self_signed_pem()
+        ours = trustRootFromCertificates([Certificate.loadPEM(pem.encode())])
+        proxy = proxies.squid("Basic", tls_pem=pem)
+        self.started(proxy, "https")
+        named = Proxy("https", "localhost", proxy.port)
+        login = Logins({"localhost": RIGHT})
+        got = await self.get(named, logins=login, proxy_trust=ours)
+        self.assertEqual(got, b"hello")
+        more: dict[str, Any] = {"proxy_trust": ours}
+        wrong = Logins({"localhost": WRONG})
+        await self.refusal(LoginRefused, named, logins=wrong, **more)
+        await self.refusal(LoginWanted, named, **more)
+        # The target's authority is not the proxy's.
+        error = await self.refusal(TlsRefused, named, proxy_trust=self.target.trust)
+        self.assertEqual((error.stage, error.hop), ("tls", named.hop))
+        other = Proxy("https", "127.0.0.1", proxy.port)
+        error = await self.refusal(TlsRefused, other, **more)
+        self.assertIn("another name", error.message)
+        # And a plain proxy where TLS is expected.
+        plain = proxies.squid()
+        self.started(plain)
+        error = await self.refusal(TlsRefused, Proxy("https", "localhost", plain.port))
+        self.assertIn("does not speak TLS", error.message)
 
     async def test_tinyproxy(self) -> None:
         """HTTP/1.0 answers, and challenges without a length."""

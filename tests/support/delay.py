@@ -100,3 +100,44 @@ def _wait_for_room(unacknowledged: deque[tuple[float, int]], window: int) -> Non
             time.sleep(max(0.0, acknowledged_at - time.monotonic()))
         else:
             return
+
+
+class DelayedDatagrams:
+    """The same for datagrams to one server, of one client at a time; in a thread,
+    so that it also works while a test waits for a process."""
+
+    def __init__(self, target: tuple[str, int], *, delay_s: float) -> None:
+        self._target = target
+        self._delay_s = delay_s
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port = int(self._socket.getsockname()[1])
+        self._open = True
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def close(self) -> None:
+        """No more."""
+        self._open = False
+
+    def _run(self) -> None:
+        waiting: deque[tuple[float, bytes, tuple[str, int]]] = deque()
+        client = self._target
+        with self._socket:
+            while self._open:
+                now = time.monotonic()
+                while waiting and waiting[0][0] <= now:
+                    _, data, to = waiting.popleft()
+                    with suppress(OSError):
+                        self._socket.sendto(data, to)
+                self._socket.settimeout(
+                    max(waiting[0][0] - now, 0.0005) if waiting else 0.2
+                )
+                try:
+                    data, sender = self._socket.recvfrom(65536)
+                except OSError:
+                    continue
+                if sender == self._target:
+                    to = client
+                else:
+                    client, to = sender, self._target
+                waiting.append((time.monotonic() + self._delay_s, data, to))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from tests.support.running import RunningMosaic, environment
 
@@ -33,7 +36,9 @@ class RunningHub:
         command = [sys.executable, "-m", "mosaic.cli", "hub", "run"]
         command += ["--server", self.server.tls_url, "--state", str(self.state)]
         command += ["--ca", str(self.server.state / "tls" / "ca.pem")]
-        command += ["--proxy", "direct", "--no-announce", *self.flags, *more]
+        if "--proxy" not in self.flags:
+            command += ["--proxy", "direct"]
+        command += ["--no-announce", *self.flags, *more]
         self.process = subprocess.Popen(
             command,
             env=environment(),
@@ -52,6 +57,14 @@ class RunningHub:
     def output(self) -> str:
         """Everything printed so far."""
         return "".join(self._lines)
+
+    def local(self, path: str = "", form: dict[str, str] | None = None) -> Any:
+        """The hub's own page: JSON of `state`, else the text."""
+        base = (self.state / "local-page").read_text().strip()
+        data = None if form is None else urlencode(form).encode()
+        with urllib.request.urlopen(f"{base}{path}", data, timeout=10) as answer:
+            text = answer.read().decode()
+        return json.loads(text) if path == "state" else text
 
     def kill(self) -> None:
         """SIGKILL: nothing is said to anybody."""

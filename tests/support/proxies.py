@@ -9,14 +9,16 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import SkipTest
 
+from tests.support.ntlm_helper import CARRIER, NtlmOracle, carrier_python
 from tests.support.running import free_port
 
 USER, PASSWORD = "alice", "s3cret"
-START_S = 20.0
+START_S = 60.0
 _SQUID_HELPERS = Path("/usr/lib/squid")
 
 
@@ -41,6 +43,7 @@ class ProxyProcess:
         self.folder.chmod(0o755)
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self.at_end: list[Callable[[], None]] = []
 
     def write(self, name: str, text: str) -> Path:
         """A file that the proxy reads."""
@@ -76,12 +79,16 @@ class ProxyProcess:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+        for call in self.at_end:
+            call()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def squid(scheme: str = "") -> ProxyProcess:
-    """scheme: "" for no login, else Basic, Digest or NTLM (squid's fake helper,
-    which checks the form of the messages alone)."""
+def squid(scheme: str = "", *, tls_pem: str = "", extra: str = "") -> ProxyProcess:
+    """scheme: "" for no login, else Basic, Digest, NTLM (squid's fake helper, which
+    checks the form of the messages alone), or NTLM-checked and Negotiate (a helper
+    of ours that knows the password). tls_pem: key and certificate of https_port.
+    extra: a line more."""
     (program,) = need("squid")
     proxy = ProxyProcess()
     rules = ["http_access allow all"]
@@ -93,8 +100,12 @@ def squid(scheme: str = "") -> ProxyProcess:
             "http_access deny all",
         ]
     user = ["cache_effective_user proxy"] if os.getuid() == 0 else []
+    listen = f"http_port 127.0.0.1:{proxy.port}"
+    if tls_pem:
+        pem = proxy.write("proxy.pem", tls_pem)
+        listen = f"https_port 127.0.0.1:{proxy.port} tls-cert={pem} tls-key={pem}"
     config = [
-        f"http_port 127.0.0.1:{proxy.port}",
+        listen,
         "pid_filename none",
         "cache deny all",
         "access_log none",
@@ -106,6 +117,7 @@ def squid(scheme: str = "") -> ProxyProcess:
         "pinger_enable off",
         *user,
         *rules,
+        extra,
     ]
     path = proxy.write("squid.conf", "\n".join(config) + "\n")
     return proxy.run(program, "-N", "-f", path)
@@ -133,6 +145,17 @@ def _squid_login(proxy: ProxyProcess, scheme: str) -> list[str]:
             f"auth_param digest program {_SQUID_HELPERS}/digest_file_auth -c {users}",
             "auth_param digest children 1",
             "auth_param digest realm test",
+        ]
+    if scheme in ("NTLM-checked", "Negotiate"):
+        users = proxy.write("users", f"CORP:{USER}:{PASSWORD}\n")
+        kind = "ntlm" if scheme == "NTLM-checked" else "negotiate"
+        oracle = NtlmOracle(kind, users)
+        proxy.at_end.append(oracle.close)
+        carrier = proxy.write("carrier.py", CARRIER)
+        command = f"{carrier_python()} {carrier} {oracle.port}"
+        return [
+            f"auth_param {kind} program {command}",
+            f"auth_param {kind} children 1",
         ]
     return [
         f"auth_param ntlm program {_SQUID_HELPERS}/ntlm_fake_auth",

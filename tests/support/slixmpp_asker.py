@@ -9,7 +9,7 @@ from typing import Any
 from slixmpp import ClientXMPP
 from slixmpp.exceptions import IqError, IqTimeout
 
-WITHIN_S = 15.0
+WITHIN_S = 40.0
 
 
 class Refused(Exception):
@@ -45,9 +45,9 @@ class Asker(ClientXMPP):  # type: ignore[misc]  # slixmpp is untyped here
         if not self.started.done():
             self.started.set_exception(RuntimeError("not let in"))
 
-    async def log_in(self, port: int) -> None:
+    async def log_in(self, port: int, host: str = "127.0.0.1") -> None:
         """Connect, and be present."""
-        self.connect("127.0.0.1", port)
+        self.connect(host, port)
         await asyncio.wait_for(self.started, WITHIN_S)
         self.send_presence()
 

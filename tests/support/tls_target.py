@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.ssl import (
     Certificate,
     PrivateCertificate,
     trustRootFromCertificates,
 )
+from twisted.internet.task import deferLater
+from twisted.protocols.policies import WrappingFactory
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
@@ -28,14 +30,24 @@ class TlsTarget:
     """Listens at once. trust: for clients; it is made for the name localhost."""
 
     def __init__(self, reactor: Any) -> None:
-        pem = self_signed_pem().encode()
+        self.pem = self_signed_pem()
+        pem = self.pem.encode()
         certificate = PrivateCertificate.loadPEM(pem)
         self.trust = trustRootFromCertificates([Certificate.loadPEM(pem)])
+        self._reactor = reactor
+        self._open: Any = WrappingFactory(Site(_Hello()))
         self._port = reactor.listenSSL(
-            0, Site(_Hello()), certificate.options(), interface="127.0.0.1"
+            0, self._open, certificate.options(), interface="127.0.0.1"
         )
         self.port: int = self._port.getHost().port
 
     def stop(self) -> Any:
-        """Listen no more."""
-        return maybeDeferred(self._port.stopListening)
+        """Listen no more, and wait until the last connection has gone."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        await maybeDeferred(self._port.stopListening)
+        for protocol in list(self._open.protocols):
+            protocol.transport.abortConnection()
+        while self._open.protocols:
+            await deferLater(self._reactor, 0.01)

@@ -88,6 +88,26 @@ class RefusalTests(SynchronousTestCase):
             self.refuse("[hubs]\noffline_after_s = 20\n"), "hubs.offline_after_s:"
         )
 
+    def test_regions_and_the_redirect(self) -> None:
+        """Names that differ, URLs of relays, and a port that is plain and alone."""
+        good = 'turn:in.example.org:53?transport=udp", "turns:[2001:db8::1]:443'
+        region = '[[regions]]\nname = "%s"\nurls = ["%s"]\n'
+        loaded = Path(self.mktemp())
+        loaded.write_text(region % ("Mumbai", good))
+        self.assertEqual(load_settings(loaded).regions[0].name, "Mumbai")
+        for text, key in (
+            (region % ("", good), "regions[0].name:"),
+            ('region = "A"\n' + region % ("A", good), "regions[0].name:"),
+            (region % ("A", good) + region % ("A", good), "regions[1].name:"),
+            ('[[regions]]\nname = "A"\nurls = []\n', "regions[0].urls:"),
+            (region % ("A", "https://in.example.org"), "regions[0].urls:"),
+            (region % ("A", "turn:u@in.example.org"), "regions[0].urls:"),
+        ):
+            self.assert_one_line(self.refuse(text), key)
+        for text in ("mosaic-tls:80", "tcp:3478", "udp:80"):
+            error = self.refuse(f'[endpoints]\nredirect = ["{text}"]\n')
+            self.assert_one_line(error, "endpoints.redirect:", text)
+
     def test_unknown_table(self) -> None:
         """A table that is none of ours is refused too."""
         self.assert_one_line(self.refuse("[trun]\nrealm = 'x'\n"), "trun: unknown key")

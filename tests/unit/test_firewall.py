@@ -8,8 +8,8 @@ import re
 from msgspec import structs
 from twisted.trial.unittest import SynchronousTestCase
 
-from mosaic.config.settings import Endpoints, Settings, Turn
-from mosaic.netcheck.firewall import FORMATS, Opening, openings, render
+from mosaic.config.settings import Endpoints, Region, Settings, Turn
+from mosaic.netcheck.firewall import FORMATS, Opening, elsewhere, openings, render
 
 MISSION = Settings(
     endpoints=Endpoints(
@@ -17,7 +17,8 @@ MISSION = Settings(
         drcp=("mosaic-tls:443",),
         xmpp=("mosaic-tls:443",),
         turn_tls=("mosaic-tls:443",),
-        http=("tcp:80", "tcp:8080:interface=127.0.0.1", "tcp:8080:interface=\\:\\:1"),
+        http=("tcp:8080:interface=127.0.0.1", "tcp:8080:interface=\\:\\:1"),
+        redirect=("tcp:80",),
         turn_tcp=(),
         turn_udp=("udp:53",),
     )
@@ -56,6 +57,24 @@ class FirewallTests(SynchronousTestCase):
             found,
             ["tcp 80", "tcp 9443", "udp 53", "udp 3478", "udp 3479", "udp 50000-50100"],
         )
+
+    def test_names_and_protocols_are_listed_for_people(self) -> None:
+        """The mission's list of layer-7 protocols, our name and the regions'."""
+        region = Region(name="Mumbai", urls=("turn:in.example.org:5349?transport=udp",))
+        settings = structs.replace(
+            MISSION, public_host="meet.example.org", regions=(region,)
+        )
+        far = elsewhere(settings)
+        self.assertEqual(ports(far), ["udp 5349"])
+        text = render([*openings(settings), *far], "text")
+        web, media = ("HTTP", "HTTPS", "XMPP", "DNS"), ("DTLS", "SRTP", "STUN")
+        for word in (*web, *media, "TURN", "ICE"):
+            self.assertRegex(text, rf"\b{word}\b")
+        for words in ("meet.example.org", "in.example.org (Mumbai)", "updates"):
+            self.assertIn(words, text)
+        for form in FORMATS[1:]:  # no rules here for what is elsewhere
+            rules = render([*openings(settings), *far], form)
+            self.assertEqual(rules, render(openings(settings), form))
 
     def test_every_form_has_every_port(self) -> None:
         """And what a machine reads can be read."""

@@ -23,7 +23,9 @@ PASSES = 20
 START_S = 10.0
 """For Python and the engine to be loaded."""
 STEP_S = 1.5
-"""For the script to be loaded, and for each answer; then it is killed."""
+"""For the script to be loaded, and for all its passes together; then it is killed."""
+RESOLVING_S = 10.0
+"""For all the names that it asks for."""
 MAX_LINE_BYTES = 65536
 WORKER = Path(__file__).with_name("worker.py")
 MISSING = "PAC scripts need more: pip install 'mosaic-meetings[hub]'"
@@ -99,12 +101,21 @@ class PacScript:
         return parse_answer(text)
 
     async def _passes(self, helper: _Helper, question: dict[str, Any]) -> str:
+        seconds, running_s, resolving_s = self._reactor.seconds, 0.0, 0.0
         for _ in range(PASSES):
-            answer = await self._told(helper, question, self._step_s)
+            began = seconds()
+            answer = await self._told(helper, question, self._step_s - running_s)
+            running_s += seconds() - began
             if "wanted" not in answer:
                 return str(answer.get("result", ""))
+            if running_s >= self._step_s:
+                raise PacFailed(self._hop, "the script takes too long")
+            began = seconds()
             for name in answer["wanted"]:
+                if resolving_s + seconds() - began > RESOLVING_S:
+                    raise PacFailed(self._hop, "its names take too long to resolve")
                 question["dns"][name] = await self._resolve(name)
+            resolving_s += seconds() - began
         raise PacFailed(self._hop, f"asks for names again after {PASSES} rounds")
 
     async def _told(self, helper: _Helper, line: Any, limit_s: float) -> dict[str, Any]:

@@ -6,10 +6,12 @@ handler is small and typed. OpenAPI is generated from these same types.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from mosaic.config.settings import Region
 from mosaic.workspace.model import Role
 from mosaic.workspace.versions import VERSION_NAME_CHARS, Reason
 
@@ -346,20 +348,35 @@ class ExportView(Answer):
     url: str | None
 
 
+class RegionView(Answer):
+    """Relays in another place; the same credentials are good there."""
+
+    name: str
+    urls: list[str]
+
+
+def region_views(regions: Sequence[Region]) -> list[RegionView]:
+    """As configured."""
+    return [RegionView(name=each.name, urls=list(each.urls)) for each in regions]
+
+
 class TurnView(Answer):
-    """Credentials for RTCPeerConnection's iceServers. ttl: seconds."""
+    """Credentials for RTCPeerConnection's iceServers. ttl: seconds. regions: who
+    can tell which is nearest may use those in place of urls."""
 
     urls: list[str]
     username: str
     credential: str
     ttl: int
+    regions: list[RegionView]
 
 
 class NetcheckView(Answer):
     """What a network check tries. address: the caller's, as seen here.
 
     urls, username, credential, ttl: as in TurnView, for a minute and towards our
-    own relays alone. udp_ports: where STUN is answered. xmpp_port: direct TLS.
+    own relays alone. udp_ports: where STUN is answered; dtls_ports: by DTLS.
+    xmpp_port: direct TLS. redirect_port: plain HTTP. region: this place's name.
     spki_sha256: hashes of our certificates' keys; another one on the wire
     means that TLS is inspected on the way.
     """
@@ -374,6 +391,10 @@ class NetcheckView(Answer):
     xmpp_domain: str
     drcp: bool
     spki_sha256: list[str]
+    dtls_ports: list[int]
+    redirect_port: int | None
+    region: str
+    regions: list[RegionView]
 
 
 class AuthorView(Answer):

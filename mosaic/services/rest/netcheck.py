@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -11,7 +11,8 @@ from msgspec import Meta, Struct
 
 from mosaic.auth.backoff import address_key
 from mosaic.auth.interface import Door
-from mosaic.services.rest.documents import NetcheckView
+from mosaic.config.settings import Region
+from mosaic.services.rest.documents import NetcheckView, region_views
 from mosaic.services.rest.gate import asked_host
 from mosaic.services.rest.operations import BytesAnswer, Call, Operation, Who
 from mosaic.services.rest.ratelimit import RateLimit
@@ -26,7 +27,8 @@ DOWNLOADS_PER_S, DOWNLOADS_BURST = 0.2, 6
 class NetcheckFacts:
     """What this server has to be reached at. xmpp_port: of direct TLS.
 
-    udp_ports: of STUN and TURN. spki_sha256: of our certificates' keys.
+    udp_ports, dtls_ports: of STUN and TURN. spki_sha256: of our certificates'
+    keys. redirect_port: of plain HTTP for everybody.
     """
 
     xmpp_port: int | None = None
@@ -34,6 +36,8 @@ class NetcheckFacts:
     udp_ports: tuple[int, ...] = ()
     spki_sha256: tuple[str, ...] = ()
     drcp: bool = True
+    dtls_ports: tuple[int, ...] = ()
+    redirect_port: int | None = None
 
 
 class DownloadQuery(Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,8 +55,12 @@ class NetcheckOperations:
         door: Door,
         facts: Callable[[], NetcheckFacts],
         seconds: Callable[[], float],
+        region: str = "",
+        regions: Sequence[Region] = (),
     ) -> None:
         self._door = door
+        self._region = region
+        self._regions = region_views(regions)
         self._facts = facts
         self._checks = RateLimit(
             per_s=CHECKS_PER_S, burst=CHECKS_BURST, seconds=seconds
@@ -106,6 +114,10 @@ class NetcheckOperations:
             xmpp_domain=facts.xmpp_domain,
             drcp=facts.drcp,
             spki_sha256=list(facts.spki_sha256),
+            dtls_ports=list(facts.dtls_ports),
+            redirect_port=facts.redirect_port,
+            region=self._region,
+            regions=self._regions,
         )
 
     async def download(self, call: Call, body: None) -> BytesAnswer:

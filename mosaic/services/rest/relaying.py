@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mosaic.auth.interface import Door
-from mosaic.services.rest.documents import TurnView
+from mosaic.config.settings import Region
+from mosaic.services.rest.documents import TurnView, region_views
 from mosaic.services.rest.gate import asked_host
 from mosaic.services.rest.operations import Call, Operation, Who
 
@@ -11,8 +14,9 @@ from mosaic.services.rest.operations import Call, Operation, Who
 class Relaying:
     """The one operation that calls need."""
 
-    def __init__(self, *, door: Door) -> None:
+    def __init__(self, *, door: Door, regions: Sequence[Region] = ()) -> None:
         self._door = door
+        self._regions = region_views(regions)
 
     def operations(self) -> tuple[Operation, ...]:
         """This resource's part of the table."""
@@ -37,4 +41,5 @@ class Relaying:
             username=made.username,
             credential=made.credential,
             ttl=made.ttl,
+            regions=self._regions,
         )

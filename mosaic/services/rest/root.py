@@ -208,10 +208,14 @@ def build_rest(
             store=store, live=live, settings=settings.history
         ).operations(),
         *ExportOperations(desk=desk, files=files, view=rooms.own_view).operations(),
-        *Relaying(door=door).operations(),
+        *Relaying(door=door, regions=settings.regions).operations(),
         *DocumentStates(find=find_state).operations(),
         *NetcheckOperations(
-            door=door, facts=netcheck, seconds=reactor.seconds
+            door=door,
+            facts=netcheck,
+            seconds=reactor.seconds,
+            region=settings.region,
+            regions=settings.regions,
         ).operations(),
         *shared.operations(),
         *Avatars(store=store).operations(),

@@ -1,16 +1,19 @@
 """A client's side of STUN and TURN, as far as a network check needs it.
 
 Bindings (RFC 8489), what a NAT does with them (RFC 5780), and one Allocate with
-long-term credentials (RFC 8656 section 7.1), ended by a Refresh of 0.
+long-term credentials (RFC 8656 section 7.1), a loop through the relay to itself,
+and a Refresh of 0 for the end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from mosaic.wire.stun import attributes as stun
 from mosaic.wire.stun.address import Address
+from mosaic.wire.stun.attributes import Attribute
 from mosaic.wire.stun.credentials import long_term_key
 from mosaic.wire.stun.discovery import CHANGE_REQUEST, OTHER_ADDRESS
 from mosaic.wire.stun.errors import MalformedAttribute, MalformedMessage
@@ -57,6 +60,17 @@ def read_binding(data: bytes, transaction: bytes) -> Seen | None:
         return None
 
 
+def relayed_data(data: bytes) -> bytes | None:
+    """What a Data indication carries (section 11.4); None for anything else."""
+    try:
+        message = parse(data)
+        if message.method != Method.DATA or message.cls is not Class.INDICATION:
+            return None
+        return message.first(turn.DATA)
+    except (MalformedMessage, MalformedAttribute):
+        return None
+
+
 class AllocateClient:
     """Asks for one relay. `begin()`, then `receive()` each message.
 
@@ -84,6 +98,19 @@ class AllocateClient:
         """Give the relay back (section 8)."""
         self._transaction = self._new()
         return self._request(Method.REFRESH, (turn.LIFETIME, 0))
+
+    def permit(self, peer: Address) -> bytes:
+        """Ask to be let through to a peer (section 9)."""
+        self._transaction = self._new()
+        return self._request(Method.CREATE_PERMISSION, (turn.XOR_PEER_ADDRESS, peer))
+
+    def send(self, peer: Address, data: bytes) -> bytes:
+        """A Send indication (section 11.1)."""
+        rows: list[tuple[Attribute[Any], Any]] = [
+            (turn.XOR_PEER_ADDRESS, peer),
+            (turn.DATA, data),
+        ]
+        return encode(Method.SEND, Class.INDICATION, self._new(), rows)
 
     def receive(self, data: bytes) -> bytes | None:
         """What to send next; None when there is a relay, or the message was

@@ -110,12 +110,19 @@ export type DocumentFormat =
   | "docx"
   | "ydoc";
 
+/** Relays in another place; the same credentials are good there. */
+export interface WireRegion {
+  name: string;
+  urls: string[];
+}
+
 /** Credentials for STUN and TURN; `ttl` in seconds. */
 export interface TurnCredentials {
   urls: string[];
   username: string;
   credential: string;
   ttl: number;
+  regions?: WireRegion[];
 }
 
 /** What a network check tries; the credentials live for a minute. */
@@ -126,6 +133,9 @@ export interface NetcheckFacts extends TurnCredentials {
   xmpp_domain: string;
   drcp: boolean;
   spki_sha256: string[];
+  dtls_ports: number[];
+  redirect_port: number | null;
+  region: string;
 }
 
 /** A page of chat history. */
