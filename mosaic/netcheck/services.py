@@ -181,7 +181,7 @@ class ServiceChecks:
     async def updates(self) -> Check:
         """The feed of hubs. A server that has none answers 404."""
         http = http_client(self._dialler)
-        url = f"{self._server.url}/updates/timestamp.json"
+        url = f"{self._server.url}/updates/metadata/timestamp.json"
         answer = await http.get(url, timeout=15, allow_redirects=False)
         body = await bounded(answer, MAX_ANSWER_BYTES)
         if answer.code == 404:
