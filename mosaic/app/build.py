@@ -23,8 +23,10 @@ from mosaic.app.clock import use_monotonic_clock
 from mosaic.app.collector import calm_collector
 from mosaic.app.control import ControlSocket
 from mosaic.app.credentials import CredentialDesk
+from mosaic.app.feedkeeper import FeedKeeper
 from mosaic.app.firstrun import Welcome, prepare
 from mosaic.app.house import House, Readiness
+from mosaic.app.hubverbs import hub_verbs
 from mosaic.app.keys import load_or_make_key, load_or_make_keys
 from mosaic.app.listeners import Listeners, make_endpoints, routes_for
 from mosaic.app.logs import LevelledLog, json_log, plain_log
@@ -34,6 +36,7 @@ from mosaic.app.revocation import revoke_with_the_door
 from mosaic.app.runfile import RunFile, write_run_file
 from mosaic.app.signals import install_signals
 from mosaic.auth.door import HouseDoor
+from mosaic.auth.hubfleet import LEVELS
 from mosaic.auth.turn_credentials import TurnSecrets
 from mosaic.bus.memory import MemoryBus
 from mosaic.config.flags import settings_from_flags
@@ -124,6 +127,7 @@ class _Builder:
             credential_ttl_s=settings.turn.credential_ttl_s,
             turn_urls=lambda host: self.addresses.turn_urls(host),
             scram_sha_1=settings.xmpp.scram_sha_1,
+            hubs=settings.hubs,
         )
         self.turn = TurnService(
             self.reactor,
@@ -164,6 +168,7 @@ class _Builder:
             door=self.door,
             store=self.store,
             bus=self.bus,
+            hubs=self.door.hubs.fleet,
             around=Surroundings(
                 public_host=settings.public_host,
                 web=lambda: self.addresses.https_url or self.addresses.base_url,
@@ -171,6 +176,14 @@ class _Builder:
                 listen=lambda text: self._endpoint(text),
                 connect=partial(clientFromString, self.reactor),
             ),
+        )
+        updates = Path(settings.updates.folder or self.state / "updates")
+        self.feed = FeedKeeper(
+            folder=updates,
+            keys=self.state / "keys",
+            settings=settings.updates,
+            clock=self.reactor,
+            run_in_thread=self.in_thread,
         )
         self.rest = build_rest(
             settings=settings,
@@ -190,6 +203,8 @@ class _Builder:
             xmpp_websocket=lambda: self.addresses.xmpp_websocket_url,
             find_state=self.drcp.find_state,
             netcheck=self._netcheck_facts,
+            updates=updates,
+            warnings={"updates": self.feed.warning},
         )
 
         self.collection = Collection(
@@ -265,10 +280,14 @@ class _Builder:
         # The lock lives as long as the process: no stage lets go of it.
         self.lock = lock
         control = ControlSocket(
-            self.reactor, self.state, {"turn.sessions": self._turn_sessions}
+            self.reactor,
+            self.state,
+            {"turn.sessions": self._turn_sessions, **hub_verbs(self.door.hubs)},
         )
         house.add_stage("store", self._open_store, self._close_store)
         house.add_stage("first run", self._first_run, _nothing)
+        hubs = self.door.hubs
+        house.add_stage("hubs", hubs.start, hubs.stop, hubs.fleet.begin_stop)
         # Its drain runs while the others close.
         house.add_service_stage("turn", self.turn, self.turn.begin_drain)
         house.add_stage("work apart", _nothing, _nothing, self.apart.stop)
@@ -278,6 +297,7 @@ class _Builder:
         house.add_stage("ports", self.listeners.start, self.listeners.stop)
         house.add_stage("addresses", self._note_addresses, _nothing)
         house.add_service_stage("chores", self._chores())
+        house.add_service_stage("update feed", self.feed)
         house.add_stage("control", control.start, control.stop)
         self._install_signals(house)
         return house
@@ -291,6 +311,7 @@ class _Builder:
         chores.every(DAY_S, "renewing certificates", self._renew_certificates)
         chores.every(DAY_S / 4, "collecting files", self.collection.run)
         chores.every(HOUR_S, "pruning XMPP archives", self.xmpp.prune)
+        chores.every(HOUR_S, "pruning commands to hubs", self.rest.commands.prune)
         return chores
 
     def _renew_certificates(self) -> None:
@@ -440,6 +461,9 @@ class _Builder:
             "mosaic_xmpp_rooms",
             lambda: self.xmpp.rooms.counters,
             gauges=("rooms", "occupants", "waiting"),
+        )
+        metrics.watch(
+            "mosaic_hubs", lambda: self.door.hubs.fleet.counters, gauges=LEVELS
         )
         metrics.watch("mosaic_relay", lambda: self.turn.counters.plane)
 

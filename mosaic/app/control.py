@@ -41,6 +41,10 @@ class ControlError(Exception):
     """The server would not do it, or there is no server; the text says why."""
 
 
+class NoServer(ControlError):
+    """Nothing listens there."""
+
+
 class ControlProtocol(LineReceiver, TimeoutMixin):
     """One request, one response."""
 
@@ -150,11 +154,11 @@ def _short(state: Path, folder: int) -> str:
 
 
 def ask(state: Path, verb: str, **more: Any) -> Any:
-    """Ask the server that runs on a state folder. Raises ControlError."""
+    """Ask the server that runs on a state folder. Raises ControlError, NoServer."""
     try:
         response = _exchange(state, json.dumps({"verb": verb, **more}).encode())
     except (FileNotFoundError, ConnectionRefusedError) as error:
-        raise ControlError(f"no server runs on {state}") from error
+        raise NoServer(f"no server runs on {state}") from error
     except OSError as error:
         raise ControlError(
             f"the server on {state} does not answer: {error.strerror or error}"

@@ -25,6 +25,7 @@ from mosaic.auth.turns import KeyedLocks
 from mosaic.bus.interface import Bus
 from mosaic.store.interface import NotFound, Store
 from mosaic.wire.sasl.verifier import ScramVerifier
+from mosaic.workspace.hubs import hub_of_account
 from mosaic.workspace.model import Account
 from mosaic.workspace.names import account_name
 
@@ -128,6 +129,8 @@ class AccountDesk:
     async def add(self, name: str, password: str, *, admin: bool) -> Account:
         """A new account, and tell. Raises NameTaken, ValueError."""
         kept = account_name(name)
+        if hub_of_account(kept) is not None:
+            raise ValueError(f"names like {kept} belong to hubs")
         account = await self._store.add_account(
             kept, await self._derive(password), admin=admin
         )

@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from mosaic.auth.accounts import AccountDesk, RunInThread
 from mosaic.auth.backoff import Backoff, address_key
 from mosaic.auth.fast import FastDesk
+from mosaic.auth.hubs import HubDesk
 from mosaic.auth.interface import Forbidden, Issued, TurnCredentials
 from mosaic.auth.issue import TokenDesk
 from mosaic.auth.rooms import RoomDesk
@@ -18,10 +19,11 @@ from mosaic.auth.tries import Tries
 from mosaic.auth.turn_credentials import CALL_BYTES
 from mosaic.auth.turns import KeyedLocks
 from mosaic.bus.interface import Bus
-from mosaic.config.settings import Auth
+from mosaic.config.settings import Auth, Hubs
 from mosaic.store.interface import Store
 from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.wire.turn.visitors import LIFETIME_S, visitor
+from mosaic.workspace.hubs import hub_of_account
 from mosaic.workspace.model import Account, Principal, Role, Room
 
 
@@ -55,6 +57,7 @@ class HouseDoor:
         credential_ttl_s: int,
         turn_urls: Callable[[str], tuple[str, ...]],
         scram_sha_1: bool = False,
+        hubs: Hubs = Hubs(),  # noqa: B008 - frozen
     ) -> None:
         self._wall = wall
         self._credentials = credentials
@@ -83,6 +86,18 @@ class HouseDoor:
             store, server_key=server_key, ttl_s=settings.fast_token_ttl_s, wall=wall
         )
         self._rooms = RoomDesk(store, bus, self._tokens, self._tries, wall=wall)
+        self.hubs = HubDesk(
+            store,
+            bus,
+            self._tokens,
+            self._rooms,
+            self._tries,
+            hubs,
+            clock=clock,
+            wall=wall,
+            server_key=server_key,
+            run_in_thread=run_in_thread,
+        )
 
     # Sessions -------------------------------------------------------------
     async def log_in(self, name: str, password: str, *, address: str) -> Issued:
@@ -99,7 +114,8 @@ class HouseDoor:
 
     async def forget_expired(self) -> int:
         """Remove tokens that can never be used again; how many."""
-        return await self._tokens.forget_expired() + await self.fast.forget_expired()
+        tokens = await self._tokens.forget_expired() + await self.fast.forget_expired()
+        return tokens + await self.hubs.forget_expired()
 
     # Accounts -------------------------------------------------------------
     async def new_setup_code(self) -> str | None:
@@ -128,6 +144,8 @@ class HouseDoor:
 
     async def scram_verifier(self, name: str) -> ScramVerifier:
         """The account's verifier; for unknown names a fake one."""
+        if hub_of_account(name) is not None:
+            return await self.hubs.login.verifier(name)
         return await self._accounts.scram_verifier(name)
 
     async def scram_sha_1_verifier(self, name: str) -> ScramVerifier:
@@ -136,11 +154,19 @@ class HouseDoor:
 
     # Back-off -------------------------------------------------------------
     def check_tries(self, *, account: str, address: str) -> None:
-        """Raises TryLater while the account or the address is backed off."""
+        """Raises TryLater while the account or the address is backed off.
+
+        Never for a hub's account: its password is random, and of the hubs behind
+        one address none is to wait for what people mistype there.
+        """
+        if hub_of_account(account) is not None:
+            return
         self._tries.check(account=account, address=address)
 
     def note_failure(self, *, account: str, address: str) -> None:
         """Count a failed try (5, then back-off)."""
+        if hub_of_account(account) is not None:
+            return
         self._tries.note_failure(account=account, address=address)
 
     def note_success(self, *, account: str, address: str) -> None:

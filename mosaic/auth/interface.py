@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mosaic.auth.fast import FastDesk
 from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account, Principal, Role, Room
+
+if TYPE_CHECKING:  # it is made of what stands below
+    from mosaic.auth.hubs import HubDesk
 
 
 class AuthError(Exception):
@@ -106,6 +109,10 @@ class Door(Protocol):
     @property
     def fast(self) -> FastDesk:
         """Tokens for quick logins."""
+
+    @property
+    def hubs(self) -> HubDesk:
+        """Room boxes."""
 
     def check_tries(self, *, account: str, address: str) -> None:
         """Raises TryLater while the account or the address is backed off."""

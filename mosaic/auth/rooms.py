@@ -116,12 +116,7 @@ class RoomDesk:
             waiting=waiting,
         )
         if waiting:
-            self._tell(
-                entry.room.hub_id,
-                "waiting",
-                issued.principal.participant_id,
-                name=shown,
-            )
+            self.tell_waiting(entry.room.hub_id, issued.principal)
         return issued
 
     async def token(
@@ -171,6 +166,10 @@ class RoomDesk:
         token = await self._participant(hub_id, participant_id)
         await self._store.remove_token(token.digest)
         self._tell(hub_id, "kicked", participant_id)
+
+    def tell_waiting(self, hub_id: str, who: Principal) -> None:
+        """Somebody stands in the lobby."""
+        self._tell(hub_id, "waiting", who.participant_id, name=who.name)
 
     # ----------------------------------------------------------------------
     async def _member_entry(

@@ -28,6 +28,7 @@ class Bus(Protocol):
       room.<hub_id>.chat        workspace.conversation: what was said
       attendance            {"type": "question"}: a door has opened and asks
       account.<name>        {"type": "removed"|"password"}
+      hub.<hub_id>          {"type": "changed"|"removed"}: what a room box shall do
       store                 {"type": "changed"}: another process wrote
     """
 

@@ -109,6 +109,7 @@ def open_office(settings: Settings) -> Iterator[Office]:
                 credential_ttl_s=settings.turn.credential_ttl_s,
                 turn_urls=addresses.turn_urls,
                 scram_sha_1=settings.xmpp.scram_sha_1,
+                hubs=settings.hubs,
             ),
             store=store,
             addresses=addresses,

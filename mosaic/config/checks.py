@@ -8,8 +8,9 @@ import re
 import msgspec
 
 from mosaic.config.errors import ConfigError
-from mosaic.config.settings import Endpoints, Settings
+from mosaic.config.settings import Endpoints, Hubs, Settings
 from mosaic.config.xmpp import check_xmpp
+from mosaic.workspace.hubs import COMMANDS
 
 _HOST = re.compile(
     r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -44,12 +45,28 @@ def check_values(settings: Settings) -> None:
     _check_turn(settings)
     check_xmpp(settings.xmpp, settings.public_host)
     _check_endpoints(settings.endpoints)
+    _check_hubs(settings.hubs)
     _check_regions(settings)
     if settings.store.commit_window_s > 0.02:
         raise ConfigError(
             "store.commit_window_s",
             f"{settings.store.commit_window_s} is above 0.02: an edit may not wait "
             "longer for the disk",
+        )
+
+
+def _check_hubs(hubs: Hubs) -> None:
+    for command in hubs.commands:
+        if command not in COMMANDS:
+            raise ConfigError(
+                "hubs.commands",
+                f"{command!r} is no command of hubs; there are {', '.join(COMMANDS)}",
+            )
+    if hubs.offline_after_s < 30:
+        raise ConfigError(
+            "hubs.offline_after_s",
+            f"{hubs.offline_after_s} is below 30: a hub that waits for news says"
+            " nothing for 25 s",
         )
 
 

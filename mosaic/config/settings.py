@@ -196,6 +196,38 @@ class History(Section, frozen=True):
     blob_grace_s: float = 604800.0
 
 
+class Hubs(Section, frozen=True):
+    """Room boxes."""
+
+    max_hubs: int = 10000
+    code_ttl_s: float = 864000.0
+    code_uses: int = 1
+    token_ttl_s: float = 900.0
+    offline_after_s: float = 60.0
+    commands: tuple[str, ...] = (
+        "restart",
+        "update-check",
+        "update-install",
+        "screenshot",
+        "log",
+        "wipe",
+    )
+    waiting_commands: int = 32
+    command_timeout_s: float = 86400.0
+    command_keep_s: float = 604800.0
+    max_file_bytes: int = 5242880
+    max_files_bytes: int = 268435456
+
+
+class Updates(Section, frozen=True):
+    """The feed of signed releases for hubs."""
+
+    folder: str = ""
+    timestamp_life_s: float = 86400.0
+    resign_s: float = 21600.0
+    warn_s: float = 2592000.0
+
+
 class Region(Section, frozen=True):
     """Another place with relays that know our secret."""
 
@@ -223,3 +255,5 @@ class Settings(Section, frozen=True):
     auth: Auth = Auth()
     store: Store = Store()
     history: History = History()
+    hubs: Hubs = Hubs()
+    updates: Updates = Updates()

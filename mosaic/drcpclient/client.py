@@ -17,7 +17,7 @@ from typing import Any
 
 from pycrdt import Doc, merge_updates
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -47,10 +47,12 @@ class DrcpClient:
     """One participant. Everything happens in the reactor's thread.
 
     last_retry_s: the longest pause between two attempts. trust: the CAs to
-    believe, https: the policy of twisted.web's Agent, for private ones.
+    believe, https: the policy of twisted.web's Agent, for private ones. endpoint:
+    makes another way to the server for each attempt, such as through a proxy.
     state: "idle", "connecting", "live" (welcomed), "offline" (will come back)
     or "ended"; ended: the close code and reason that ended it. rtt_s: of the
-    last ping. heard: called with each message; changed: when something did.
+    last ping. problem: why the last attempt failed. heard: called with each
+    message.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class DrcpClient:
         name: str = "mosaic-python",
         trust: Any = None,
         https: Any = None,
+        endpoint: Callable[[], IStreamClientEndpoint] | None = None,
         last_retry_s: float = LAST_RETRY_S,
         heard: Callable[[Message], object] = lambda message: None,
     ) -> None:
@@ -69,12 +72,14 @@ class DrcpClient:
         self.state = "idle"
         self.ended: tuple[int, str] | None = None
         self.rtt_s: float | None = None
+        self.problem: str | None = None
         self.heard = heard
         self.url = url
         self._reactor = reactor
         self._token = token
         self._trust = trust
         self._https = https
+        self._endpoint = endpoint
         self._socket: ClientSocket | None = None
         self._attempt: Deferred[Any] | None = None
         self._retry_s = FIRST_RETRY_S
@@ -195,12 +200,17 @@ class DrcpClient:
         self._timers.pop("retry", None)
         self.state = "connecting"
         self._attempt = attempt = connect(
-            self._reactor, self.url, self, trust=self._trust
+            self._reactor,
+            self.url,
+            self,
+            trust=self._trust,
+            endpoint=self._endpoint() if self._endpoint else None,
         )
         attempt.addCallbacks(lambda _: None, self._not_connected)
 
     def _not_connected(self, failure: Failure) -> None:
         self._attempt = None
+        self.problem = failure.getErrorMessage()
         if self.state == "ended":
             self._say_stopped()
         else:
@@ -215,7 +225,7 @@ class DrcpClient:
 
     def _accept(self, message: Message) -> None:
         if message.type == Type.WELCOME:
-            self.state = "live"
+            self.state, self.problem = "live", None
             self._retry_s = FIRST_RETRY_S
             self._ping()
         elif message.type == Type.PONG and self._pinged_at is not None:

@@ -145,8 +145,8 @@ class _Endpoints:
         )
 
 
-def http_client(dialler: Dialler) -> HTTPClient:
-    """treq's client over the dialler; connections are not kept."""
-    pool = HTTPConnectionPool(dialler.reactor, persistent=False)
+def http_client(dialler: Dialler, *, keep: bool = False) -> HTTPClient:
+    """treq's client over the dialler. keep: connections are used again."""
+    pool = HTTPConnectionPool(dialler.reactor, persistent=keep)
     agent = Agent.usingEndpointFactory(dialler.reactor, _Endpoints(dialler), pool=pool)
     return HTTPClient(agent)

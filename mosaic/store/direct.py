@@ -23,6 +23,7 @@ from mosaic.store.database import (
     open_mark,
     prepare_database,
 )
+from mosaic.store.direct_hubs import DirectHubs
 from mosaic.store.history import SetAside
 from mosaic.store.interface import StoredDocument, StoredToken
 from mosaic.store.migrate import HEAD, current
@@ -33,7 +34,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class DirectStore:
+class DirectStore(DirectHubs):
     """Accounts, rooms, members, tokens and content, at once. Made by open_direct().
 
     Every method raises what its namesake in store.interface.Store does, and
@@ -124,6 +125,10 @@ class DirectStore:
     def token(self, digest: bytes) -> StoredToken | None:
         """The token of that digest, or None."""
         return self._run(tokens.get, digest)
+
+    def participant_token(self, hub_id: str, participant_id: str) -> StoredToken | None:
+        """The room token of a participant, or None."""
+        return self._run(tokens.of_participant, hub_id, participant_id)
 
     def remove_token(self, digest: bytes) -> None:
         """Unknown ones are no error."""

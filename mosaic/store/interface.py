@@ -18,6 +18,7 @@ from mosaic.store.errors import NotFound as NotFound
 from mosaic.store.errors import StoreError as StoreError
 from mosaic.store.errors import StoreFull as StoreFull
 from mosaic.store.history import History
+from mosaic.store.hubs import Hubs
 from mosaic.store.logins import Logins
 from mosaic.store.people import People
 from mosaic.store.room_history import RoomHistory
@@ -79,7 +80,7 @@ class JournalEntry:
     writer: Author | None = None
 
 
-class Store(Belongings, History, Logins, People, RoomHistory, Protocol):
+class Store(Belongings, History, Hubs, Logins, People, RoomHistory, Protocol):
     """Accounts, rooms, members, tokens, chat, blobs, documents, and more."""
 
     def start(self) -> Deferred[None]:

@@ -20,6 +20,7 @@ from mosaic.store.interface import (
     StoredToken,
 )
 from mosaic.store.memory_history import DocumentRecord, MemoryHistory, RoomRecord, fired
+from mosaic.store.memory_hubs import MemoryHubs
 from mosaic.store.memory_logins import MemoryLogins
 from mosaic.store.memory_people import MemoryPeople
 from mosaic.store.memory_rooms import MemoryRoomHistory
@@ -28,7 +29,12 @@ from mosaic.workspace.model import Account, Blob, Message, Role, Room, RoomConte
 
 
 class MemoryStore(
-    MemoryBelongings, MemoryHistory, MemoryLogins, MemoryPeople, MemoryRoomHistory
+    MemoryBelongings,
+    MemoryHistory,
+    MemoryHubs,
+    MemoryLogins,
+    MemoryPeople,
+    MemoryRoomHistory,
 ):
     """The Store interface without a disk. wall: Unix seconds now."""
 
@@ -40,6 +46,7 @@ class MemoryStore(
         MemoryPeople.__init__(self, self._accounts)
         self._verifiers: dict[str, ScramVerifier] = {}
         MemoryLogins.__init__(self, self._verifiers)
+        MemoryHubs.__init__(self, self._rooms)
         self._tokens: dict[bytes, StoredToken] = {}
 
     @fired

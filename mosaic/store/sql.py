@@ -33,6 +33,8 @@ from mosaic.store.database import (
 from mosaic.store.history import SetAside, Unreferenced
 from mosaic.store.interface import JournalEntry, StoredDocument, StoredToken
 from mosaic.store.schema import heartbeat
+from mosaic.store.sql_hubs import SqlHubs
+from mosaic.store.sql_hubwork import SqlHubWork
 from mosaic.store.sql_logins import SqlLogins
 from mosaic.store.sql_people import SqlPeople
 from mosaic.store.sql_rooms import SqlRoomHistory
@@ -47,7 +49,9 @@ T = TypeVar("T")
 PROBE_EVERY_S = 1.0
 
 
-class SqlStore(SqlBelongings, SqlLogins, SqlPeople, SqlRoomHistory):
+class SqlStore(
+    SqlBelongings, SqlHubs, SqlHubWork, SqlLogins, SqlPeople, SqlRoomHistory
+):
     """The Store interface over one SQLite file.
 
     url_or_path: "sqlite:///…" or a path. reactor: also IReactorTime, for the

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from ipaddress import IPv4Address
 
 RandomBelow = Callable[[int], int]
 
@@ -77,3 +78,61 @@ def new_participant_id(below: RandomBelow) -> str:
 def is_participant_id(text: str) -> bool:
     """Whether the text has the form of a participant id."""
     return _PARTICIPANT_ID.fullmatch(text) is not None
+
+
+# A hub that no server has numbered is found by its IPv4 address: ten digits.
+# An address of a private network stands at its place among them all, behind a
+# 9 and before a check digit; any other is its 32 bits in decimal, which begin
+# with 0 to 4 and leave no room for one.
+OFFLINE_ID_DIGITS = 10
+_PRIVATE = tuple(
+    (int(IPv4Address(first)), 2**bits)
+    for first, bits in (
+        ("10.0.0.0", 24),
+        ("172.16.0.0", 20),
+        ("192.168.0.0", 16),
+        ("169.254.0.0", 16),
+        ("100.64.0.0", 22),
+    )
+)
+
+
+def offline_hub_id(address: str) -> str:
+    """Ten digits made of an IPv4 address, such as "9016843018".
+
+    Raises ValueError for another text.
+    """
+    number = int(IPv4Address(address))
+    place = 0
+    for first, size in _PRIVATE:
+        if first <= number < first + size:
+            body = f"9{place + number - first:08d}"
+            return body + luhn_digit(body)
+        place += size
+    return f"{number:0{OFFLINE_ID_DIGITS}d}"
+
+
+def parse_offline_hub_id(text: str) -> str:
+    """The IPv4 address in what a person typed. Raises ValueError."""
+    digits = _SEPARATORS.sub("", text[:64])
+    if not _ASCII_DIGITS.fullmatch(digits) or len(digits) != OFFLINE_ID_DIGITS:
+        raise ValueError(f"an offline Hub ID has {OFFLINE_ID_DIGITS} digits")
+    if digits[0] != "9":
+        if int(digits) >= 2**32:
+            raise ValueError("this offline Hub ID has a mistyped digit")
+        address = str(IPv4Address(int(digits)))
+        if offline_hub_id(address) != digits:
+            raise ValueError("this offline Hub ID has a mistyped digit")
+        return address
+    place = int(digits[1:-1])
+    if luhn_digit(digits[:-1]) == digits[-1]:
+        for first, size in _PRIVATE:
+            if place < size:
+                return str(IPv4Address(first + place))
+            place -= size
+    raise ValueError("this offline Hub ID has a mistyped digit")
+
+
+def format_offline_hub_id(digits: str) -> str:
+    """As people read it: "901 684 3018"."""
+    return f"{digits[:3]} {digits[3:6]} {digits[6:]}"

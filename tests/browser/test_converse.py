@@ -5,10 +5,10 @@ from __future__ import annotations
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.test_meeting import open_panel, say
-from tests.interop.test_xmpp_js import PEERS, node_with
 from tests.support.browser import BrowserTestCase, keep_screenshot
 from tests.support.converse import ConversePage
 from tests.support.cutter import Cutter
+from tests.support.node import PEERS, node_with
 from tests.support.running import RunningMosaic, run_command
 
 DIST = PEERS / "node_modules" / "converse.js" / "dist"
@@ -87,7 +87,7 @@ class ConverseTests(BrowserTestCase):
         ann.wait_for_timeout(CUT_MS)
         self.cutter.mend()
         missed = heard.filter(has_text="Is anybody there?")
-        expect(missed).to_be_visible(timeout=30_000)
+        expect(missed).to_be_visible()
         self.assertEqual(ann.evaluate(STREAM_ID), session, "begun anew, not resumed")
         box.fill("Back again")
         box.press("Enter")

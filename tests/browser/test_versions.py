@@ -18,9 +18,7 @@ from tests.browser.test_meeting import (
     write_note,
 )
 from tests.browser.test_pages import AXE, LOOKS, RUN_AXE, SIZES
-from tests.support.browser import WAIT_MS, BrowserTestCase, keep_screenshot
-
-expect.set_options(timeout=WAIT_MS)  # a busy machine restores in its own time
+from tests.support.browser import BrowserTestCase, keep_screenshot
 
 
 def open_versions(page: Page) -> None:

@@ -262,6 +262,21 @@ class ImportTests(SynchronousTestCase):
         }  # fmt: skip
         self.assertEqual(modules & heavy, set())
 
+    def test_a_verb_loads_no_server(self) -> None:
+        """Half of the second that `mosaic room list` took was for importing what
+        `mosaic room export` needs."""
+        loaded = self.run_python(
+            "import json, sys, mosaic.cli.main\n"
+            "mosaic.cli.main.parser()\n"
+            "print(json.dumps(sorted(sys.modules)))"
+        )
+        modules = set(json.loads(loaded))
+        heavy = {
+            "twisted.internet.reactor", "klein", "autobahn", "pycrdt", "wokkel",
+            "prometheus_client", "pypdfium2", "mosaic.app.build",
+        }  # fmt: skip
+        self.assertEqual(modules & heavy, set())
+
     def test_twist_knows_mosaic(self) -> None:
         """`twist mosaic` works too."""
         server = RunningMosaic()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-from pathlib import Path
 from typing import Any
 
 from autobahn.twisted.websocket import (
@@ -16,8 +14,8 @@ from autobahn.twisted.websocket import (
 from pycrdt import Doc, Text
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
 from twisted.internet.utils import getProcessOutputAndValue
-from twisted.trial.unittest import SkipTest
 
 from mosaic.config.settings import Drcp
 from mosaic.wire.drcp import client
@@ -25,8 +23,7 @@ from mosaic.wire.drcp.yprotocols import Step, Type
 from mosaic.workspace.model import Role
 from tests.support.drcp import HUB
 from tests.support.drcp_served import ServedCase, reactor
-
-PEERS = Path(__file__).with_name("peers")
+from tests.support.node import PEERS, node_with
 
 
 class NativeClient(WebSocketClientProtocol):
@@ -78,7 +75,7 @@ class NativeClient(WebSocketClientProtocol):
 class SocketTests(ServedCase):
     """A real port with the memory store behind it."""
 
-    timeout = 60
+    timeout = 180
     # A busy machine must not make a slow reader too slow.
     settings = Drcp(unload_after_s=1.0, bytes_per_s=2.0**24, max_behind_s=60.0)
 
@@ -235,7 +232,7 @@ class SocketTests(ServedCase):
 
     async def test_stock_clients(self) -> None:
         """y-websocket and Hocuspocus converge with a native client."""
-        node = await self._node()
+        node = await deferToThread(node_with, "yjs")
         ann = await self.enter("ann", name="notes/minutes")
         ann.type("native")
         tokens = [self.token(who) for who in ("yone", "ytwo", "hocthree", "hocfour")]
@@ -250,20 +247,3 @@ class SocketTests(ServedCase):
         self.assertEqual(report["scope"], "read-write")
         self.assertIn("Yone", report["names"])
         self.assertNotIn("Mallory", report["names"])
-
-    async def _node(self) -> str:
-        """Node with the peers' packages; missing is a failure in CI."""
-        node, npm = shutil.which("node"), shutil.which("npm")
-        if node is None or npm is None:
-            if os.environ.get("CI") == "true":
-                self.fail("Node is needed in CI")
-            raise SkipTest("there is no Node here: stock clients are not tried")
-        if not (PEERS / "node_modules" / "yjs").is_dir():
-            _, err, code = await getProcessOutputAndValue(
-                npm,
-                ["ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-                env=os.environ,
-                path=str(PEERS),
-            )
-            self.assertEqual(code, 0, err[-2000:])
-        return node

@@ -34,7 +34,7 @@ def drawing(x: float) -> bytes:
 class ApartTests(TestCase):
     """Real children of this process."""
 
-    timeout = 60
+    timeout = 180
 
     def setUp(self) -> None:
         self.apart = Processes(reactor, seconds=50.0, memory_bytes=2**30)

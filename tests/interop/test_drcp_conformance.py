@@ -197,7 +197,7 @@ class CommandTests(SynchronousTestCase):
 class MosaicTests(TestCase):
     """The command against `twistd mosaic`."""
 
-    timeout = 180
+    timeout = 300
 
     async def test_mosaic_conforms(self) -> None:
         """With a host's token: all of it; with a PIN over TLS: what it allows."""

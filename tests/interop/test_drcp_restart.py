@@ -19,7 +19,7 @@ from twisted.trial.unittest import TestCase
 
 from mosaic.drcpclient.client import DrcpClient
 from mosaic.wire.drcp.shareddoc import SharedDocument
-from tests.support.running import RunningMosaic, lasting_port
+from tests.support.running import RunningMosaic, free_port
 
 # The reactor of the test run; mypy sees a module.
 reactor: Any = _reactor
@@ -34,7 +34,7 @@ _log = Logger()
 class RestartTests(TestCase):
     """`twistd mosaic` as a process, and our own client."""
 
-    timeout = 150
+    timeout = 300
 
     async def prepare(self) -> None:
         """Start the server, make a room."""
@@ -43,7 +43,7 @@ class RestartTests(TestCase):
         state.mkdir()
         self.mosaic = RunningMosaic(state=state)
         for port in ("port", "http_port", "turn_port"):
-            setattr(self.mosaic, port, lasting_port())
+            setattr(self.mosaic, port, free_port())
         self.clients: list[DrcpClient] = []
         self.addCleanup(self.mosaic.stop)
         self.addCleanup(

@@ -25,7 +25,7 @@ from twisted.trial.unittest import TestCase
 
 from mosaic.drcpclient.client import DrcpClient
 from tests.support.kills import Writer, faults, on_disk
-from tests.support.running import RunningMosaic, lasting_port
+from tests.support.running import RunningMosaic, free_port
 
 # The reactor of the test run; mypy sees a module.
 reactor: Any = _reactor
@@ -57,7 +57,7 @@ class KillTests(TestCase):
         self.database = state / "mosaic.db"
         self.mosaic = RunningMosaic("--config", str(config), state=state)
         for port in ("port", "http_port", "turn_port"):
-            setattr(self.mosaic, port, lasting_port())
+            setattr(self.mosaic, port, free_port())
         self.addCleanup(self.mosaic.stop)
         await deferToThread(self.mosaic.start)
         self.room = await deferToThread(self.mosaic.command_json, "room", "create", "K")

@@ -42,7 +42,7 @@ NAMES = {"intra.corp": ["10.1.2.3"], "both.corp": ["2001:db8::7", "192.0.2.7"]}
 class ScriptCase(TestCase):
     """Scripts and their answers."""
 
-    timeout = 60
+    timeout = 180
 
     def setUp(self) -> None:
         """Nothing was asked for."""
@@ -274,7 +274,7 @@ class _Realm:
 class FetchTests(TestCase):
     """Where a script comes from."""
 
-    timeout = 60
+    timeout = 180
     SCRIPT = b"function FindProxyForURL(u, h) { return 'PROXY p:8080; DIRECT'; }"
 
     def setUp(self) -> None:

@@ -41,7 +41,7 @@ RIGHT, WRONG = Login(USER, PASSWORD), Login(USER, "wrong")
 class ProxyCase(TestCase):
     """A target over TLS, and a proxy that the test starts."""
 
-    timeout = 60
+    timeout = 180
 
     def setUp(self) -> None:
         """The target listens."""

@@ -48,7 +48,7 @@ class Echo(WebSocketOverTls):
 class SocketTests(TestCase):
     """One site on a loopback port, the reactor's own timers and threads."""
 
-    timeout = 20
+    timeout = 120
 
     async def setUp(self) -> None:  # type: ignore[override]  # trial awaits it
         """Listen."""
@@ -103,7 +103,7 @@ class SocketTests(TestCase):
 
         def talk() -> bytes:
             with socket.create_connection(("127.0.0.1", self.port), 10) as sock:
-                sock.settimeout(10)
+                sock.settimeout(30)
                 sock.sendall(head)
                 try:
                     sock.sendall(b"x" * filler)

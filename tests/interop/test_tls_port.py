@@ -38,7 +38,7 @@ Result = TypeVar("Result")
 class PortCase(TestCase):
     """A server in this process; its clients block in threads."""
 
-    timeout = 60
+    timeout = 180
     deadline_s = 10.0
     tls: Transport = "memory"
 
@@ -143,7 +143,7 @@ class RouteTests(PortCase):
 
         def client(family: int, address: Any, data: bytes, until: bytes) -> bytes:
             with socket.socket(family) as plain:
-                plain.settimeout(10)
+                plain.settimeout(30)
                 plain.connect(address)
                 return converse(plain, data, until=until)
 

@@ -41,14 +41,14 @@ class TcpRelayTests(TestCase):
         """Another connection of the client."""
         told = self.told
         made = TlsClient(told["tls"], told["username"], told["password"])
-        made.sock.settimeout(10)
+        made.sock.settimeout(30)
         self.addCleanup(made.sock.close)
         return made
 
     def peer(self) -> socket.socket:
         """A peer that listens."""
         made = socket.create_server(("127.0.0.1", 0))
-        made.settimeout(10)
+        made.settimeout(30)
         self.addCleanup(made.close)
         return made
 
@@ -67,7 +67,7 @@ class TcpRelayTests(TestCase):
         answer = self.control.ask(Method.CONNECT, [peer])
         self.assertEqual(code_of(answer), 0)
         far, (host, port) = listener.accept()
-        far.settimeout(10)
+        far.settimeout(30)
         self.addCleanup(far.close)
         self.assertEqual(Address(host, port), self.relayed)
         return self.bind(answer.first(turn.CONNECTION_ID)), far

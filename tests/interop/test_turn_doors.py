@@ -53,7 +53,7 @@ class ProxiedTests(TestCase):
         self.peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.addCleanup(self.peer.close)
         self.peer.bind(("127.0.0.1", 0))
-        self.peer.settimeout(5)
+        self.peer.settimeout(30)
 
     def test_the_client_is_who_the_balancer_names(self) -> None:
         """Mapped address, data both ways, and a balancer that changes its port."""
@@ -74,7 +74,7 @@ class ProxiedTests(TestCase):
             self.assertEqual(client.recv(100), frame)
             client.bare.close()
             client.bare = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            client.bare.settimeout(5)
+            client.bare.settimeout(30)
             client.bare.connect(self.address)
 
     def test_without_a_header_there_is_no_answer(self) -> None:
@@ -86,7 +86,7 @@ class ProxiedTests(TestCase):
             here = Address(*sock.getsockname())
             there = Address(*self.address)
             sock.send(encode_proxied(here, there, binding))
-            sock.settimeout(5)
+            sock.settimeout(30)
             answer = parse(sock.recv(100))
             self.assertEqual(answer.first(stun.XOR_MAPPED_ADDRESS), here)
             sock.settimeout(0.2)

@@ -27,7 +27,7 @@ class Stream:
     def __init__(
         self, server: tuple[str, int], tls: ssl.SSLContext | None = None
     ) -> None:
-        self.sock = socket.create_connection(server, timeout=10)
+        self.sock = socket.create_connection(server, timeout=30)
         if tls is not None:
             self.sock = tls.wrap_socket(self.sock)
         self._splitter = StreamSplitter()
@@ -87,7 +87,7 @@ class LentTests(SynchronousTestCase):
         peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.addCleanup(peer.close)
         peer.bind(("127.0.0.1", 0))
-        peer.settimeout(10)
+        peer.settimeout(30)
         client.sock = streams[0]  # type: ignore[assignment] # all of it that is used
         answer = client.allocate((turn.MOBILITY_TICKET, b""))
         relayed = answer.first(turn.XOR_RELAYED_ADDRESS)
@@ -129,7 +129,7 @@ class LentTests(SynchronousTestCase):
         peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.addCleanup(peer.close)
         peer.bind(("127.0.0.1", 0))
-        peer.settimeout(10)
+        peer.settimeout(30)
         for _ in range(2):
             relayed = client.allocate().first(turn.XOR_RELAYED_ADDRESS)
             assert relayed is not None

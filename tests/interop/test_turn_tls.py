@@ -33,7 +33,7 @@ class TlsClient:
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        plain = socket.create_connection(("127.0.0.1", port), timeout=10)
+        plain = socket.create_connection(("127.0.0.1", port), timeout=30)
         self.sock = context.wrap_socket(plain)
         self.username = username
         self.key = long_term_key(username, "mosaic", password)

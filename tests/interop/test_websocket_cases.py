@@ -248,7 +248,7 @@ class WebSocketCases(TestCase):
     maxDiff = None
     """Each case by its number; a failure names it."""
 
-    timeout = 170
+    timeout = 300
 
     def setUp(self) -> None:
         """An echo on a free port of the loopback interface."""

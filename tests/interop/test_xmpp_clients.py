@@ -99,7 +99,7 @@ class Caller(Protocol):
 class ClientTests(TestCase):
     """The service behind direct TLS and STARTTLS on loopback."""
 
-    timeout = 60
+    timeout = 180
 
     def setUp(self) -> None:
         self.pem = self_signed_pem()

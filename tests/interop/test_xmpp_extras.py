@@ -15,7 +15,7 @@ from slixmpp.exceptions import IqError
 from tests.support.running import RunningMosaic
 from tests.support.slixmpp_asker import Asker
 
-WITHIN_S = 20.0
+WITHIN_S = 40.0
 GIF = b"GIF89a\x01\x00\x01\x00\x00\x00\x00;"
 SHA1 = hashlib.sha1(GIF).hexdigest()
 ACCOUNTS = {"ann": "secret", "bob": "hidden"}

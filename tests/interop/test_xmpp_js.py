@@ -5,37 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import subprocess
-from pathlib import Path
 from typing import Any
-from unittest import SkipTest, TestCase
+from unittest import TestCase
 
 from mosaic.wire.xmpp.xml import read_node
+from tests.support.node import PEERS, node_with
 from tests.support.running import RunningMosaic
 from tests.support.xmpp_client import Address, XmppClient
 
-PEERS = Path(__file__).parent / "peers"
 PASSWORD = "correct horse"
 SETTINGS = "[xmpp]\nscram_sha_1 = true\n"
 """The client knows SCRAM-SHA-1 and no better."""
-
-
-def node_with(package: str) -> str:
-    """Node, with the packages of the peers."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        if os.environ.get("CI") == "true":
-            raise AssertionError("Node is needed in CI")
-        raise SkipTest("there is no Node here: stock clients are not tried")
-    if not (PEERS / "node_modules" / package).is_dir():
-        subprocess.run(
-            [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-            cwd=PEERS,
-            check=True,
-            capture_output=True,
-        )
-    return node
 
 
 async def converse(node: str, service: str, address: Address) -> dict[str, Any]:

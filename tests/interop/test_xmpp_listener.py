@@ -14,7 +14,7 @@ from tests.support.running import RunningMosaic, free_port
 from tests.support.slixmpp_asker import Asker, Refused
 
 DOMAIN = "echo.localhost"
-WITHIN_S = 20.0
+WITHIN_S = 40.0
 CONFIG = """\
 [xmpp]
 components_listen = "tcp:{port}:interface=127.0.0.1"

@@ -23,7 +23,7 @@ UPLOAD = "urn:xmpp:http:upload:0"
 COMMANDS = "http://jabber.org/protocol/commands"
 ADMIN = "http://jabber.org/protocol/admin"
 STATUS = "{http://jabber.org/protocol/muc#user}status"
-WITHIN_S = 20.0
+WITHIN_S = 40.0
 CONFIG = """\
 [endpoints]
 xmpp = []

@@ -34,7 +34,7 @@ reactor: Any = _reactor
 class PeopleTests(TestCase):
     """The service behind direct TLS on loopback."""
 
-    timeout = 90
+    timeout = 180
 
     def setUp(self) -> Deferred[None]:  # type: ignore[override]  # trial waits
         """A store, the service, a port."""

@@ -12,7 +12,7 @@ from aioice import Connection, TransportPolicy
 from tests.support.running import RunningMosaic
 from tests.support.slixmpp_asker import Asker
 
-WITHIN_S = 20.0
+WITHIN_S = 40.0
 NS = "urn:xmpp:extdisco:2"
 
 

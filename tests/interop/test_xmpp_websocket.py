@@ -89,7 +89,7 @@ class Browser:
 class WebSocketTests(TestCase):
     """The site, the service and two browsers."""
 
-    timeout = 30
+    timeout = 120
 
     def setUp(self) -> None:
         self.service = XmppService(

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.running import ROOT, RunningMosaic
@@ -16,7 +16,10 @@ CHROMIUM = os.environ.get("MOSAIC_CHROMIUM") or shutil.which("chromium") or ""
 ARTEFACTS = ROOT / "artefacts"
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
-WAIT_MS = 20_000
+WAIT_MS = 60_000
+"""A busy machine takes its own time; nobody waits for what is there."""
+
+expect.set_options(timeout=WAIT_MS)
 
 FLAGS = [
     "--no-sandbox",

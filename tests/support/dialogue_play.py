@@ -15,7 +15,7 @@ from tests.support.xmpp_client import Address, Gone, XmppClient
 
 PASSWORD = "secret"
 NS_UPLOAD = "urn:xmpp:http:upload:0"
-WAIT_S = 10.0
+WAIT_S = 30.0
 
 
 _RESUME = re.compile(r"<resume .*\bh='(\d+)'")

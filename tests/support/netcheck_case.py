@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import atexit
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,9 @@ class NetcheckCase(TestCase):
             )
             server.flags += ("--config", str(config))
             mine._shared = server.start()
-            reactor.addSystemEventTrigger("after", "shutdown", far.close)
-            reactor.addSystemEventTrigger("after", "shutdown", mine._shared.stop)
+            # Not at the reactor's end: in a worker that is after each test.
+            atexit.register(far.close)
+            atexit.register(mine._shared.stop)
         return mine._shared
 
     @property

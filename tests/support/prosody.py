@@ -13,12 +13,12 @@ from pathlib import Path
 
 from mosaic.wire.sasl.verifier import derive_verifier
 from tests.support.certificate import self_signed_pem
-from tests.support.running import lasting_port
+from tests.support.running import free_port
 
 PROSODY = Path("/usr/bin/prosody")
 SALT = b"salt of a test.."
 ITERATIONS = 4096
-START_S = 15.0
+START_S = 60.0
 
 CONFIG = """\
 run_as_root = {root}
@@ -76,7 +76,7 @@ class RunningProsody:
         contacts: Iterable[Sequence[str]] = (),
         admins: Iterable[str] = (),
     ) -> None:
-        self.port, self.http_port = lasting_port(), lasting_port()
+        self.port, self.http_port = free_port(), free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="prosody-test-"))
         self._process: subprocess.Popen[bytes] | None = None
         text = CONFIG.format(
@@ -141,7 +141,7 @@ class RunningProsody:
         if self._process is not None:
             self._process.terminate()
             try:
-                self._process.wait(10)
+                self._process.wait(30)
             except subprocess.TimeoutExpired:
                 self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)

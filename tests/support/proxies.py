@@ -18,7 +18,7 @@ from tests.support.ntlm_helper import CARRIER, NtlmOracle, carrier_python
 from tests.support.running import free_port
 
 USER, PASSWORD = "alice", "s3cret"
-START_S = 20.0
+START_S = 60.0
 _SQUID_HELPERS = Path("/usr/lib/squid")
 
 

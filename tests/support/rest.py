@@ -126,6 +126,7 @@ class RestCase(SynchronousTestCase):
         self.live = live_versions(
             self.clock, self.door, self.store, self.bus, lambda: self.wall
         )
+        self.run_steps(self.door.hubs.start())
         self.rest = self.build()
         self.run_steps(self.door.add_account("ada", PASSWORD, admin=True))
         self.run_steps(self.door.add_account("bob", PASSWORD, admin=False))

@@ -57,6 +57,7 @@ async def serve(reactor: object, state: str) -> None:
         join_url=join_url_at("https://localhost"),
         live=live_versions(clock, door, store, bus, time.time),  # type: ignore[arg-type]  # as above
     )
+    await door.hubs.start()
     await door.add_account("ada", PASSWORD, admin=True)
     issued = await door.log_in("ada", PASSWORD, address="127.0.0.1")
     room = await door.create_room("Blue", owner="ada")

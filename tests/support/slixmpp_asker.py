@@ -9,7 +9,7 @@ from typing import Any
 from slixmpp import ClientXMPP
 from slixmpp.exceptions import IqError, IqTimeout
 
-WITHIN_S = 15.0
+WITHIN_S = 40.0
 
 
 class Refused(Exception):

@@ -25,7 +25,7 @@ EVENTS = (
     *("message", "groupchat_message", "carbon_sent", "carbon_received"),
     "user_mood_publish",
 )
-WITHIN_S = 10.0
+WITHIN_S = 40.0
 NS_SERVICES = "urn:xmpp:extdisco:2"
 NS_UPLOAD = "urn:xmpp:http:upload:0"
 

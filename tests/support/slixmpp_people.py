@@ -101,7 +101,7 @@ async def talk(port: int, ca_file: str) -> dict[str, Any]:
     blocked = await ann.plugin["xep_0191"].get_blocked_jids()
     seen["blocked"] = sorted(str(jid) for jid in blocked)
     try:
-        await bob.plugin["xep_0199"].send_ping("ann@localhost/desk", timeout=5)
+        await bob.plugin["xep_0199"].send_ping("ann@localhost/desk", timeout=30)
     except IqError as error:
         seen["refused"] = error.condition
     await ann.plugin["xep_0191"].unblock("bob@localhost")

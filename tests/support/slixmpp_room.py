@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.support.running import environment
 
-WAIT_S = 15.0
+WAIT_S = 40.0
 
 
 class RoomTalker:

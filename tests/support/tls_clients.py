@@ -13,7 +13,7 @@ from pathlib import Path
 
 import mosaic
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 30.0
 ROOT = Path(mosaic.__file__).parent.parent
 
 

@@ -32,7 +32,7 @@ class UdpClient:
     ) -> None:
         family = socket.AF_INET6 if ":" in server[0] else socket.AF_INET
         self.sock = socket.socket(family, socket.SOCK_DGRAM)
-        self.sock.settimeout(5)
+        self.sock.settimeout(30)
         if host:
             self.sock.bind((host, 0))
         self.sock.connect(server)

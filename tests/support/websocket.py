@@ -7,7 +7,7 @@ import socket
 from dataclasses import dataclass, field
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 def frame(
@@ -78,10 +78,11 @@ def talk(port: int, path: str, sent: list[bytes], *, chop: int = 0) -> Outcome:
                 link.sendall(data[at : at + step])
         except OSError:
             pass  # it closed in the middle, and says why
-        return _read(reader)
+        return read_outcome(reader)
 
 
-def _read(reader: object) -> Outcome:
+def read_outcome(reader: object) -> Outcome:
+    """Whole messages until the server closes. reader: a binary file."""
     outcome, parts, kind = Outcome(), b"", 0
     read = reader.read  # type: ignore[attr-defined]  # a file object
     try:

@@ -26,7 +26,7 @@ NS_SASL2 = "urn:xmpp:sasl:2"
 NS_SM = "urn:xmpp:sm:3"
 NS_FAST = "urn:xmpp:fast:0"
 FAST_MECHANISM = "HT-SHA-256-NONE"
-WAIT_S = 10.0
+WAIT_S = 30.0
 
 
 class Gone(Exception):

@@ -21,7 +21,7 @@ COMPONENTS = (
     "upload.mosaic.localhost",
     "rooms.mosaic.localhost",
 )
-START_S = 20.0
+START_S = 60.0
 
 PROSODY = """\
 run_as_root = true
@@ -121,7 +121,7 @@ class Peer:
         if process is not None and process.poll() is None:
             process.terminate()
             try:
-                process.wait(10)
+                process.wait(30)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -154,7 +154,7 @@ class Prosody(Peer):
                 ],
                 check=True,
                 capture_output=True,
-                timeout=30,
+                timeout=90,
             )  # fmt: skip
 
     def command(self) -> list[str]:

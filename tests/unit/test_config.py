@@ -77,6 +77,17 @@ class RefusalTests(SynchronousTestCase):
             "did you mean turn.relay_ports?",
         )
 
+    def test_hubs(self) -> None:
+        """Commands that there are; and no sleep between two words is absence."""
+        self.assert_one_line(
+            self.refuse("[hubs]\ncommands = ['reboot']\n"),
+            "hubs.commands:",
+            "'reboot' is no command",
+        )
+        self.assert_one_line(
+            self.refuse("[hubs]\noffline_after_s = 20\n"), "hubs.offline_after_s:"
+        )
+
     def test_regions_and_the_redirect(self) -> None:
         """Names that differ, URLs of relays, and a port that is plain and alone."""
         good = 'turn:in.example.org:53?transport=udp", "turns:[2001:db8::1]:443'

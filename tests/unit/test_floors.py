@@ -28,6 +28,7 @@ FLOORS = {
     "services": 4,
     "hub": 4,
     "netcheck": 4,
+    "release": 4,
     "app": 5,
     "cli": 6,
     "tap": 6,

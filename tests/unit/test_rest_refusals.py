@@ -12,11 +12,13 @@ from twisted.internet.defer import Deferred, fail
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
+from mosaic.auth.hubenrol import Enrolment
 from mosaic.config.settings import Http
 from mosaic.services.rest.operations import Operation, Who
 from mosaic.services.rest.problems import problem_for
 from mosaic.services.rest.security import CONTENT_SECURITY_POLICY
 from mosaic.store.interface import StoreError, StoreFull
+from tests.support.hubbox import HubBox
 from tests.support.rest import Reply, RestCase
 
 FORBIDDEN = {
@@ -26,6 +28,9 @@ FORBIDDEN = {
     Who.IN_ROOM: ("bob", "elsewhere"),
     Who.EDITOR: ("bob", "elsewhere", "viewer"),
     Who.HOST: ("bob", "elsewhere", "viewer", "editor"),
+    Who.HUB: ("screen", "other agent"),
+    Who.HUB_OR_SCREEN: ("other agent",),
+    Who.SCREEN: ("agent",),
 }
 """Who must not call an operation of each kind; a waiting guest none of them."""
 
@@ -35,10 +40,30 @@ class RefusalCase(RestCase):
 
     http = Http(requests_per_s=10.0, request_burst=1000)
 
+    def setUp(self) -> None:
+        """Two hubs more."""
+        super().setUp()
+        (self.box, self.agent_token), (_, self.other_agent) = self.hub_(), self.hub_()
+        live = self.door.hubs.fleet.get(self.box)
+        assert live is not None
+        ticket = self.door.hubs.login.new_ticket(live)
+        _, self.screen_token, _ = self.door.hubs.login.trade(ticket)
+
+    def hub_(self) -> tuple[str, str]:
+        """A hub's Hub ID and its agent's token."""
+        desk, box = self.door.hubs, HubBox()
+        _, code = self.run_steps(desk.enrolment.make_code())
+        asked = Enrolment(**box.enrolment(code))
+        hub = self.run_steps(desk.enrolment.enrol(asked, address="192.0.2.9"))
+        proof = box.proof(hub.hub_id, int(self.wall))
+        return hub.hub_id, desk.login.log_in(hub.hub_id, **proof).token
+
     def call(self, one: Operation, token: str | None = None, **more: Any) -> Reply:
         """Call it with parameters that have the right form."""
         given = {
-            "hub_id": self.room.hub_id,
+            "hub_id": self.box if "/hubs/" in one.path else self.room.hub_id,
+            "code_id": "ab" * 8,
+            "command_id": "ab" * 16,
             "name": "bob",
             "account": "bob",
             "participant_id": "0123456789abcdef",
@@ -111,14 +136,19 @@ class WhoMayCallTests(RefusalCase):
         other = self.run_steps(self.door.create_room("Other", owner="ada"))
         tokens = {role: self.room_token(role) for role in ("host", "editor", "viewer")}
         tokens["elsewhere"] = self.room_token("host", other.hub_id)
-        tokens["bob"] = self.bob
+        tokens |= {
+            "bob": self.bob,
+            "agent": self.agent_token,
+            "other agent": self.other_agent,
+            "screen": self.screen_token,
+        }
         self.ask("PATCH", self.hub, self.ada, json={"lobby": True})
         join = {"name": "Eve", "pin": self.room.pin}
         waiting = self.ask("POST", f"{self.hub}/join", json=join).json()["token"]
         for one in self.rest.operations:
             for name in FORBIDDEN.get(one.who, ()):
                 self.problem(self.call(one, tokens[name]), 403)
-            if one.who in FORBIDDEN:
+            if one.who in FORBIDDEN and not one.who.of_hub:
                 self.problem(self.call(one, waiting), 403)
 
 
@@ -127,7 +157,11 @@ class MalformedTests(RefusalCase):
 
     def bodies(self) -> list[tuple[Operation, str]]:
         """Operations with a body, and who may call each."""
-        return [(one, self.ada) for one in self.rest.operations if one.body]
+        return [
+            (one, self.agent_token if one.who.of_hub else self.ada)
+            for one in self.rest.operations
+            if one.body
+        ]
 
     def test_not_json(self) -> None:
         """400 with a problem document."""

@@ -61,6 +61,18 @@ class DataTests(PairCase):
         self.assertLessEqual(sizes[0], openssl.JOINED_BYTES + openssl.RECORD_BYTES)
         self.assertEqual(sizes[-1], 150_000)
 
+    def test_a_flood_of_records_does_too(self) -> None:
+        """Records of one byte: it is their number that costs."""
+        pair = self.pair()
+        for _ in range(openssl.JOINED_RECORDS + 2):
+            pair.client.say(b"x")
+        sizes = []
+        for _ in range(2):
+            pair.turn()
+            pair.client.flush()
+            sizes.append(len(pair.protocol.received))
+        self.assertEqual(sizes, [openssl.JOINED_RECORDS, openssl.JOINED_RECORDS + 2])
+
     def test_pausing_is_in_time(self) -> None:
         """After pauseProducing nothing comes; after resumeProducing all of it."""
         pair = self.pair()

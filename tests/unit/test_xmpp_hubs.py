@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -20,14 +21,26 @@ class FakeHubs:
     def __init__(self, *states: HubState) -> None:
         self.known = {state.id: state for state in states}
         self.told: list[Callable[[HubState], None]] = []
+        self.told_gone: list[Callable[[HubState], None]] = []
 
     def states(self) -> Iterable[HubState]:
         """All of them."""
         return list(self.known.values())
 
-    def listen(self, changed: Callable[[HubState], None]) -> None:
+    def listen(
+        self,
+        changed: Callable[[HubState], None],
+        gone: Callable[[HubState], None] = lambda state: None,
+    ) -> None:
         """Remember it."""
         self.told.append(changed)
+        self.told_gone.append(gone)
+
+    def remove(self, hub: str) -> None:
+        """A hub is no hub any more."""
+        state = replace(self.known.pop(hub), doing=Doing.OFFLINE)
+        for tell in self.told_gone:
+            tell(state)
 
     def be(self, hub: str, doing: Doing) -> None:
         """A hub does something else, or is there for the first time."""
@@ -93,6 +106,17 @@ class HubTests(SynchronousTestCase):
         pushed = [node for node in client.receive() if node.name == "iq"]
         [item] = pushed[0].children[0].children
         self.assertEqual(item.attributes["jid"], "attic@hubs.localhost")
+
+    def test_one_that_is_removed_leaves_the_roster(self) -> None:
+        """And its presence ends."""
+        client, _ = self.come()
+        client.send("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>")
+        self.hubs.remove("lobby")
+        came = client.receive()
+        self.assertEqual(self.presences(came), [(f"{HUB}/hub", "unavailable", "")])
+        [push] = [node for node in came if node.name == "iq"]
+        [item] = push.children[0].children
+        self.assertEqual(item.attributes["subscription"], "remove")
 
     def test_nobody_reads_there(self) -> None:
         """A message is refused, not lost."""

@@ -15,6 +15,7 @@ const services: Services = {
     const known = token ?? recentToken(hubId);
     return known === null ? null : enterRoom(known, options);
   },
+  openScreen: async (address, options) => (await session).openHubScreen(address, options),
 };
 
 startTheme();

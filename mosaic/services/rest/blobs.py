@@ -22,12 +22,13 @@ from mosaic.workspace.media import media_type
 from mosaic.workspace.model import Blob
 
 IMPORT_PATH = b"/api/v1/imports"
+HUB_FILE_PATH = re.compile(rb"/api/v1/hubs/([0-9]{9})/commands/[0-9a-f]{32}/file")
 UPLOAD_PATH = re.compile(rb"/api/v1/rooms/([0-9]{9})/blobs")
 
 
 class Uploads:
     """Which bodies go to disk: those of POST …/blobs and POST /imports by
-    somebody who may, and those to slots.
+    somebody who may, the files of hubs, and those to slots.
 
     The token is looked up before the body is read on, so that a stranger
     cannot fill the disk. Every other body goes to memory.
@@ -42,6 +43,7 @@ class Uploads:
         max_upload_bytes: int,
         max_body_bytes: int,
         max_archive_bytes: int,
+        max_hub_file_bytes: int,
         check_import: Callable[[], None],
     ) -> None:
         self._gate = gate
@@ -49,6 +51,7 @@ class Uploads:
         self._shared = shared
         self._max = max_upload_bytes
         self._max_archive = max_archive_bytes
+        self._max_hub_file = max_hub_file_bytes
         self._check_import = check_import
         self._small = SmallBodies(max_body_bytes)
 
@@ -62,6 +65,10 @@ class Uploads:
         slot = self._shared.slot_of(method, path)
         if slot is not None and length != 0:
             return self._shared.body_for(request, slot, length)  # type: ignore[return-value]  # as below
+        hub = HUB_FILE_PATH.fullmatch(path)
+        if method == b"PUT" and length != 0 and hub is not None:
+            hub_id = hub[1].decode("ascii")
+            return self._receive(request, length, self._max_hub_file, Who.HUB, hub_id)
         match = UPLOAD_PATH.fullmatch(path)
         if method == b"POST" and length != 0 and path == IMPORT_PATH:
             return self._receive(request, length, self._max_archive, Who.SESSION, None)

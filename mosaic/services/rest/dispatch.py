@@ -161,8 +161,9 @@ def shielded(steps: Any) -> Deferred[bytes]:
 
 
 def refuse(request: IRequest, error: BaseException) -> bytes:
-    """Write the problem document of an error; a 500 also goes to the log."""
-    if status_of(error) >= 500 and not isinstance(error, CancelledError):
+    """Write the problem document of an error; a 500 also goes to the log, unless
+    it is meant."""
+    if status_of(error) >= 500 and not isinstance(error, CancelledError | Refusal):
         _log.failure(
             "request {id} failed",
             Failure(error),

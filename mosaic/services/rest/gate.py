@@ -85,9 +85,31 @@ class Gate:
             if who.needs_token:
                 raise InvalidToken
             return Caller(address=address)
+        if who.of_hub:
+            return self._hub(token, who, hub_id, address)
         principal = await self._identify(token, address)
         role = await self._role(principal, who, hub_id)
         return Caller(address=address, token=token, principal=principal, role=role)
+
+    def forgive(self, address: str) -> None:
+        """A stranger has turned out to be none: the request costs nothing."""
+        self._limit.give_back(address_key(address))
+
+    def _hub(self, token: str, who: Who, hub_id: str | None, address: str) -> Caller:
+        """A hub's agent or screen; each hub has one rate for all of its own."""
+        try:
+            hub = self._door.hubs.login.identify(token)
+        except InvalidToken:
+            self._limit.take(address_key(address))
+            raise
+        self._limit.take(("hub", hub.hub_id))
+        if hub_id is not None and hub.hub_id != hub_id:
+            raise Forbidden("this is the token of another hub")
+        if who is Who.HUB and not hub.is_agent:
+            raise Forbidden("this needs the hub's agent, not a screen")
+        if who is Who.SCREEN and hub.is_agent:
+            raise Forbidden("this needs a screen, not the hub's agent")
+        return Caller(address=address, token=token, hub=hub)
 
     async def _identify(self, token: str, address: str) -> Principal:
         key = hashlib.sha256(token.encode()).digest()

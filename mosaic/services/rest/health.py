@@ -27,6 +27,10 @@ Check = Callable[[], Awaitable[object] | None]
 """Passes by returning (and by its awaitable ending) without an exception."""
 
 
+Warn = Callable[[], str | None]
+"""What an administrator should look at, although the server works."""
+
+
 class Livez(Resource):
     """200 as long as the reactor turns."""
 
@@ -38,13 +42,23 @@ class Livez(Resource):
 
 
 class Readyz(Resource):
-    """200 if every check passes within two seconds, else 503 with the reasons."""
+    """200 if every check passes within two seconds, else 503 with the reasons.
+
+    warnings: shown by name when there are any; they change no status.
+    """
 
     isLeaf = True
 
-    def __init__(self, checks: Mapping[str, Check], *, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        checks: Mapping[str, Check],
+        *,
+        clock: IReactorTime,
+        warnings: Mapping[str, Warn] | None = None,
+    ) -> None:
         super().__init__()
         self._checks = dict(checks)
+        self._warnings = dict(warnings or {})
         self._clock = clock
 
     def render_GET(self, request: Any) -> int:
@@ -75,7 +89,11 @@ class Readyz(Resource):
             except Exception as error:
                 # The class says enough to a stranger; the rest is in the log.
                 reasons[name] = type(error).__name__
-        body = msgspec.json.encode({"ready": not reasons, "reasons": reasons})
+        said: dict[str, Any] = {"ready": not reasons, "reasons": reasons}
+        warnings = {name: text for name, w in self._warnings.items() if (text := w())}
+        if warnings:
+            said["warnings"] = warnings
+        body = msgspec.json.encode(said)
         request.setResponseCode(503 if reasons else 200)
         request.setHeader("Content-Type", "application/json")
         request.setHeader("Content-Length", str(len(body)))

@@ -14,6 +14,7 @@ from typing import Any
 
 from twisted.web.iweb import IRequest
 
+from mosaic.auth.hublogin import HubCaller
 from mosaic.auth.interface import InvalidToken
 from mosaic.workspace.model import Principal, Role
 
@@ -30,6 +31,9 @@ class Who(Enum):
     IN_ROOM = "Anybody in the room."
     EDITOR = "An editor or a host of the room."
     HOST = "A host of the room."
+    HUB = "The hub's agent, by a token of the hub."
+    HUB_OR_SCREEN = "The hub's agent, or one of its screens."
+    SCREEN = "A screen of a hub."
 
     @property
     def needs_token(self) -> bool:
@@ -41,15 +45,29 @@ class Who(Enum):
         """Whether the caller's role in the path's room decides."""
         return self in {Who.IN_ROOM, Who.EDITOR, Who.HOST}
 
+    @property
+    def of_hub(self) -> bool:
+        """Whether only hubs may call, and no people."""
+        return self in {Who.HUB, Who.HUB_OR_SCREEN, Who.SCREEN}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks. role: in the room of the path, where that was looked up."""
+    """Who asks. role: in the room of the path, where that was looked up. hub: set
+    where only hubs may call."""
 
     address: str
     token: str | None = None
     principal: Principal | None = None
     role: Role | None = None
+    hub: HubCaller | None = None
+
+    @property
+    def as_hub(self) -> HubCaller:
+        """The hub; the table has made sure that there is one."""
+        if self.hub is None:
+            raise InvalidToken
+        return self.hub
 
     @property
     def known(self) -> Principal:
@@ -155,6 +173,8 @@ PARAMETERS: dict[str, tuple[str, str]] = {
         r"board|room|notes/[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
         "A document: `board`, `room` or `notes/<slug>`; the slash as it is, or as %2F.",
     ),
+    "code_id": (r"[0-9a-f]{16}", "The id of an activation code."),
+    "command_id": (r"[0-9a-f]{32}", "The id of a command to a hub."),
     "slot": (r"ms_[A-Za-z0-9_-]{43}", "The secret of an upload's link."),
     "filename": (r"[^/\x00-\x1f\x7f]{1,255}", "A file's name, for people only."),
     "sha1": (r"[0-9a-f]{40}", "SHA-1 of a picture, in hexadecimal."),

@@ -9,6 +9,13 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from mosaic.auth.huberrors import (
+    EnrolmentRefused,
+    HubClock,
+    HubIdle,
+    HubLimit,
+    NotProved,
+)
 from mosaic.auth.interface import (
     Forbidden,
     InvalidToken,
@@ -27,9 +34,10 @@ CHALLENGE = 'Bearer realm="mosaic"'
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """What went wrong (RFC 9457 section 3).
 
-    type is about:blank: title says what the status says. retry_after_s comes
-    with 429. reason comes with 423: "locked", "closed". request_id is the
-    X-Request-Id of the answer.
+    type is about:blank, title says what the status says; hubs are told more by
+    types of their own (docs/protocols/hub.md). retry_after_s comes with 429.
+    reason comes with 423: "locked", "closed". server_time, Unix seconds, comes
+    with hub-clock. request_id is the X-Request-Id of the answer.
     """
 
     type: str = "about:blank"
@@ -38,6 +46,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     detail: str | UnsetType = UNSET
     retry_after_s: float | UnsetType = UNSET
     reason: str | UnsetType = UNSET
+    server_time: float | UnsetType = UNSET
     request_id: str | UnsetType = UNSET
 
 
@@ -58,6 +67,10 @@ class Refusal(Exception):
 
 STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (WrongCredentials, 401),
+    (NotProved, 401),
+    (EnrolmentRefused, 403),
+    (HubLimit, 409),
+    (HubIdle, 409),
     (InvalidToken, 401),
     (Forbidden, 403),
     (LastAdministrator, 409),
@@ -99,11 +112,13 @@ def problem_for(
     """
     status = status_of(error)
     problem = Problem(
+        type=getattr(error, "problem_type", "about:blank"),
         title=HTTPStatus(status).phrase,
         status=status,
         detail=_detail(error, status),
         retry_after_s=error.retry_after_s if isinstance(error, TryLater) else UNSET,
         reason=error.reason if isinstance(error, RoomUnavailable) else UNSET,
+        server_time=error.server_time if isinstance(error, HubClock) else UNSET,
         request_id=request_id or UNSET,
     )
     return problem, _headers(error, status)

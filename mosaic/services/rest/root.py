@@ -27,7 +27,11 @@ from mosaic.services.rest.dispatch import ApiResource, Dispatcher
 from mosaic.services.rest.exportdesk import ExportDesk
 from mosaic.services.rest.exports import ExportOperations
 from mosaic.services.rest.gate import Gate, asked_host
-from mosaic.services.rest.health import Check, Livez, Metrics, Readyz
+from mosaic.services.rest.health import Check, Livez, Metrics, Readyz, Warn
+from mosaic.services.rest.hubagents import HubAgents
+from mosaic.services.rest.hubcommands import HubCommands
+from mosaic.services.rest.hubfiles import HubFiles
+from mosaic.services.rest.hubs import HubOperations, HubRights
 from mosaic.services.rest.netcheck import NetcheckFacts, NetcheckOperations
 from mosaic.services.rest.openapi import describe
 from mosaic.services.rest.operations import Operation
@@ -41,6 +45,7 @@ from mosaic.services.rest.rooms import JoinUrl, RoomOperations
 from mosaic.services.rest.sessions import Sessions
 from mosaic.services.rest.site import MosaicSite, answer_problem
 from mosaic.services.rest.states import DocumentStates, FindState
+from mosaic.services.rest.updates import UpdateFiles
 from mosaic.services.rest.uploads import SharedFiles
 from mosaic.services.rest.users import UserAccounts
 from mosaic.services.rest.versions import VersionOperations
@@ -56,15 +61,17 @@ class Rest:
     """What build_rest() makes; it can serve on several listeners.
 
     operations: the route table. blobs: the folder of uploads. exports: stop()
-    it when the server stops.
+    it when the server stops. commands: prune() them from time to time.
     """
 
     operations: tuple[Operation, ...]
     blobs: BlobFiles
     exports: ExportDesk
+    commands: HubCommands
     api: IResource
     pages: IResource
     readyz: IResource
+    updates: IResource
     children: Mapping[str, IResource]
     xmpp_websocket: Callable[[], str | None]
     uploads: Uploads
@@ -80,6 +87,7 @@ class Rest:
         root.putChild(b"api", api)
         root.putChild(b"livez", Livez())
         root.putChild(b"readyz", self.readyz)
+        root.putChild(b"updates", self.updates)
         if metrics and self.metrics_text is not None:
             root.putChild(b"metrics", Metrics(self.metrics_text))
         for name, child in self.children.items():
@@ -118,6 +126,8 @@ def build_rest(
     find_state: FindState = lambda hub_id, sha256: None,
     netcheck: Callable[[], NetcheckFacts] = NetcheckFacts,
     xmpp_websocket: Callable[[], str | None] = lambda: None,
+    updates: Path | None = None,
+    warnings: Mapping[str, Warn] | None = None,
 ) -> Rest:
     """Build the REST service and the web pages.
 
@@ -129,7 +139,8 @@ def build_rest(
     other services by their first path segment ("drcp", "y", "hocuspocus",
     "xmpp-websocket"). find_state: the document states that DRCP refers to.
     netcheck: what a network check is to try.
-    xmpp_websocket: the public URL of that one.
+    xmpp_websocket: the public URL of that one. updates: the feed's folder, in
+    the state folder by default. warnings: for /readyz, by name.
     """
     http = settings.http
     limit = RateLimit(
@@ -164,6 +175,27 @@ def build_rest(
     )
     desk.prepare()
     rooms = RoomOperations(door=door, store=store, bus=bus, join_url=join_url, now=now)
+    rights = HubRights(door=door, hubs=door.hubs)
+    commands = HubCommands(
+        hubs=door.hubs,
+        store=store,
+        bus=bus,
+        rights=rights,
+        files=HubFiles(
+            state / "hub-files",
+            max_bytes=settings.hubs.max_files_bytes,
+            run_in_thread=run_in_thread,
+        ),
+        now=now,
+    )
+    agents = HubAgents(
+        hubs=door.hubs,
+        store=store,
+        join_url=join_url,
+        domain=settings.xmpp.domain or settings.public_host,
+        now=now,
+        forgive=gate.forgive,
+    )
     operations = (
         *Sessions(door=door, store=store).operations(),
         *UserAccounts(door=door, store=store).operations(),
@@ -187,6 +219,11 @@ def build_rest(
         ).operations(),
         *shared.operations(),
         *Avatars(store=store).operations(),
+        *HubOperations(
+            door=door, hubs=door.hubs, store=store, rights=rights
+        ).operations(),
+        *agents.operations(),
+        *commands.operations(),
     )
     description = json.dumps(describe(operations), indent=1).encode()
     dispatcher = Dispatcher(operations, gate=gate, description=description)
@@ -195,9 +232,11 @@ def build_rest(
         operations=operations,
         blobs=files,
         exports=desk,
+        commands=commands,
         api=ApiResource(dispatcher, allowed_origins=http.allowed_origins),
         pages=Pages(static),
-        readyz=Readyz(checks, clock=reactor),
+        readyz=Readyz(checks, clock=reactor, warnings=warnings),
+        updates=UpdateFiles(updates or state / "updates"),
         children={
             name: WebSocketEntry(child, allowed=http.allowed_origins)
             for name, child in (children or {}).items()
@@ -209,6 +248,7 @@ def build_rest(
             max_upload_bytes=http.max_upload_bytes,
             max_body_bytes=http.max_body_bytes,
             max_archive_bytes=settings.export.max_archive_bytes,
+            max_hub_file_bytes=settings.hubs.max_file_bytes,
             check_import=desk.check_turn,
         ),
         xmpp_websocket=xmpp_websocket,

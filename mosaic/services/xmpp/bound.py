@@ -6,6 +6,7 @@ from twisted.logger import Logger
 
 from mosaic.services.xmpp.exchange import Undeliverable, error_reply
 from mosaic.services.xmpp.household import Household
+from mosaic.services.xmpp.hubagents import is_hub
 from mosaic.services.xmpp.session import Session
 from mosaic.store.errors import StoreError
 from mosaic.wire.xmpp.jid import Jid, JidError, parse_jid
@@ -53,6 +54,9 @@ def _may_claim(claimed: str | None, session: Session) -> bool:
 async def _route(
     house: Household, session: Session, stanza: Stanza, to: Jid | None
 ) -> None:
+    if is_hub(session):
+        await house.agents.said(house.door.hubs, session, stanza)
+        return
     if stanza.name == "presence":
         for mark in house.marks:
             stanza = mark(session, stanza)

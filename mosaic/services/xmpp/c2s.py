@@ -40,6 +40,7 @@ from mosaic.wire.xmpp.jid import Jid, JidError, parse_jid, prepare_resource
 from mosaic.wire.xmpp.stanza import Stanza
 from mosaic.wire.xmpp.stream import StreamStart
 from mosaic.wire.xmpp.xml import Node, Xml, element, read_node
+from mosaic.workspace.hubs import hub_of_account
 
 NS_BIND = "urn:ietf:params:xml:ns:xmpp-bind"
 NS_TLS = "urn:ietf:params:xml:ns:xmpp-tls"
@@ -146,7 +147,7 @@ class ClientStream(StreamBase):
         login = self._login
         assert login is not None
         answer = await login.answer(stanza, nonce=self._house.new_token())
-        if isinstance(answer, LoggedIn):
+        if isinstance(answer, LoggedIn) and hub_of_account(answer.account) is None:
             # Known before it is bound: whom it blocks, and who may see it.
             await self._house.persons.load(answer.account)
         if self._phase is not Phase.BUSY:

@@ -15,6 +15,7 @@ from mosaic.config.settings import Xmpp
 from mosaic.services.xmpp.answers import Answers
 from mosaic.services.xmpp.counters import Counters
 from mosaic.services.xmpp.exchange import Exchange
+from mosaic.services.xmpp.hubagents import HubStreams
 from mosaic.services.xmpp.outbox import Turn
 from mosaic.services.xmpp.people.messages import Messages
 from mosaic.services.xmpp.people.persons import Persons
@@ -73,6 +74,7 @@ class Household:
     presence: Presence
     messages: Messages
     answers: Answers
+    agents: HubStreams
     features: list[Xml] = field(default_factory=list)
     """What a stream offers once its client has logged in."""
     marks: list[PresenceMark] = field(default_factory=list)

@@ -39,12 +39,12 @@ class HubContacts:
         self._source = source
         self._directory = directory
         self._told: set[Session] = set()
-        self._known = {state.id for state in source.states()}
+        self._known = {state.id: state.name for state in source.states()}
         exchange.components[self.host] = self._received
         directory.sources.append(self._contacts)
         presence.on_available.append(self._available)
         presence.on_gone.append(self._told.discard)
-        source.listen(self._changed)
+        source.listen(self._changed, self._gone)
 
     async def _contacts(self) -> Iterable[Contact]:
         return [
@@ -69,9 +69,17 @@ class HubContacts:
                 session.send(self._presence(state))
 
     def _changed(self, state: HubState) -> None:
-        if state.id not in self._known:
-            self._known.add(state.id)
+        if self._known.get(state.id) != state.name:
+            self._known[state.id] = state.name
             self._directory.changed()
+        self._tell(state)
+
+    def _gone(self, state: HubState) -> None:
+        self._known.pop(state.id, None)
+        self._tell(state)
+        self._directory.changed()
+
+    def _tell(self, state: HubState) -> None:
         raw = self._presence(state)
         for session in self._exchange.everyone_available():
             tell_presence(session, self._address(state), raw)

@@ -31,6 +31,7 @@ from mosaic.services.xmpp.extras.outlet import Outlet
 from mosaic.services.xmpp.extras.parents import Parents
 from mosaic.services.xmpp.extras.surroundings import Surroundings
 from mosaic.services.xmpp.household import Household
+from mosaic.services.xmpp.hubagents import HubStreams
 from mosaic.services.xmpp.hubs import HubContacts
 from mosaic.services.xmpp.people.csi import NS_CSI, client_state
 from mosaic.services.xmpp.people.messages import Messages
@@ -87,6 +88,7 @@ class XmppService(Service):
             account_names=self._account_names,
             wall=self._around.wall,
         )
+        answers = Answers(exchange)
         self._house = Household(
             clock=reactor,
             settings=settings,
@@ -95,7 +97,8 @@ class XmppService(Service):
             persons=self._people.persons,
             presence=self._people.presence,
             messages=self._people.messages,
-            answers=Answers(exchange),
+            answers=answers,
+            agents=HubStreams(exchange, answers),
             counters=counters,
         )
         if hubs is not None:
@@ -226,6 +229,7 @@ class XmppService(Service):
             # New ones, and whatever the command line did.
             self._bus.subscribe("accounts", self._accounts_changed),
             self._bus.subscribe("store", self._accounts_changed),
+            self._bus.subscribe("hub.*", self._house.agents.news),
         ]
         return Deferred.fromCoroutine(self._start())
 

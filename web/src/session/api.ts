@@ -2,6 +2,7 @@
  * What the session layer offers to the user interface: the whole state of one
  * meeting, observable, with no React and no DOM beyond media types.
  */
+import type { HubCalls } from "../protocol/rest-hubs";
 import type { DocumentFormat } from "../protocol/rest-types";
 import type * as Y from "yjs";
 import type { Awareness } from "y-protocols/awareness";
@@ -143,6 +144,9 @@ export interface RoomSession {
   /** The past of a document. Each of these rejects with a VersionError. */
   readonly versions: RoomVersions;
 
+  /** The hubs in this room, for a host. Each of these rejects like a REST call. */
+  readonly hubs: RoomHubs;
+
   /** The whole room as one archive; `told` how far it is, 0 to 1. */
   exportRoom(told: (progress: number) => void, signal: AbortSignal): Promise<Blob>;
   /** One document in one format. */
@@ -150,6 +154,12 @@ export interface RoomSession {
 
   leave(): void;
 }
+
+/** What a host's token may do with the boxes that are in the room. */
+export type RoomHubs = Pick<
+  HubCalls,
+  "list" | "change" | "command" | "showCommand" | "commandFile"
+>;
 
 export interface RoomVersions {
   /** Newest first. */

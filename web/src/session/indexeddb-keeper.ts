@@ -75,3 +75,17 @@ function open(factory: IDBFactory): Promise<IDBDatabase | null> {
     }
   });
 }
+
+/** Forget every kept edit, whoever made it. */
+export async function wipeEdits(factory: IDBFactory): Promise<void> {
+  const database = await open(factory);
+  if (database === null) return;
+  await new Promise<void>((resolve) => {
+    const transaction = database.transaction(STORE, "readwrite");
+    transaction.objectStore(STORE).clear();
+    transaction.oncomplete = () => resolve();
+    transaction.onabort = () => resolve();
+    transaction.onerror = () => resolve();
+  });
+  database.close();
+}

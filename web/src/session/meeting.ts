@@ -1,6 +1,7 @@
 /** One meeting: connection, room, documents and calls, as one snapshot. */
 import {
   DrcpClient,
+  HubCalls,
   RestClient,
   SNAPSHOT_REF,
   type ClientEvent,
@@ -12,6 +13,7 @@ import type {
   DocumentFormat,
   EndReason,
   Role,
+  RoomHubs,
   RoomSession,
   RoomVersions,
   SessionOptions,
@@ -53,6 +55,7 @@ export class MeetingSession implements RoomSession {
   readonly #mesh: CallMesh;
   readonly #unwatch: () => void;
   readonly versions: RoomVersions;
+  readonly hubs: RoomHubs;
   #entered = false;
   #ended: EndReason | null = null;
   #said = "";
@@ -72,6 +75,7 @@ export class MeetingSession implements RoomSession {
     this.#token = token;
     this.#store = new SnapshotStore(() => this.#build());
     this.#rest = new RestClient({ origin, fetch: environment.fetch, token });
+    this.hubs = new HubCalls({ origin, fetch: environment.fetch, token });
     this.versions = roomVersions(this.#rest, () => this.#hubId());
     this.#room = new RoomState(
       {

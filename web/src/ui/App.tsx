@@ -28,7 +28,7 @@ export function App() {
     case "present":
       return <PresentPage hubId={route.hubId} pin={route.pin} />;
     case "hub":
-      return <HubPage hubId={route.hubId} pin={route.pin} />;
+      return <HubPage hubId={route.hubId} pin={route.pin} screen={route.screen} />;
     case "admin":
       return (
         <Suspense fallback={<p className="centred">{t.loading}</p>}>

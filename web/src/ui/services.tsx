@@ -1,5 +1,7 @@
 /** What the screens need from below, given from outside so that tests can give something else. */
 import { createContext, useContext } from "react";
+import type { ScreenAddress } from "../session/hub/address";
+import type { HubScreen } from "../session/hub/screen";
 import type { JoinRoom, RoomSession, SessionOptions } from "../session/api";
 
 export interface Services {
@@ -13,7 +15,15 @@ export interface Services {
     hubId: string,
     options: SessionOptions,
   ): Promise<RoomSession | null>;
+  /** Be a screen of a hub; address null: go on after a reload. */
+  openScreen(address: ScreenAddress | null, options: SessionOptions): Promise<Screen>;
 }
+
+/** A hub's screen as the page uses it. */
+export type Screen = Pick<
+  HubScreen,
+  "snapshot" | "subscribe" | "join" | "leaveRoom" | "installUpdate" | "close"
+>;
 
 const ServicesContext = createContext<Services | null>(null);
 export const ServicesProvider = ServicesContext.Provider;

@@ -1,9 +1,11 @@
 /** A room session of one page: it remembers what was asked and shows what it is told. */
 import { Awareness } from "y-protocols/awareness";
 import * as Y from "yjs";
+import type { Hub, HubCommand } from "../../src/protocol";
 import type {
   ChatMessage,
   Person,
+  RoomHubs,
   RoomSession,
   RoomVersions,
   SharedDoc,
@@ -189,6 +191,26 @@ export class FakeSession implements RoomSession {
     remove: async (version) => {
       this.#note("versions.remove", version);
     },
+  };
+  /** What hubs.list gives, and what a hub answers; a test fills them. */
+  boxes: Hub[] = [];
+  answer: Partial<HubCommand> = { state: "done", detail: null, file: null };
+  readonly hubs: RoomHubs = {
+    list: async () => this.boxes,
+    change: async (hubId, change) => {
+      this.#note("hubs.change", hubId, change);
+      const found = this.boxes.find((hub) => hub.hub_id === hubId);
+      if (!found) throw new Error("no such hub");
+      const changed = { ...found, desired: { ...found.desired, ...change.desired } };
+      this.boxes = this.boxes.map((hub) => (hub === found ? changed : hub));
+      return changed;
+    },
+    command: async (hubId, command) => {
+      this.#note("hubs.command", hubId, command);
+      return { id: "c1" };
+    },
+    showCommand: async (_hubId, id) => ({ id, command: "screenshot", ...this.answer }) as HubCommand,
+    commandFile: async () => new Blob(["png"], { type: "image/png" }),
   };
   leave(): void {
     this.#note("leave");

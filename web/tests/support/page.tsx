@@ -10,6 +10,7 @@ export function show(part: ReactNode, services: Partial<Services> = {}) {
   const all: Services = {
     join: async () => new FakeSession(),
     enter: async () => null,
+    openScreen: () => Promise.reject(new Error("no hub here")),
     ...services,
   };
   return render(

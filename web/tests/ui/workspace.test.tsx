@@ -1,9 +1,11 @@
 // @vitest-environment jsdom
-import { act, cleanup, screen, within } from "@testing-library/react";
+import { act, cleanup, fireEvent, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Workspace } from "../../src/ui/workspace/Workspace";
 import { FakeSession, ada, bert, message, person } from "../support/fake-session";
+import { DESIRED } from "../support/hub-server";
+import { hubOf } from "../support/hubs";
 import { show } from "../support/page";
 
 // The drawing and writing surfaces need a real browser; they have tests of their own.
@@ -266,5 +268,56 @@ describe("the workspace", () => {
     expect(menu.getByText("412 907 338")).toBeTruthy();
     expect(menu.getByText("6158")).toBeTruthy();
     expect(menu.getByRole("button", { name: "Copy link" })).toBeTruthy();
+  });
+});
+
+describe("a hub in the room", () => {
+  const box = person("p-hub", "Lisbon", { role: "editor" });
+  const withHub = (me = ada) => {
+    const session = new FakeSession({ me, people: [me, bert, box] });
+    session.boxes = [hubOf(), hubOf({ hub_id: "1", name: "Porto", desired: { ...DESIRED, room: null } })];
+    return open(session);
+  };
+
+  it("is controlled by a host from its row in People", async () => {
+    const session = withHub();
+    await userEvent.click(button("People"));
+    await userEvent.click(await screen.findByRole("button", { name: "Control Lisbon" }));
+    const row = screen.getAllByRole("listitem").find((one) => one.textContent?.includes("Control the hub"));
+    const controls = within(row as HTMLElement);
+    await userEvent.click(controls.getByLabelText("Sound off"));
+    await userEvent.click(controls.getByRole("button", { name: "Whiteboard" }));
+    await userEvent.click(controls.getByLabelText("Screen on"));
+    fireEvent.change(controls.getByLabelText("Volume"), { target: { value: "35" } });
+    await waitFor(() =>
+      expect(session.asked.filter(([what]) => what === "hubs.change")).toEqual(
+        [{ muted: true }, { layout: "board" }, { screen_on: false }, { volume: 35 }].map((desired) => [
+          "hubs.change",
+          "412907338",
+          { desired },
+        ]),
+      ),
+    );
+    await userEvent.click(controls.getByRole("button", { name: "Leave the room: Lisbon" }));
+    await userEvent.click(controls.getByRole("button", { name: "Really leave" }));
+    await waitFor(() => expect(screen.queryByRole("button", { name: "Control Lisbon" })).toBeNull());
+    expect(screen.queryByText("Porto")).toBeNull();
+  });
+
+  it("shows its screenshot", async () => {
+    vi.stubGlobal("URL", Object.assign(URL, { createObjectURL: () => "blob:x", revokeObjectURL: () => {} }));
+    const session = withHub();
+    session.answer = { state: "done", detail: null, file: "/x" };
+    await userEvent.click(button("People"));
+    await userEvent.click(await screen.findByRole("button", { name: "Control Lisbon" }));
+    await userEvent.click(button("Screenshot"));
+    expect(await screen.findByRole("img", { name: "Screenshot of Lisbon" })).toBeTruthy();
+  });
+
+  it("is nobody's but a host's to control", async () => {
+    withHub({ ...ada, role: "editor" });
+    await userEvent.click(button("People"));
+    await act(async () => {});
+    expect(screen.queryByRole("button", { name: /Control/ })).toBeNull();
   });
 });

@@ -36,6 +36,7 @@ from mosaic.store.people import People as PeopleStore
 from mosaic.wire.xmpp.payloads import NS_CARBONS
 from mosaic.wire.xmpp.subscription import Contact
 from mosaic.wire.xmpp.xml import Node, Xml, element
+from mosaic.workspace.hubs import hub_of_account
 
 DAY_S = 86400.0
 
@@ -158,7 +159,7 @@ class People:
         self.directory.changed()
         names = set(await self._account_names())
         for name in self._exchange.accounts():
-            if name not in names:
+            if name not in names and hub_of_account(name) is None:
                 for session in self._exchange.of_account(name):
                     session.close("not-authorized")
         self.persons.forget_idle()

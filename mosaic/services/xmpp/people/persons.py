@@ -19,6 +19,7 @@ from mosaic.store.people import PersonRecord, Preferences, RosterChange
 from mosaic.wire.xmpp.jid import Jid
 from mosaic.wire.xmpp.stanza import quoted
 from mosaic.wire.xmpp.subscription import Contact
+from mosaic.workspace.hubs import hub_of_account
 
 _log = Logger()
 
@@ -142,7 +143,14 @@ class Persons:
         )
 
     async def attach(self, session: Session) -> None:
-        """Give a session its account; one whose account is gone is closed."""
+        """Give a session its account; one whose account is gone is closed.
+
+        A hub's has nothing that is kept, and nobody else finds it here.
+        """
+        if hub_of_account(session.jid.local) is not None:
+            name, domain = session.jid.local, self._exchange.domain
+            session.person = Person(name, domain, PersonRecord())
+            return
         try:
             session.person = await self.load(session.jid.local)
         except NotFound:

@@ -60,7 +60,8 @@ class Pushes:
         """Everybody's roster has changed."""
         for name in self._exchange.accounts():
             sessions = self._exchange.of_account(name)
-            person = next((s.person for s in sessions if s.person), None)
+            able = (s.person for s in sessions if s.person and s.interested)
+            person = next(able, None)
             if person is None:
                 continue
             for contact in news:

@@ -20,6 +20,7 @@ from mosaic.services.xmpp.bound import route_stanza
 from mosaic.services.xmpp.household import Household
 from mosaic.services.xmpp.outbox import Outbox
 from mosaic.services.xmpp.session import Session
+from mosaic.services.xmpp.streams.crumbs import Crumbs
 from mosaic.services.xmpp.streams.leaving import leave
 from mosaic.services.xmpp.streams.managed import Managed
 from mosaic.services.xmpp.streams.spare import Place
@@ -85,6 +86,8 @@ class StreamBase:
     """What waits for the stanza in work, None while none takes its time."""
     _held_bytes = 0
     _lost = False
+    _crumbs: Crumbs | None = None
+    """Of a peer that has sent some since its last element."""
     _account = ""
     _place: Place
     """Where the stream stands, while it has no parser of its own."""
@@ -145,6 +148,10 @@ class StreamBase:
         if parser is None:
             parser = self._parser = self._house.parsers.take(self._place)
         events = parser.feed(data)
+        if not events:
+            self._crumb(len(data))
+        elif self._crumbs is not None and not self._crumbs.resting:
+            self._crumbs = None
         if self._held is not None:
             self._hold_more(events, len(data))
             return
@@ -157,6 +164,8 @@ class StreamBase:
         """Leave the house, or leave the session in it for a while."""
         self._outbox.close()
         self._cancel_deadline()
+        if self._crumbs is not None:
+            self._crumbs.stop()
         self._house.streams.discard(self)
         self._house.counters.streams -= 1
         if self._held is not None and self._managed is None:
@@ -309,6 +318,25 @@ class StreamBase:
 
         waiting.addBoth(done)
 
+    # How much at a time.
+
+    def _crumb(self, size_bytes: int) -> None:
+        """A read that completed nothing: one byte, if a peer means ill."""
+        if self._phase is Phase.CLOSED:
+            return
+        if self._crumbs is None:
+            self._crumbs = Crumbs(self._house.clock, self._read_on)
+        if self._crumbs.another(size_bytes):
+            self.transport.pauseProducing()
+
+    def _read_on(self) -> None:
+        """Unless there is another reason to wait."""
+        if self._phase is Phase.CLOSED or not self._holds_much():
+            self.transport.resumeProducing()
+
+    def _holds_much(self) -> bool:
+        return self._held_bytes > self._house.settings.max_stanza_bytes
+
     def _hold_more(self, events: list[Event], size_bytes: int) -> None:
         assert self._held is not None
         self._held += events
@@ -320,9 +348,10 @@ class StreamBase:
     def _go_on(self) -> None:
         behind, self._held = self._held or [], None
         open_ = self._phase is not Phase.CLOSED and not self._lost
-        if open_ and self._held_bytes > self._house.settings.max_stanza_bytes:
+        held_much, self._held_bytes = self._holds_much(), 0
+        resting = self._crumbs is not None and self._crumbs.resting
+        if open_ and held_much and not resting:
             self.transport.resumeProducing()
-        self._held_bytes = 0
         self._act(behind)
         if self._lost and self._held is None:
             self._let_go()

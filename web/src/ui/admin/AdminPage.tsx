@@ -4,7 +4,8 @@ import { PageHead } from "../parts/PageHead";
 import { go } from "../parts/route";
 import { useText } from "../text";
 import { LogIn, SetUp } from "./Doors";
-import { keepToken, keptToken, refusalText, restClient, statusOf } from "./rest";
+import { hubCalls, keepToken, keptToken, refusalText, restClient, statusOf } from "./rest";
+import { HubsSection } from "./hubs/HubsSection";
 import { RoomsSection } from "./RoomsSection";
 import { UsersSection } from "./UsersSection";
 
@@ -81,6 +82,7 @@ export default function AdminPage({ setupCode }: { setupCode: string | null }) {
 function Desk({ who, onOut }: { who: Who; onOut: (reason: string | null) => void }) {
   const t = useText();
   const rest = useMemo(() => restClient(who.token), [who.token]);
+  const hubs = useMemo(() => hubCalls(who.token), [who.token]);
   const [problem, setProblem] = useState<string | null>(null);
   const refused = (error: unknown) => {
     if (statusOf(error) === 401) onOut(t.admin.expired);
@@ -107,6 +109,7 @@ function Desk({ who, onOut }: { who: Who; onOut: (reason: string | null) => void
           {problem}
         </div>
         <RoomsSection rest={rest} onRefused={refused} />
+        <HubsSection calls={hubs} admin={who.admin} onRefused={refused} />
         {who.admin && <UsersSection rest={rest} me={who.name} onRefused={refused} />}
       </main>
     </div>

@@ -1,12 +1,17 @@
 /** The administrator's way to the server, and its refusals in words. */
 import type { ProblemError } from "../../protocol/problem";
 import { RestClient } from "../../protocol/rest";
+import { HubCalls } from "../../protocol/rest-hubs";
 import type { Messages } from "../text/en";
 
 const KEY = "mosaic.admin";
 
 export function restClient(token: string | null): RestClient {
   return new RestClient({ origin: "", fetch: (...a) => fetch(...a), token });
+}
+
+export function hubCalls(token: string | null): HubCalls {
+  return new HubCalls({ origin: "", fetch: (...a) => fetch(...a), token });
 }
 
 /** The session outlives a reload of this tab and nothing else. */

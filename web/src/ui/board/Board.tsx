@@ -28,6 +28,9 @@ import { Pictures } from "./pictures";
 
 const PUSH_MS = 33;
 const POINTER_MS = 50;
+const FOLLOW_MS = 1000;
+/** One small word must not fill a wall: twice its size on 1080 lines, four times on 2160. */
+const FOLLOW_MAX_ZOOM_PX = 540;
 /** A clear canvas lets the page's own paper through, in both themes. */
 const CLEAR = "transparent";
 const LANGUAGE_CODES = { en: "en", de: "de-DE" } as const;
@@ -67,11 +70,14 @@ interface BoardProps {
   session: RoomSession;
   me: Person | null;
   shown: boolean;
-  onExport: () => void;
+  /** Where nobody draws: keep everything that others draw in view. */
+  follow?: boolean;
+  /** Absent where there is nobody to give a file to. */
+  onExport?: () => void;
 }
 
 /** The whiteboard, shared by everyone in the room. */
-export default function Board({ session, me, shown, onExport }: BoardProps) {
+export default function Board({ session, me, shown, follow = false, onExport }: BoardProps) {
   const t = useText();
   const { language } = useLanguage();
   const theme = useTheme();
@@ -81,6 +87,7 @@ export default function Board({ session, me, shown, onExport }: BoardProps) {
   const pictures = useMemo(() => new Pictures(session), [session]);
   const live = useBoardLink(api, shared, pictures);
   useCursors(api, shared, me);
+  useFollow(api, shared, follow && shown);
 
   const section = useRef<HTMLElement>(null);
   useEffect(() => {
@@ -112,10 +119,14 @@ export default function Board({ session, me, shown, onExport }: BoardProps) {
         onPointerUpdate={({ pointer, button }) => live.current?.pointed(pointer, button)}
       >
         <MainMenu>
-          <MainMenu.Item onSelect={onExport} icon={<Icon name="download" size="1rem" />}>
-            {t.export.board}
-          </MainMenu.Item>
-          <MainMenu.DefaultItems.SaveAsImage />
+          {onExport && (
+            <>
+              <MainMenu.Item onSelect={onExport} icon={<Icon name="download" size="1rem" />}>
+                {t.export.board}
+              </MainMenu.Item>
+              <MainMenu.DefaultItems.SaveAsImage />
+            </>
+          )}
           <MainMenu.DefaultItems.SearchMenu />
           <MainMenu.DefaultItems.Help />
           {shared.writable && <MainMenu.DefaultItems.ClearCanvas />}
@@ -123,6 +134,32 @@ export default function Board({ session, me, shown, onExport }: BoardProps) {
       </Excalidraw>
     </section>
   );
+}
+
+/** Fits the whole drawing into the window whenever it has changed. */
+function useFollow(api: ExcalidrawImperativeAPI | null, shared: SharedDoc, on: boolean): void {
+  const { doc } = shared;
+  useEffect(() => {
+    if (!api || !on) return;
+    const fit = pace(() => {
+      const elements = api.getSceneElements();
+      if (elements.length === 0) return;
+      api.scrollToContent(elements, {
+        fitToViewport: true,
+        viewportZoomFactor: 0.8,
+        maxZoom: Math.max(1, innerHeight / FOLLOW_MAX_ZOOM_PX),
+        animate: false,
+      });
+    }, FOLLOW_MS);
+    fit.ask();
+    const elements = doc.getMap("elements");
+    elements.observe(fit.ask);
+    addEventListener("resize", fit.ask);
+    return () => {
+      elements.unobserve(fit.ask);
+      removeEventListener("resize", fit.ask);
+    };
+  }, [api, doc, on]);
 }
 
 interface BoardLink {

@@ -8,14 +8,16 @@ interface HubIdFieldProps {
   onChange: (digits: string) => void;
   problem?: string | null;
   autoFocus?: boolean;
+  /** Where it is not the door's own. */
+  label?: string;
 }
 
 /** Nine digits in groups of three; anything else that is typed or pasted falls away. */
-export function HubIdField({ value, onChange, problem, autoFocus }: HubIdFieldProps) {
+export function HubIdField({ value, onChange, problem, autoFocus, label }: HubIdFieldProps) {
   const t = useText();
   return (
     <Field
-      label={t.join.hubId}
+      label={label ?? t.join.hubId}
       hint={t.join.hubIdHint}
       problem={problem}
       className="digits"

@@ -5,15 +5,23 @@ interface RemoteSoundProps {
   streams: readonly MediaStream[];
   /** Counts up when a click allows sound again. */
   attempt: number;
+  /** 0 (silence) to 1. */
+  volume?: number;
   onBlocked: () => void;
 }
 
 /** The sound of everyone else, apart from whether their picture is on the screen. */
-export function RemoteSound({ streams, attempt, onBlocked }: RemoteSoundProps) {
+export function RemoteSound({ streams, attempt, volume = 1, onBlocked }: RemoteSoundProps) {
   return (
     <div hidden>
       {streams.map((stream) => (
-        <Sound key={stream.id} stream={stream} attempt={attempt} onBlocked={onBlocked} />
+        <Sound
+          key={stream.id}
+          stream={stream}
+          attempt={attempt}
+          volume={volume}
+          onBlocked={onBlocked}
+        />
       ))}
     </div>
   );
@@ -22,10 +30,12 @@ export function RemoteSound({ streams, attempt, onBlocked }: RemoteSoundProps) {
 function Sound({
   stream,
   attempt,
+  volume,
   onBlocked,
 }: {
   stream: MediaStream;
   attempt: number;
+  volume: number;
   onBlocked: () => void;
 }) {
   const element = useRef<HTMLAudioElement>(null);
@@ -44,5 +54,8 @@ function Sound({
       audio.srcObject = null;
     };
   }, [stream, attempt]);
+  useEffect(() => {
+    if (element.current) element.current.volume = Math.min(1, Math.max(0, volume));
+  }, [volume]);
   return <audio ref={element} autoPlay />;
 }

@@ -1,11 +1,13 @@
 /** Which page the address asks for. Fragments hold secrets and never reach a server. */
 import { useSyncExternalStore } from "react";
+import { screenAddress } from "../../session/hub/address";
+import type { ScreenAddress } from "../../session/hub/address";
 
 export type Route =
   | { page: "join"; hubId: string; pin: string; token: string | null }
   | { page: "present"; hubId: string; pin: string }
   | { page: "admin"; setupCode: string | null }
-  | { page: "hub"; hubId: string; pin: string }
+  | { page: "hub"; hubId: string; pin: string; screen: ScreenAddress | null }
   | { page: "netcheck"; shared: string | null };
 
 function hubIdIn(text: string | undefined): string {
@@ -24,7 +26,7 @@ export function routeOf(location: Pick<Location, "pathname" | "hash">): Route {
     case "admin":
       return { page: "admin", setupCode: fragment.get("setup") };
     case "hub":
-      return { page: "hub", hubId, pin };
+      return { page: "hub", hubId, pin, screen: screenAddress(location.hash) };
     case "netcheck":
       return { page: "netcheck", shared: fragment.get("r") };
     default:

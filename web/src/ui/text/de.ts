@@ -1,5 +1,6 @@
 /** Deutsch. */
 import type { Messages } from "./en";
+import { hub, hubs } from "./hub-de";
 
 const zahl = (n: number, eins: string, viele: string) => `${n} ${n === 1 ? eins : viele}`;
 
@@ -357,15 +358,8 @@ export const de: Messages = {
     failed: (detail) => `Das ging nicht: ${detail}`,
     details: (room) => `Einzelheiten zu ${room}`,
   },
-  hub: {
-    joinAt: "Teilnehmen auf",
-    setTitle: "Einen Raum auf diesem Schirm zeigen",
-    setLead: "Der Schirm zeigt dann, wie man teilnimmt, lesbar durch den ganzen Raum.",
-    show: "Zeigen",
-    heading: "Besprechungsraum",
-    scan: "QR-Code mit dem Link zum Raum",
-    change: "Einen anderen Raum zeigen",
-  },
+  hub,
+  hubs,
   netcheck: {
     title: "Netzprüfung",
     running: "Das Netz wird von hier aus geprüft…",

@@ -1,4 +1,6 @@
 /** Every word that Mosaic shows, in English; other languages have the same shape. */
+import { hub, hubs } from "./hub-en";
+
 const count = (n: number, one: string, many: string) => `${n} ${n === 1 ? one : many}`;
 
 export const en = {
@@ -355,15 +357,8 @@ export const en = {
     failed: (detail: string) => `That did not work: ${detail}`,
     details: (room: string) => `Details of ${room}`,
   },
-  hub: {
-    joinAt: "Join at",
-    setTitle: "Show a room on this screen",
-    setLead: "The screen then shows how to join, large enough to read across the room.",
-    show: "Show",
-    heading: "Meeting room",
-    scan: "QR code with the join link",
-    change: "Show another room",
-  },
+  hub,
+  hubs,
   netcheck: {
     title: "Network check",
     running: "Checking the network from here…",

@@ -7,6 +7,7 @@ import { en } from "./en";
 import type { Messages } from "./en";
 
 export const languages = { en, de } satisfies Record<string, Messages>;
+export type { Messages };
 export type Language = keyof typeof languages;
 
 interface Text {
@@ -61,6 +62,22 @@ export function dayName(at: Date, language: Language): string {
     day: "numeric",
     month: "long",
   });
+}
+
+/** A day and a time, short: 3 Aug, 13:15. */
+export function momentWords(at: Date, language: Language): string {
+  const region = navigator.languages?.find((tag) => tag.slice(0, 2) === language);
+  return at.toLocaleString(region ?? language, {
+    day: "numeric",
+    month: "short",
+    hour: "2-digit",
+    minute: "2-digit",
+  });
+}
+
+/** A day of the coming week: Monday. */
+export function weekday(at: Date, language: Language): string {
+  return at.toLocaleDateString(language, { weekday: "long" });
 }
 
 /** The words of the chosen language. */

@@ -1,8 +1,11 @@
 import { useId, useState } from "react";
-import type { Person, RoomSession, Snapshot } from "../../session/api";
+import type { ReactNode } from "react";
+import type { Hub } from "../../protocol/hub-types";
+import type { Person, RoomHubs, RoomSession, Snapshot } from "../../session/api";
 import { Icon } from "../parts/Icon";
 import { colourIndex, initials } from "../parts/person";
 import { useText } from "../text";
+import { HubControl, useHubsHere } from "./HubControl";
 
 interface PeoplePanelProps {
   session: RoomSession;
@@ -14,6 +17,15 @@ export function PeoplePanel({ session, snapshot }: PeoplePanelProps) {
   const t = useText();
   const [failed, setFailed] = useState(false);
   const hosting = snapshot.me?.role === "host";
+  const { hubs, reload } = useHubsHere(session.hubs, snapshot.room?.hubId ?? null, hosting);
+  /** A hub sits in the room under its own name; one box may sit there with several screens. */
+  const hubOf = (person: Person) =>
+    hubs.find(
+      (hub) =>
+        hub.name === person.name &&
+        snapshot.people.find(({ name }) => name === hub.name)?.id === person.id,
+    );
+  const unseen = hubs.filter((hub) => !snapshot.people.some(({ name }) => name === hub.name));
   const attempt = (work: Promise<void>) => {
     setFailed(false);
     work.catch(() => setFailed(true));
@@ -50,7 +62,18 @@ export function PeoplePanel({ session, snapshot }: PeoplePanelProps) {
                 ? () => attempt(session.kick(person.id))
                 : null
             }
-          />
+          >
+            <HubPart hub={hubOf(person)} calls={session.hubs} reload={reload} />
+          </PersonRow>
+        ))}
+        {unseen.map((hub) => (
+          <li key={hub.hub_id} className="person">
+            <span className="person-name">
+              {hub.name}
+              <small className="person-role">{t.hubs.inRoom}</small>
+            </span>
+            <HubPart hub={hub} calls={session.hubs} reload={reload} />
+          </li>
         ))}
       </ul>
       {hosting && snapshot.room && (
@@ -70,6 +93,33 @@ export function PeoplePanel({ session, snapshot }: PeoplePanelProps) {
         </section>
       )}
     </div>
+  );
+}
+
+interface HubPartProps {
+  hub: Hub | undefined;
+  calls: RoomHubs;
+  reload: () => Promise<void>;
+}
+
+/** On the row of a hub: the button that opens its controls, and the controls. */
+function HubPart({ hub, calls, reload }: HubPartProps) {
+  const t = useText();
+  const [open, setOpen] = useState(false);
+  if (hub === undefined) return null;
+  return (
+    <>
+      <button
+        type="button"
+        className="button"
+        aria-expanded={open}
+        aria-label={t.hubs.controlOf(hub.name)}
+        onClick={() => setOpen(!open)}
+      >
+        <Icon name="sliders" size="1.125rem" /> {t.hubs.control}
+      </button>
+      {open && <HubControl hub={hub} calls={calls} reload={reload} />}
+    </>
   );
 }
 
@@ -107,10 +157,12 @@ function PersonRow({
   person,
   mine,
   onKick,
+  children,
 }: {
   person: Person;
   mine: boolean;
   onKick: (() => void) | null;
+  children?: ReactNode;
 }) {
   const t = useText();
   const [asking, setAsking] = useState(false);
@@ -162,6 +214,7 @@ function PersonRow({
           )}
         </span>
       )}
+      {children}
     </li>
   );
 }

@@ -1,0 +1,1 @@
+"""The room's calendar: read every few minutes, reported, and joined by."""

@@ -1,0 +1,1 @@
+"""Chromium on the wall: started, watched, looked at, wiped."""

@@ -1,0 +1,106 @@
+"""Hubs as JSON documents."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import msgspec
+
+from mosaic.auth.hubfleet import Fleet, Live
+from mosaic.services.rest.hubdocuments import (
+    DesiredView,
+    Feed,
+    FeedCommand,
+    FeedHub,
+    HubView,
+    MeetingView,
+    Status,
+    StatusView,
+    UpdatePolicyView,
+    WindowView,
+)
+from mosaic.services.rest.rooms import JoinUrl
+from mosaic.workspace.hubs import Desired, UpdatePolicy
+from mosaic.workspace.model import Room
+
+
+def hub_view(fleet: Fleet, live: Live) -> HubView:
+    """A hub as those see it who may command it."""
+    hub = live.hub
+    doing: Any = live.doing.name.lower() if live.online else "offline"
+    return HubView(
+        hub_id=hub.hub_id,
+        name=hub.name,
+        enrolled_at=hub.enrolled_at,
+        online=live.online,
+        last_seen=round(fleet.last_seen(live), 3),
+        doing=doing,
+        version=hub.version,
+        platform=hub.platform,
+        desired=desired_view(hub.desired),
+        update=update_view(hub.update),
+        has_calendar=hub.calendar_url is not None,
+        status=cast("StatusView | None", live.status),
+    )
+
+
+def status_view(status: Status, *, at: float) -> StatusView:
+    """A report as it is kept and shown: without the calendar and its PINs."""
+    told = {name: getattr(status, name) for name in status.__struct_fields__}
+    del told["calendar"]
+    return StatusView(at=at, **told)
+
+
+def feed_view(
+    live: Live, room: Room, join_url: JoinUrl, *, agent: bool, report: bool
+) -> Feed:
+    """What the feed answers. agent: to the agent, and not to a screen."""
+    hub = live.hub
+    link = join_url(room.hub_id, room.pin)
+    return Feed(
+        seq=hub.seq,
+        hub=FeedHub(
+            hub_id=hub.hub_id,
+            name=hub.name,
+            pin=room.pin,
+            join_url=link,
+            join_host=urlsplit(link).netloc,
+        ),
+        desired=desired_view(hub.desired),
+        commands=[
+            FeedCommand(
+                id=one.id,
+                command=one.command,
+                arguments=msgspec.json.decode(one.arguments),
+            )
+            for one in (live.commands if agent else ())
+        ],
+        calendar=[
+            MeetingView(start=one.start, end=one.end, title=one.title, room=one.room)
+            for one in hub.calendar
+        ],
+        calendar_url=hub.calendar_url if agent else None,
+        report=report,
+        update=update_view(hub.update),
+    )
+
+
+def desired_view(desired: Desired) -> DesiredView:
+    """Without how it came there."""
+    return DesiredView(
+        room=desired.room,
+        volume=desired.volume,
+        muted=desired.muted,
+        screen_on=desired.screen_on,
+        layout=cast("Any", desired.layout),
+        locale=desired.locale,
+    )
+
+
+def update_view(update: UpdatePolicy) -> UpdatePolicyView:
+    """Which releases, and when."""
+    window = None
+    if update.window is not None:
+        window = WindowView(start=update.window.start, end=update.window.end)
+    return UpdatePolicyView(channel=update.channel, window=window)

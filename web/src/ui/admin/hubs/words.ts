@@ -1,0 +1,33 @@
+/** A hub's state in words. */
+import type { Hub } from "../../../protocol/hub-types";
+import { groupHubId } from "../../parts/route";
+import type { Messages } from "../../text";
+
+/** "in a meeting, in room 412 907 338", "idle", "offline". */
+export function doingWords(t: Messages, hub: Hub): string {
+  const words = t.hubs.state as Record<string, string>;
+  const doing = hub.online ? (words[hub.doing] ?? hub.doing) : t.hubs.state.offline;
+  const { room } = hub.desired;
+  if (room === null || !hub.online) return doing;
+  return room === hub.hub_id ? doing : `${doing}, ${t.hubs.in(groupHubId(room))}`;
+}
+
+/** Seconds as the largest unit that fits: "3 days". */
+export function spanWords(t: Messages, seconds: number): string {
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return t.hubs.minutes(minutes);
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? t.hubs.hours(hours) : t.hubs.days(Math.floor(hours / 24));
+}
+
+const TIME = String.raw`([01]\d|2[0-3]):[0-5]\d`;
+const WINDOW = new RegExp(`^(${TIME})\\s*[-–]\\s*(${TIME})$`);
+
+/** "02:00-04:00" as the server wants it; null for none, undefined for nonsense. */
+export function windowOf(text: string): { start: string; end: string } | null | undefined {
+  const words = text.trim();
+  if (words === "") return null;
+  const found = WINDOW.exec(words);
+  if (!found?.[1] || !found[3]) return undefined;
+  return { start: found[1], end: found[3] };
+}

@@ -1,0 +1,242 @@
+// @vitest-environment jsdom
+import { act, cleanup, screen, waitFor, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { HubCalls } from "../../src/protocol";
+import type { Hub, HubCode, HubCommand } from "../../src/protocol";
+import { HubsSection } from "../../src/ui/admin/hubs/HubsSection";
+import { spanWords, windowOf } from "../../src/ui/admin/hubs/words";
+import { en } from "../../src/ui/text/en";
+import { hubOf } from "../support/hubs";
+import { show } from "../support/page";
+
+/** The server's side of a few hubs; what was asked is in `asked`. */
+class Fleet {
+  hubs: Hub[] = [];
+  codes: HubCode[] = [];
+  command: Partial<HubCommand> = { state: "done", detail: null, file: null };
+  down = false;
+  readonly asked: string[] = [];
+  readonly fetch = async (url: unknown, init?: RequestInit): Promise<Response> => {
+    const call = `${init?.method} ${String(url).replace("/api/v1", "")}`;
+    const body = init?.body ? ` ${String(init.body)}` : "";
+    if (!call.startsWith("GET")) this.asked.push(call + body);
+    if (this.down) throw new TypeError("failed");
+    const json = (value: unknown, status = 200) => new Response(JSON.stringify(value), { status });
+    if (call === "GET /hubs") return json({ hubs: this.hubs });
+    if (call === "GET /hub-codes") return json({ codes: this.codes });
+    if (call === "POST /hub-codes") {
+      const made = { id: "c1", name: null, uses_left: 1, expires_at: 1_790_000_000 };
+      this.codes = [made];
+      return json({ ...made, code: "7KQ2M-XW9RD" }, 201);
+    }
+    if (call.startsWith("DELETE /hub-codes/")) this.codes = [];
+    if (call === "DELETE /hubs/412907338") this.hubs = [];
+    if (call.startsWith("DELETE")) return new Response(null, { status: 204 });
+    if (call.startsWith("PATCH")) return json(this.hubs[0]);
+    if (call.endsWith("/commands")) return json({ id: "k1" }, 201);
+    if (call.endsWith("/commands/k1")) return json({ id: "k1", ...this.command });
+    if (call.endsWith("/file")) return new Response("png");
+    return json({ status: 404, title: "Not found" }, 404);
+  };
+}
+
+function open(fleet = new Fleet(), admin = true) {
+  const calls = new HubCalls({ origin: "", fetch: fleet.fetch });
+  show(<HubsSection calls={calls} admin={admin} onRefused={() => {}} />);
+  return fleet;
+}
+const button = (name: string | RegExp) => screen.getByRole("button", { name });
+async function manage(fleet = new Fleet()) {
+  if (fleet.hubs.length === 0) fleet.hubs = [hubOf()];
+  open(fleet);
+  await userEvent.click(await screen.findByRole("button", { name: "Manage: Lisbon" }));
+  return fleet;
+}
+
+beforeEach(() => {
+  vi.stubGlobal("URL", Object.assign(URL, { createObjectURL: () => "blob:x", revokeObjectURL: () => {} }));
+});
+afterEach(() => {
+  vi.useRealTimers();
+  cleanup();
+});
+
+describe("hubs in administration", () => {
+  it("says what a hub is and how to begin when there is none", async () => {
+    open();
+    expect(await screen.findByText(/the box on a meeting room's wall/)).toBeTruthy();
+  });
+
+  it("shows nothing to an account that looks after no hub", async () => {
+    open(new Fleet(), false);
+    await act(async () => {});
+    expect(screen.queryByRole("heading", { name: "Hubs" })).toBeNull();
+  });
+
+  it("shows a code once, with the command for the box, and revokes it", async () => {
+    const fleet = open();
+    await userEvent.clear(await screen.findByLabelText("For how many hubs"));
+    await userEvent.type(screen.getByLabelText("For how many hubs"), "3");
+    await userEvent.selectOptions(screen.getByLabelText("Valid for"), "day");
+    await userEvent.click(button("Make code"));
+    expect(await screen.findByText("7KQ2M-XW9RD")).toBeTruthy();
+    expect(fleet.asked[0]).toBe('POST /hub-codes {"uses":3,"expires_in_s":86400}');
+    expect(screen.getByText(/mosaic hub run --server .* --enrol-code 7KQ2M-XW9RD/)).toBeTruthy();
+    await userEvent.click(button("Revoke: Activation code"));
+    await userEvent.click(button("Really revoke"));
+    await waitFor(() => expect(screen.queryByText("7KQ2M-XW9RD")).toBeNull());
+    expect(fleet.asked[1]).toBe("DELETE /hub-codes/c1");
+  });
+
+  it("tells what a hub does, what is wrong with it, and since when it is away", async () => {
+    const fleet = new Fleet();
+    const { status } = hubOf();
+    fleet.hubs = [
+      hubOf({ doing: "idle", status: status && { ...status, problem: "The proxy wants a password." } }),
+      hubOf({ hub_id: "100000001", name: "Porto", online: false, status: null }),
+    ];
+    open(fleet);
+    const lisbon = within(await screen.findByRole("listitem", { name: "Hub Lisbon" }));
+    expect(lisbon.getByText("idle")).toBeTruthy();
+    expect(lisbon.getByText("The proxy wants a password.")).toBeTruthy();
+    expect(lisbon.getByText("Version 1.3.0 is available.")).toBeTruthy();
+    const porto = within(screen.getByRole("listitem", { name: "Hub Porto" }));
+    expect(porto.getByText("offline")).toBeTruthy();
+    expect(porto.getByText(/Last seen/)).toBeTruthy();
+  });
+
+  it("follows what changes by itself, and keeps showing the last state when the line is gone", async () => {
+    vi.useFakeTimers({ shouldAdvanceTime: true });
+    const fleet = new Fleet();
+    fleet.hubs = [hubOf()];
+    open(fleet);
+    expect(await screen.findByText("in a meeting")).toBeTruthy();
+    fleet.hubs = [hubOf({ doing: "presenting" })];
+    await act(() => vi.advanceTimersByTimeAsync(4_000));
+    expect(screen.getByText("presenting")).toBeTruthy();
+    fleet.down = true;
+    await act(() => vi.advanceTimersByTimeAsync(4_000));
+    expect(screen.getByText("The server does not answer.")).toBeTruthy();
+    expect(screen.getByText("presenting")).toBeTruthy();
+  });
+
+  it("shows how the box reaches the server", async () => {
+    await manage();
+    for (const words of ["through http://proxy.example:3128 · relay, tls", "HDMI-1 1920×1080", "2 hours"]) {
+      expect(screen.getByText(words)).toBeTruthy();
+    }
+  });
+
+  it("controls sound, screen and layout", async () => {
+    const fleet = await manage();
+    await userEvent.click(screen.getByLabelText("Sound off"));
+    await userEvent.click(screen.getByLabelText("Screen on"));
+    await userEvent.click(button("People"));
+    expect(fleet.asked).toEqual([
+      'PATCH /hubs/412907338 {"desired":{"muted":true}}',
+      'PATCH /hubs/412907338 {"desired":{"screen_on":false}}',
+      'PATCH /hubs/412907338 {"desired":{"layout":"people"}}',
+    ]);
+  });
+
+  it("sends a hub to a room and out of it", async () => {
+    const fleet = await manage();
+    await userEvent.type(screen.getByLabelText("Send to a room"), "100 000 001");
+    await userEvent.click(button("Send"));
+    await userEvent.click(button("Leave the room"));
+    await userEvent.click(button("Really leave"));
+    expect(fleet.asked).toEqual([
+      'PATCH /hubs/412907338 {"desired":{"room":"100000001"}}',
+      'PATCH /hubs/412907338 {"desired":{"room":null}}',
+    ]);
+  });
+
+  it("renames, sets the calendar, the language and when updates go in", async () => {
+    const fleet = await manage();
+    await userEvent.clear(screen.getByLabelText("Name"));
+    await userEvent.type(screen.getByLabelText("Name"), "Porto");
+    await userEvent.type(screen.getByLabelText(/Calendar address/), "https://cal.example/r.ics");
+    const save = screen.getAllByRole("button", { name: "Save" });
+    await userEvent.click(save[0] as HTMLElement);
+    await userEvent.selectOptions(screen.getByLabelText("Language"), "de");
+    await userEvent.selectOptions(screen.getByLabelText("Channel"), "beta");
+    const window = screen.getByLabelText("Installs by itself between");
+    await userEvent.type(window, "2 to 4");
+    await userEvent.click(save[1] as HTMLElement);
+    expect(window.getAttribute("aria-invalid")).toBe("true");
+    await userEvent.clear(window);
+    await userEvent.type(window, "02:00-04:00");
+    await userEvent.click(save[1] as HTMLElement);
+    expect(fleet.asked).toEqual([
+      'PATCH /hubs/412907338 {"name":"Porto","calendar_url":"https://cal.example/r.ics"}',
+      'PATCH /hubs/412907338 {"desired":{"locale":"de"}}',
+      'PATCH /hubs/412907338 {"update":{"channel":"beta"}}',
+      'PATCH /hubs/412907338 {"update":{"window":{"start":"02:00","end":"04:00"}}}',
+    ]);
+  });
+
+  it("shows a screenshot when the box has sent one", async () => {
+    const fleet = new Fleet();
+    fleet.command = { state: "done", detail: null, file: "/api/v1/x" };
+    await manage(fleet);
+    await userEvent.click(button("Screenshot"));
+    expect(await screen.findByRole("img", { name: "Screenshot of Lisbon" })).toBeTruthy();
+    expect(fleet.asked).toEqual(['POST /hubs/412907338/commands {"command":"screenshot","arguments":{}}']);
+  });
+
+  it("says what the box answered when it could not", async () => {
+    const fleet = new Fleet();
+    fleet.command = { state: "failed", detail: "this hub has no screen", file: null };
+    await manage(fleet);
+    await userEvent.click(button("Screenshot"));
+    expect(await screen.findByText("The hub says: this hub has no screen")).toBeTruthy();
+  });
+
+  it("installs and restarts only when asked twice", async () => {
+    const fleet = await manage();
+    await userEvent.click(button("Install update: Lisbon"));
+    expect(fleet.asked).toEqual([]);
+    await userEvent.click(button("Really install"));
+    await screen.findByText("Done.");
+    await userEvent.click(button("Restart: Lisbon"));
+    await userEvent.click(button("Really restart"));
+    await waitFor(() => expect(fleet.asked).toHaveLength(2));
+    expect(fleet.asked[1]).toContain('"restart"');
+  });
+
+  it("removes a hub when asked twice", async () => {
+    const fleet = await manage();
+    await userEvent.click(button("Remove hub: Lisbon"));
+    await userEvent.click(button("Really remove"));
+    expect(await screen.findByText(/the box on a meeting room's wall/)).toBeTruthy();
+    expect(fleet.asked).toEqual(["DELETE /hubs/412907338"]);
+  });
+
+  it("gives a host what a host may do, and no more", async () => {
+    const fleet = new Fleet();
+    fleet.hubs = [hubOf()];
+    open(fleet, false);
+    await userEvent.click(await screen.findByRole("button", { name: "Manage: Lisbon" }));
+    expect(screen.getByRole("button", { name: "Screenshot" })).toBeTruthy();
+    for (const name of [/Restart/, /Remove/, /log/, /Make code/]) {
+      expect(screen.queryByRole("button", { name })).toBeNull();
+    }
+  });
+});
+
+describe("words of hubs", () => {
+  it.each([
+    ["", null],
+    ["02:00-04:00", { start: "02:00", end: "04:00" }],
+    [" 22:30 – 05:15 ", { start: "22:30", end: "05:15" }],
+    ["24:00-01:00", undefined],
+    ["2-4", undefined],
+  ])("a window: %s", (text, window) => expect(windowOf(text)).toEqual(window));
+  it.each([
+    [59, "0 minutes"],
+    [61, "1 minute"],
+    [7200, "2 hours"],
+    [400_000, "4 days"],
+  ])("a span: %i s", (seconds, words) => expect(spanWords(en, seconds)).toBe(words));
+});
