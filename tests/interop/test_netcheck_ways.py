@@ -16,8 +16,11 @@ from twisted.web.proxy import ReverseProxyResource
 from twisted.web.server import Site
 
 from mosaic.netcheck import relays
+from mosaic.netcheck.around import Around, Server
 from mosaic.netcheck.dtls import open_dtls
-from mosaic.wire.hops import HopError
+from mosaic.netcheck.services import ServiceChecks
+from mosaic.proxy.client import direct_dialler
+from mosaic.wire.hops import HopError, NoAnswer
 from mosaic.wire.stun.address import Address
 from mosaic.wire.turn.asking import binding
 from tests.support import proxies
@@ -77,6 +80,24 @@ class WaysTests(NetcheckCase):
         by_name = {check["name"]: check for check in report["checks"]}
         for name in ("proxy", *SERVICES, "turn-udp", "turn-dtls"):
             self.assertEqual(by_name[name]["outcome"], "ok", by_name[name])
+
+    async def test_update_feed(self) -> None:
+        """None, a fresh one, one that nobody signs any more, and something else."""
+        server = Server.parse(self.mosaic.tls_url)
+        dialler = direct_dialler(reactor, trust=self.trust)
+        services = ServiceChecks(Around(server=server, dialler=dialler))
+        found = await services.updates()
+        self.assertEqual((found.outcome, found.data), ("skipped", {"reached": True}))
+        file = self.mosaic.state / "updates" / "metadata" / "timestamp.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self.addCleanup(file.unlink)
+        for year, outcome in (("2099", "ok"), ("2020", "degraded")):
+            expires = f"{year}-01-01T00:00:00Z"
+            file.write_text(json.dumps({"signed": {"expires": expires}}))
+            self.assertEqual((await services.updates()).outcome, outcome)
+        file.write_text("<html>")
+        with self.assertRaises(NoAnswer):
+            await services.updates()
 
     async def test_dtls_is_verified(self) -> None:
         """The right name and authority; another of each; and nobody there."""
