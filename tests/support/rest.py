@@ -127,6 +127,7 @@ class RestCase(SynchronousTestCase):
             self.clock, self.door, self.store, self.bus, lambda: self.wall
         )
         self.run_steps(self.door.hubs.start())
+        self._house_timers = len(self.clock.getDelayedCalls())
         self.rest = self.build()
         self.run_steps(self.door.add_account("ada", PASSWORD, admin=True))
         self.run_steps(self.door.add_account("bob", PASSWORD, admin=False))
@@ -134,6 +135,11 @@ class RestCase(SynchronousTestCase):
         self.bob = self.log_in("bob")
         self.room = self.run_steps(self.door.create_room("Blue", owner="ada"))
         self.hub = f"/api/v1/rooms/{self.room.hub_id}"
+
+    @property
+    def timers(self) -> int:
+        """How many run beside the house's own."""
+        return len(self.clock.getDelayedCalls()) - self._house_timers
 
     def build(
         self,
