@@ -6,6 +6,7 @@
 {"do": "join", "room": …, "token": …, "role": …}    {"do": "leave"}
 {"do": "say", "text": …}    {"do": "draw"}
 {"do": "present", "file"?: …}    {"do": "unpresent"}
+{"do": "forget"}    the network is another one
 {"do": "facts"} -> who is there, what arrived of whom, how each call goes
 """
 
@@ -113,6 +114,8 @@ class Program:
                 self.hub.present(source(command.get("file", "none")) or wide)
             case "unpresent":
                 self.hub.stop_presenting()
+            case "forget":
+                self.hub.relays.forget()
             case "facts":
                 return self.facts()
             case "quit":
