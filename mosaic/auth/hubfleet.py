@@ -137,7 +137,6 @@ class Fleet:
         self.stopping = False
         await self.reload()
         self._hearing = [self._bus.subscribe("store", self._store_changed)]
-        self._sweep.start(SWEEP_S, now=False)
 
     def begin_stop(self) -> None:
         """Whoever waits is answered."""
@@ -235,8 +234,7 @@ class Fleet:
     def heard(self, live: Live) -> None:
         """Its word: it is there."""
         live.heard_at = self._clock.seconds()
-        if not live.online and self._hubs.get(live.hub.hub_id) is live:
-            live.online = True
+        if not live.online and self._come(live):
             self._tell(self._changed, live.state)
 
     def report(self, live: Live, doing: Doing, status: object) -> None:
@@ -245,12 +243,19 @@ class Fleet:
         live.status = status
         live.doing = doing
         live.heard_at = self._clock.seconds()
-        live.online = self._hubs.get(live.hub.hub_id) is live
-        if live.state != before:
+        if self._come(live) and live.state != before:
             self._tell(self._changed, live.state)
 
+    def _come(self, live: Live) -> bool:
+        """It is online, unless it was removed meanwhile."""
+        live.online = self._hubs.get(live.hub.hub_id) is live
+        if live.online and not self._sweep.running and not self.stopping:
+            self._sweep.start(SWEEP_S, now=False)
+        return live.online
+
     def sweep(self) -> None:
-        """Whoever has been silent for too long is not there."""
+        """Whoever has been silent for too long is not there; when nobody is,
+        nobody looks any more."""
         latest = self._clock.seconds() - self._offline_after_s
         for live in list(self._hubs.values()):
             if live.online and live.heard_at is not None and live.heard_at <= latest:
@@ -259,6 +264,8 @@ class Fleet:
                 Deferred.fromCoroutine(self._note_seen(live)).addErrback(
                     lambda failure: _log.failure("a hub's end was not kept", failure)
                 )
+        if self._sweep.running and not any(live.online for live in self.every()):
+            self._sweep.stop()
 
     def last_seen(self, live: Live) -> float:
         """Unix seconds of its last word, 0 for never."""

@@ -177,7 +177,7 @@ def build_hub(
             return made[0]
 
         def participant(say: Callable[[Seat], None]) -> Participant:
-            return make_participant(reactor, dialler, say)
+            return make_participant(reactor, dialler, say, options)
 
         return HeadlessSitter(reactor, server, participant, told)
 
@@ -272,15 +272,27 @@ def build_hub(
 
 
 def make_participant(
-    reactor: Any, dialler: Dialler, told: Callable[[Seat], None]
+    reactor: Any,
+    dialler: Dialler,
+    told: Callable[[Seat], None],
+    options: HubOptions,
 ) -> Participant:
-    """With media where that is installed, else a silent seat."""
+    """With media where that is installed, else a silent seat. Raises OptionError
+    for a file that cannot be sent, or media that are asked for and not there."""
     try:
         media = import_module("mosaic.hub.media")
     except ImportError as error:
+        if options.send or options.record:
+            raise OptionError(
+                f"--send and --record want the extra hub: {error}"
+            ) from None
         _log.info("no media: {why}", why=str(error))
         return DrcpParticipant(reactor, dialler, told)
-    made: Participant = media.participant(reactor, dialler, told)
+    try:
+        chosen = media.options_for(send=options.send, record=options.record)
+    except (OSError, ValueError) as error:
+        raise OptionError(f"--send or --record: {error}") from error
+    made: Participant = media.participant(reactor, dialler, told, chosen)
     return made
 
 
