@@ -66,6 +66,13 @@ class RunningHub:
             text = answer.read().decode()
         return json.loads(text) if path == "state" else text
 
+    def cpu_s(self) -> float:
+        """Seconds that its process has computed until now."""
+        assert self.process is not None
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text()
+        fields = stat.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def kill(self) -> None:
         """SIGKILL: nothing is said to anybody."""
         assert self.process is not None
