@@ -39,7 +39,7 @@ from mosaic.hub.participant import Participant, Seat
 from mosaic.hub.presence import HubPresence
 from mosaic.hub.proxylogin import ProxyLogins
 from mosaic.hub.seat import DrcpParticipant
-from mosaic.hub.server import Server
+from mosaic.hub.server import Server, XmppLogin
 from mosaic.hub.sitting import HeadlessSitter, Sitter
 from mosaic.hub.sound import Sound
 from mosaic.hub.updating import NoUpdates
@@ -193,7 +193,9 @@ def build_hub(
         )
 
     def presence(agent: HubAgent) -> HubPresence:
-        async def login() -> Any:
+        async def login(refused: bool) -> XmppLogin | None:
+            if refused:
+                server.forget_token()
             hub_id = agent.machine.memory.hub_id
             return None if hub_id is None else await server.xmpp_login(hub_id)
 
@@ -231,7 +233,7 @@ def build_hub(
         show=Sound(reactor).show,
         screens=lambda: made[0].describe() if made else [],
         calendar=calendar.as_reported,
-        calendar_problem=lambda: calendar.problem,
+        problem=lambda: calendar.problem or (made[0].problem if made else None),
         calendar_url=lambda url: calendar.watch(url or options.calendar),
         proxy=routes.describe,
         reached=ways.learn if options.kiosk else None,
@@ -253,7 +255,7 @@ def build_hub(
         logins,
         screens=len(options.screens) if options.kiosk else 0,
         screen_shows=screens.screen_shows if screens else None,
-        ready=lambda: ways.ready,
+        ready=lambda: ways.ready or not options.kiosk,
     )
     page = LocalPage(owner, options.server)
     return Hub(
