@@ -10,6 +10,7 @@ distance. Three meetings a pair; the median and the worst.
 
 from __future__ import annotations
 
+import signal
 import statistics
 import sys
 
@@ -37,6 +38,7 @@ def main() -> None:
     ]
     print("| first | second | path | median s | worst s | relay of each |")
     print("|---|---|---|---|---|---|")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # with its namespaces
     lab = NatLab()
     try:
         for first, second in pairs:
