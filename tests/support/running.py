@@ -58,6 +58,14 @@ def free_port() -> int:
     raise RuntimeError("no free port")
 
 
+def neighbouring_ports() -> tuple[int, int]:
+    """Two that are free, one behind the other."""
+    first, second = free_port(), free_port()
+    while second != first + 1:
+        first, second = second, free_port()
+    return first, second
+
+
 def environment() -> dict[str, str]:
     """The environment of a child that finds this checkout and its plugin."""
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
@@ -195,7 +203,7 @@ class RunningMosaic:
             return error.code, json.loads(content) if content else None
 
 
-def run_command(*words: str, text: str | None = None) -> Any:
+def run_command(*words: str, text: str | None = None, seconds: float = 60) -> Any:
     """The `mosaic` command with these words."""
     return subprocess.run(
         [sys.executable, "-m", "mosaic.cli", *words],
@@ -203,5 +211,5 @@ def run_command(*words: str, text: str | None = None) -> Any:
         input=text,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=seconds,
     )

@@ -280,7 +280,7 @@ class UpgradeTests(RestCase):
         """The service has the transport; our timers are gone, its producer fits."""
         transport = self.upgrade(b"/drcp", b"Origin: https://meet.example.org")
         self.assertIn(b"101 Switching Protocols", transport.value())
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.timers(), [])
         self.assertIsNone(transport.producer)
         transport.registerProducer(object(), True)
         self.clock.advance(1000)
