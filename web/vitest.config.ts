@@ -6,6 +6,8 @@ export default defineConfig({
     // Files that need a page ask for it with `// @vitest-environment jsdom`.
     environment: "node",
     restoreMocks: true,
+    // Typing into a whole page takes seconds on a machine that does other things too.
+    testTimeout: 20_000,
     css: false,
   },
 });

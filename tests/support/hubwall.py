@@ -12,6 +12,7 @@ from tests.support.hubbox import HubBox
 from tests.support.running import RunningMosaic
 
 PASSWORD = "correct horse"
+SOON_S = 15.0
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
     "0000000c49444154089963601890f70000009e0001a0b5cdd20000000049454e44ae426082"
@@ -88,8 +89,11 @@ class EnrolledBox:
         self.call("PUT", "/status", {**usual, **status})
 
     def answer_commands(self) -> list[str]:
-        """Answer what waits; a screenshot with a picture. Their names."""
-        waiting = self.feed()["commands"]
+        """Answer what comes, a screenshot with a picture; their names. What was
+        clicked a moment ago may still be on its way."""
+        until = time.monotonic() + SOON_S
+        while not (waiting := self.feed()["commands"]) and time.monotonic() < until:
+            time.sleep(0.1)
         for command in waiting:
             path = f"/commands/{command['id']}"
             if command["command"] == "screenshot":
@@ -136,6 +140,15 @@ class AgentPage:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self._server.server_port}/k3y/1"
+
+    def heard(self, shown: str) -> None:
+        """Until screen 1 has told that it shows this; RuntimeError if it does not."""
+        said = f'/k3y/1/screen {{"screen":1,"shown":"{shown}"}}'
+        until = time.monotonic() + SOON_S
+        while said not in self.told:
+            if time.monotonic() > until:
+                raise RuntimeError(f"{said!r} is not in {self.told}")
+            time.sleep(0.1)
 
     def close(self) -> None:
         """Answer no more."""
