@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from mosaic.store.database import driver
 from mosaic.store.interface import NameTaken, NotFound
 from mosaic.store.schema import accounts, tokens
 from mosaic.wire.sasl.verifier import ScramVerifier
 from mosaic.workspace.model import Account
+
+_VERIFIER = (
+    "SELECT salt, iterations, stored_key, server_key FROM accounts WHERE name = ?"
+)
 
 
 def add(
@@ -41,15 +46,19 @@ def every(connection: Connection) -> list[Account]:
 
 
 def verifier(connection: Connection, name: str) -> ScramVerifier | None:
-    """What is kept in place of the password, None without such an account."""
-    row = _row(connection, name)
+    """What is kept in place of the password, None without such an account.
+
+    Every login asks: SQLite answers in a tenth of the time that SQLAlchemy takes.
+    """
+    row = driver(connection).execute(_VERIFIER, (name,)).fetchone()
     if row is None:
         return None
+    salt, iterations, stored_key, server_key = row
     return ScramVerifier(
-        salt=row.salt,
-        iterations=row.iterations,
-        stored_key=row.stored_key,
-        server_key=row.server_key,
+        salt=salt,
+        iterations=iterations,
+        stored_key=stored_key,
+        server_key=server_key,
     )
 
 

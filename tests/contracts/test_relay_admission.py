@@ -36,6 +36,7 @@ from mosaic.wire.turn.peers import PeerPolicy
 from mosaic.wire.turn.server import TurnServer
 from tests.support.native_plane import need_native
 from tests.support.plane_case import PORTS, Readers, address_of
+from tests.support.running import neighbouring_ports
 from tests.support.udp import code_of
 
 REALM = "mosaic"
@@ -369,7 +370,7 @@ class AdmissionTests(SynchronousTestCase):
 
     def test_no_port_is_refused_by_the_full_way(self) -> None:
         """A range of two ports: the third gets 508, and nothing is left of it."""
-        world = self.both(ports=(30001, 30002))
+        world = self.both(ports=neighbouring_ports())
         codes = []
         for sock in world.clients[:3]:
             codes.append(code_of(parse(self.twinless(world, sock))))

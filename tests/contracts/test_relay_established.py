@@ -15,6 +15,7 @@ from mosaic.services.turn.listen import has_ipv6
 from mosaic.wire.stun.address import Address, FiveTuple
 from mosaic.wire.turn.channel import encode_channel_data
 from tests.support.plane_case import NativeCase, PlaneFixture, Readers, address_of
+from tests.support.running import neighbouring_ports
 
 CHANNEL = 0x4000
 
@@ -256,20 +257,8 @@ class PeerBecomesOursContract(PlaneFixture):
 
     def setUp(self) -> None:
         """A plane with these two."""
-        self.ports = self.two_free_ports()
+        self.ports = neighbouring_ports()
         super().setUp()
-
-    def two_free_ports(self) -> tuple[int, int]:
-        """Neighbours that nobody has."""
-        for first in range(30000, 31000, 2):
-            try:
-                for port in (first, first + 1):
-                    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                        probe.bind((self.host, port))
-            except OSError:
-                continue
-            return first, first + 1
-        raise AssertionError("every port is taken")
 
     def test_packets_go_across(self) -> None:
         """A relay that is opened where the peer was is reached by its rules."""

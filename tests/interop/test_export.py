@@ -27,7 +27,7 @@ from tests.support.running import RunningMosaic, run_command
 
 PICTURE = png()
 SHA256 = hashlib.sha256(PICTURE).hexdigest()
-WAIT_S = 60.0
+WAIT_S = 180.0
 
 
 def furnish(state: Path, hub_id: str, *, elements: int = 3) -> None:

@@ -18,6 +18,8 @@ from mosaic.workspace.model import Room
 from tests.interop.kill9_child import HUB_ID
 
 ROUNDS = 25
+LEAST = 5
+"""Rounds, however slow the machine is."""
 BUDGET_S = 30.0
 CHECKOUT = Path(mosaic.__file__).parent.parent
 READ = "SELECT update_v1 FROM journal ORDER BY document_id, seq"
@@ -36,12 +38,11 @@ class Kill9Tests(SynchronousTestCase):
         acknowledged: set[bytes] = set()
         rounds = 0
         deadline = time.monotonic() + BUDGET_S
-        while rounds < ROUNDS and time.monotonic() < deadline:
+        while rounds < ROUNDS and (rounds < LEAST or time.monotonic() < deadline):
             said = self.burst(path, rounds, after_acks=random.randrange(1, 400))
             acknowledged |= said
             rounds += 1
             self.check(path, acknowledged)
-        self.assertGreaterEqual(rounds, 5, "the machine was too slow to say anything")
         self.assertGreater(len(acknowledged), rounds)
 
     def burst(self, path: Path, round_number: int, *, after_acks: int) -> set[bytes]:

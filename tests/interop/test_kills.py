@@ -36,7 +36,7 @@ BATCH = 25
 """Kills of one document; then another one is begun."""
 
 WRITERS = 6
-WAIT_S = 60.0 if KILLS <= BATCH else 300.0
+WAIT_S = 240.0 if KILLS <= BATCH else 300.0
 """A long run gives way to everything else on the machine."""
 CONFIG = "[drcp]\nsnapshot_after_s = 0.5\n"
 """So that kills meet snapshots, and the shortening of the journal, too."""
@@ -45,7 +45,7 @@ CONFIG = "[drcp]\nsnapshot_after_s = 0.5\n"
 class KillTests(TestCase):
     """The whole house, killed again and again."""
 
-    timeout = 120 + 15 * KILLS
+    timeout = 300 + 30 * KILLS
 
     async def test_no_acknowledged_edit_is_lost_and_none_invented(self) -> None:
         """Whatever the moment: at the start, while joining, in a commit."""

@@ -14,7 +14,7 @@ from typing import Any
 from twisted.trial.unittest import TestCase
 
 EXAMPLES = 15
-MAX_S = 180
+MAX_S = 900
 START_S = 120
 
 # They end the token that the run is made with, so they are tried last.

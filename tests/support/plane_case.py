@@ -16,7 +16,7 @@ from mosaic.relay.interface import RelayPlane
 from mosaic.wire.stun.address import Address, FiveTuple
 from tests.support.native_plane import need_native, prompt_plane
 
-PORTS = (20000, 60000)
+PORTS = (32000, 60000)
 
 
 @implementer(IReactorFDSet)

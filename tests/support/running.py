@@ -58,6 +58,14 @@ def free_port() -> int:
     raise RuntimeError("no free port")
 
 
+def neighbouring_ports() -> tuple[int, int]:
+    """Two that are free, one behind the other."""
+    first, second = free_port(), free_port()
+    while second != first + 1:
+        first, second = second, free_port()
+    return first, second
+
+
 def environment() -> dict[str, str]:
     """The environment of a child that finds this checkout and its plugin."""
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])

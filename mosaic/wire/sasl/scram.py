@@ -179,6 +179,7 @@ def _proves(verifier: ScramVerifier, auth_message: bytes, proof: bytes) -> bool:
     signature = hmac.digest(verifier.stored_key, auth_message, verifier.digest)
     if len(proof) != len(signature):
         return False
-    client_key = bytes(a ^ b for a, b in zip(proof, signature, strict=True))
+    mixed = int.from_bytes(proof) ^ int.from_bytes(signature)
+    client_key = mixed.to_bytes(len(proof))
     hashed = hashlib.new(verifier.digest, client_key).digest()
     return hmac.compare_digest(hashed, verifier.stored_key)
