@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from mosaic.config.settings import Updates
 
@@ -69,8 +70,12 @@ class FeedKeeper(Service):
 
     def _look(self) -> Deferred[None]:
         looking = self._run_in_thread(self._refresh)
-        looking.addErrback(lambda failure: str(failure.value))
-        return looking.addCallback(self._tell)
+        return looking.addCallbacks(self._tell, self._failed)
+
+    def _failed(self, failure: Failure) -> None:
+        """Strangers may read /readyz: where our files are is for the log."""
+        _log.error("the update feed: {why}", why=failure.getErrorMessage())
+        self._problem = "it cannot be signed anew; the log says why"
 
     def _tell(self, problem: str | None) -> None:
         if problem is not None:

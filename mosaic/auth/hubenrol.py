@@ -134,7 +134,7 @@ class EnrolmentDesk:
                 raise HubLimit(str(error)) from None
             self._tries.note_success(account=account, address=address)
         self._fleet.tally.enrolments += 1
-        self._fleet.changed(hub)
+        self._fleet.enrolled(hub)
         return hub
 
     async def _take_in(

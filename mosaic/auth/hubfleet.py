@@ -127,6 +127,8 @@ class Fleet:
         self._sweep = LoopingCall(self.sweep)
         self._sweep.clock = clock
         self._counters = HubCounters()
+        self._readings = 0
+        self._removed_meanwhile: set[str] = set()
         self.stopping = False
 
     # Its life -------------------------------------------------------------
@@ -135,7 +137,6 @@ class Fleet:
         self.stopping = False
         await self.reload()
         self._hearing = [self._bus.subscribe("store", self._store_changed)]
-        self._sweep.start(SWEEP_S, now=False)
 
     def begin_stop(self) -> None:
         """Whoever waits is answered."""
@@ -160,16 +161,30 @@ class Fleet:
         )
 
     async def reload(self) -> None:
-        """Read all again: another process wrote."""
-        hubs = await self._store.hubs()
-        waiting = await self._store.hub_commands(state=Outcome.WAITING)
-        found = {hub.hub_id: hub for hub in hubs}
-        for live in list(self._hubs.values()):
-            if live.hub.hub_id not in found:
-                self.removed(live.hub.hub_id)
+        """Read all again: another process wrote.
+
+        What happens here meanwhile is newer than what is read.
+        """
+        known = set(self._hubs)
+        self._readings += 1
+        try:
+            hubs = await self._store.hubs()
+            waiting = await self._store.hub_commands(state=Outcome.WAITING)
+        finally:
+            self._readings -= 1
+        commands: dict[str, tuple[HubCommand, ...]] = {}
+        for one in reversed(waiting):
+            commands[one.hub_id] = (*commands.get(one.hub_id, ()), one)
+        for hub_id in known - {hub.hub_id for hub in hubs}:
+            self.removed(hub_id)
         for hub in hubs:
-            mine = tuple(c for c in reversed(waiting) if c.hub_id == hub.hub_id)
-            self.changed(hub, commands=mine)
+            live = self._hubs.get(hub.hub_id)
+            if live is None and hub.hub_id not in self._removed_meanwhile:
+                self.enrolled(hub, commands=commands.get(hub.hub_id, ()))
+            elif live is not None and hub.seq >= live.hub.seq:
+                self.changed(hub, commands=commands.get(hub.hub_id, ()))
+        if not self._readings:
+            self._removed_meanwhile.clear()
 
     # Who there is ---------------------------------------------------------
     def get(self, hub_id: str) -> Live | None:
@@ -180,15 +195,20 @@ class Fleet:
         """All, in the order of their enrolment."""
         return list(self._hubs.values())
 
+    def enrolled(self, hub: Hub, *, commands: tuple[HubCommand, ...] = ()) -> None:
+        """The store has it, perhaps for some time. commands: those that wait."""
+        if hub.hub_id in self._hubs:
+            return
+        live = self._hubs[hub.hub_id] = Live(hub, commands=commands)
+        self._tell(self._changed, live.state)
+
     def changed(
         self, hub: Hub, *, commands: tuple[HubCommand, ...] | None = None
-    ) -> Live:
+    ) -> None:
         """The store has it so now. commands: those that wait, if they changed."""
         live = self._hubs.get(hub.hub_id)
         if live is None:
-            live = self._hubs[hub.hub_id] = Live(hub, commands=commands or ())
-            self._tell(self._changed, live.state)
-            return live
+            return  # removed meanwhile
         before, live.hub, live.room = live.hub, hub, None
         if commands is not None:
             live.commands = commands
@@ -197,10 +217,11 @@ class Fleet:
         if before.seq != hub.seq:
             self._wake(live)
             self._bus.publish(f"hub.{hub.hub_id}", {"type": "changed"})
-        return live
 
     def removed(self, hub_id: str) -> None:
         """The store has it no more: everything of it ends."""
+        if self._readings:
+            self._removed_meanwhile.add(hub_id)
         live = self._hubs.pop(hub_id, None)
         if live is None:
             return
@@ -213,8 +234,7 @@ class Fleet:
     def heard(self, live: Live) -> None:
         """Its word: it is there."""
         live.heard_at = self._clock.seconds()
-        if not live.online and self._hubs.get(live.hub.hub_id) is live:
-            live.online = True
+        if not live.online and self._come(live):
             self._tell(self._changed, live.state)
 
     def report(self, live: Live, doing: Doing, status: object) -> None:
@@ -223,12 +243,19 @@ class Fleet:
         live.status = status
         live.doing = doing
         live.heard_at = self._clock.seconds()
-        live.online = self._hubs.get(live.hub.hub_id) is live
-        if live.state != before:
+        if self._come(live) and live.state != before:
             self._tell(self._changed, live.state)
 
+    def _come(self, live: Live) -> bool:
+        """It is online, unless it was removed meanwhile."""
+        live.online = self._hubs.get(live.hub.hub_id) is live
+        if live.online and not self._sweep.running and not self.stopping:
+            self._sweep.start(SWEEP_S, now=False)
+        return live.online
+
     def sweep(self) -> None:
-        """Whoever has been silent for too long is not there."""
+        """Whoever has been silent for too long is not there; when nobody is,
+        nobody looks any more."""
         latest = self._clock.seconds() - self._offline_after_s
         for live in list(self._hubs.values()):
             if live.online and live.heard_at is not None and live.heard_at <= latest:
@@ -237,6 +264,8 @@ class Fleet:
                 Deferred.fromCoroutine(self._note_seen(live)).addErrback(
                     lambda failure: _log.failure("a hub's end was not kept", failure)
                 )
+        if self._sweep.running and not any(live.online for live in self.every()):
+            self._sweep.stop()
 
     def last_seen(self, live: Live) -> float:
         """Unix seconds of its last word, 0 for never."""

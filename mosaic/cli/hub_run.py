@@ -87,8 +87,22 @@ def add_action(actions: Any) -> None:
     parser.add_argument(
         "--no-announce", action="store_true", help="do not answer on the LAN (mDNS)"
     )
+    add_media_flags(parser)
     add_update_flags(parser)
     parser.set_defaults(run=run)
+
+
+def add_media_flags(parser: argparse.ArgumentParser) -> None:
+    """What a hub without a screen sends and keeps (docs/hub-media.md)."""
+    parser.add_argument(
+        "--send",
+        metavar="WHAT",
+        help="headless: the file (picture or film) that is sent in meetings, or `test`"
+        " for a test picture and tone; nothing by default",
+    )
+    parser.add_argument(
+        "--record", metavar="DIR", help="headless: keep what others send as WebM files"
+    )
 
 
 def add_update_flags(parser: argparse.ArgumentParser) -> None:
@@ -167,6 +181,8 @@ def _options(options: argparse.Namespace) -> Any:
         calendar_login=_path(options.calendar_login),
         join_calendar=options.join_calendar,
         announce=not options.no_announce,
+        send=options.send,
+        record=_path(options.record),
         updates_root=_path(options.updates_root),
         allow_downgrade=options.allow_downgrade,
     )

@@ -143,7 +143,13 @@ def _show(report: Any, *, as_json: bool) -> None:
     print(f"\n{report.server} by {report.via}: {MARKS[report.outcome]}")
     for verdict in report.verdicts:
         mark = MARKS[verdict.outcome]
-        print(f"  {verdict.capability:<11} {mark:<8} {verdict.advice}")
+        print(f"  {verdict.capability:<11} {mark:<8} {shown(verdict.advice)}")
+
+
+def shown(text: str) -> str:
+    """What strangers say (names in certificates, portals, proxies), without what a
+    terminal would obey."""
+    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 def _tell(check: Any) -> None:
@@ -152,9 +158,9 @@ def _tell(check: Any) -> None:
     line = (
         f"{MARKS[check.outcome]:<8} {check.name:<16} {took:>8}  {where}{check.detail}"
     )
-    sys.stdout.write(line.rstrip() + "\n")
+    sys.stdout.write(shown(line).rstrip() + "\n")
     if check.advice:
-        sys.stdout.write(f"{'':<36}{check.advice}\n")
+        sys.stdout.write(f"{'':<36}{shown(check.advice)}\n")
     sys.stdout.flush()
 
 

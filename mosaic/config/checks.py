@@ -45,6 +45,12 @@ def check_values(settings: Settings) -> None:
     _check_turn(settings)
     check_xmpp(settings.xmpp, settings.public_host)
     _check_endpoints(settings.endpoints)
+    if settings.updates.resign_s > settings.updates.timestamp_life_s / 2:
+        raise ConfigError(
+            "updates.resign_s",
+            f"{settings.updates.resign_s} is above half of updates.timestamp_life_s: "
+            "hubs would refuse the feed when one signature is late",
+        )
     _check_hubs(settings.hubs)
     _check_regions(settings)
     if settings.store.commit_window_s > 0.02:

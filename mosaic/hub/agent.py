@@ -94,7 +94,7 @@ class Parts:
     show: Callable[[Desired], object] = lambda desired: None
     screens: Callable[[], list[dict[str, Any]]] = list
     calendar: Callable[[], list[dict[str, Any]] | None] = lambda: None
-    calendar_problem: Callable[[], str | None] = lambda: None
+    problem: Callable[[], str | None] = lambda: None
     calendar_url: Callable[[str | None], object] = lambda url: None
     proxy: Callable[[], str] = lambda: "direct"
     route: Callable[[], str | None] = lambda: None
@@ -127,6 +127,7 @@ class HubAgent:
         self._code = code
         self._name = name
         self._ended = ended
+        self._random = random
         self._backoff = Backoff(random)
         self._sitter = parts.sit(self._seat_told)
         self._commands = parts.commands(self)
@@ -149,7 +150,7 @@ class HubAgent:
             self._enrol_problem
             or self.machine.problem
             or self._disk_problem
-            or self.parts.calendar_problem()
+            or self.parts.problem()
         )
 
     def start(self) -> None:
@@ -246,7 +247,8 @@ class HubAgent:
                 wait_s = self._backoff.next_s()
                 asked_for = getattr(error, "retry_after_s", None)
                 if asked_for is not None:
-                    wait_s += asked_for
+                    # Many were told the same: a random part more, each.
+                    wait_s += asked_for * (1 + self._random())
             except Exception:
                 _log.failure("fault while reading the feed")
                 after, wait_s = None, self._backoff.next_s()

@@ -112,7 +112,7 @@ async def find_by_offline_id(
     """Ask the LAN for the hub with these ten digits: its TXT record.
 
     interfaces: addresses to ask from; all by default. Raises ValueError for digits
-    that are none, and LookupError if no hub answers. Wants asyncio's reactor.
+    that are none, and LookupError if no hub answers. A coroutine of asyncio's.
     """
     from zeroconf import InterfaceChoice
     from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
@@ -122,7 +122,7 @@ async def find_by_offline_id(
     zeroconf = AsyncZeroconf(interfaces=interfaces or InterfaceChoice.All)
     try:
         info = AsyncServiceInfo(SERVICE, f"{digits}.{SERVICE}")
-        found = await _of_asyncio(info.async_request(zeroconf.zeroconf, within_s * 1e3))
+        found = await info.async_request(zeroconf.zeroconf, within_s * 1000)
         if not found:
             raise LookupError(f"no hub with the number {digits} answers on this LAN")
         return {
@@ -131,7 +131,7 @@ async def find_by_offline_id(
             if isinstance(key, str)
         }
     finally:
-        await _of_asyncio(zeroconf.async_close())
+        await zeroconf.async_close()
 
 
 def _of_asyncio(work: Any) -> Deferred[Any]:

@@ -39,7 +39,7 @@ from mosaic.hub.participant import Participant, Seat
 from mosaic.hub.presence import HubPresence
 from mosaic.hub.proxylogin import ProxyLogins
 from mosaic.hub.seat import DrcpParticipant
-from mosaic.hub.server import Server
+from mosaic.hub.server import Server, XmppLogin
 from mosaic.hub.sitting import HeadlessSitter, Sitter
 from mosaic.hub.sound import Sound
 from mosaic.hub.updating import NoUpdates
@@ -177,7 +177,7 @@ def build_hub(
             return made[0]
 
         def participant(say: Callable[[Seat], None]) -> Participant:
-            return make_participant(reactor, dialler, say)
+            return make_participant(reactor, dialler, say, options)
 
         return HeadlessSitter(reactor, server, participant, told)
 
@@ -193,7 +193,9 @@ def build_hub(
         )
 
     def presence(agent: HubAgent) -> HubPresence:
-        async def login() -> Any:
+        async def login(refused: bool) -> XmppLogin | None:
+            if refused:
+                server.forget_token()
             hub_id = agent.machine.memory.hub_id
             return None if hub_id is None else await server.xmpp_login(hub_id)
 
@@ -231,7 +233,7 @@ def build_hub(
         show=Sound(reactor).show,
         screens=lambda: made[0].describe() if made else [],
         calendar=calendar.as_reported,
-        calendar_problem=lambda: calendar.problem,
+        problem=lambda: calendar.problem or (made[0].problem if made else None),
         calendar_url=lambda url: calendar.watch(url or options.calendar),
         proxy=routes.describe,
         reached=ways.learn if options.kiosk else None,
@@ -253,7 +255,7 @@ def build_hub(
         logins,
         screens=len(options.screens) if options.kiosk else 0,
         screen_shows=screens.screen_shows if screens else None,
-        ready=lambda: ways.ready,
+        ready=lambda: ways.ready or not options.kiosk,
     )
     page = LocalPage(owner, options.server)
     return Hub(
@@ -270,15 +272,27 @@ def build_hub(
 
 
 def make_participant(
-    reactor: Any, dialler: Dialler, told: Callable[[Seat], None]
+    reactor: Any,
+    dialler: Dialler,
+    told: Callable[[Seat], None],
+    options: HubOptions,
 ) -> Participant:
-    """With media where that is installed, else a silent seat."""
+    """With media where that is installed, else a silent seat. Raises OptionError
+    for a file that cannot be sent, or media that are asked for and not there."""
     try:
         media = import_module("mosaic.hub.media")
     except ImportError as error:
+        if options.send or options.record:
+            raise OptionError(
+                f"--send and --record want the extra hub: {error}"
+            ) from None
         _log.info("no media: {why}", why=str(error))
         return DrcpParticipant(reactor, dialler, told)
-    made: Participant = media.participant(reactor, dialler, told)
+    try:
+        chosen = media.options_for(send=options.send, record=options.record)
+    except (OSError, ValueError) as error:
+        raise OptionError(f"--send or --record: {error}") from error
+    made: Participant = media.participant(reactor, dialler, told, chosen)
     return made
 
 

@@ -28,7 +28,8 @@ class Screen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubOptions:
-    """server: `https://host[:port]`. code: normalised. local_port: 0 for any."""
+    """server: `https://host[:port]`. code: normalised. local_port: 0 for any.
+    send: a file or `test`, record: a folder; for a hub without a screen."""
 
     server: str
     state: Path
@@ -46,6 +47,8 @@ class HubOptions:
     calendar_login: Path | None = None
     join_calendar: bool = False
     announce: bool = True
+    send: str | None = None
+    record: Path | None = None
     updates_root: Path | None = None
     allow_downgrade: bool = False
 

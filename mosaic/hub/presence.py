@@ -10,7 +10,7 @@ also gives the channel binding, which Python's own has not for TLS 1.3.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -158,7 +158,8 @@ def make_stream(login: XmppLogin) -> Any:
 class HubPresence:
     """Keeps one stream to the server as long as it is started.
 
-    login: gives what to log in with, newly for each attempt. poked: there is
+    login: gives what to log in with, newly for each attempt; True where the last
+    was refused (a server that was restarted knows no passwords). poked: there is
     news. random: from 0 to 1.
     """
 
@@ -167,7 +168,7 @@ class HubPresence:
         reactor: Any,
         dialler: Dialler,
         url: str,
-        login: Callable[[], Any],
+        login: Callable[[bool], Awaitable[XmppLogin | None]],
         *,
         poked: Callable[[], None],
         random: Callable[[], float],
@@ -185,6 +186,7 @@ class HubPresence:
         self._stream: Any = None
         self._wire: Any = None
         self._wanted = False
+        self._was_refused = False
         self._trying = False
         self._retry: IDelayedCall | None = None
         self.online = False
@@ -216,7 +218,8 @@ class HubPresence:
 
     async def _dial(self) -> None:
         try:
-            login = await self._login()
+            refused, self._was_refused = self._was_refused, False
+            login = await self._login(refused)
             if login is None or not self._wanted:
                 self._trying = False
                 return
@@ -250,6 +253,7 @@ class HubPresence:
 
     def _refused(self, event: Any) -> None:
         _log.info("XMPP does not take the hub's password")
+        self._was_refused = True
         if self._wire is not None:
             self._wire.transport.loseConnection()
 

@@ -36,6 +36,7 @@ class DtlsTalk(Talk, DatagramProtocol):
         self._name = name
         self._server = server
         self._timer: Any = None
+        self._closed = False
         self._shaken: Deferred[None] = Deferred()
         self._connection = _connection(name, trust)
         self._port = reactor.listenUDP(0, self)
@@ -55,6 +56,12 @@ class DtlsTalk(Talk, DatagramProtocol):
     def connectionRefused(self) -> None:
         """Nobody listens there."""
         self._fail(NoAnswer(self.hop, "refused", stage="application"))
+
+    def stopProtocol(self) -> None:
+        """By us; or by the reactor, which takes a refusal (EPOLLERR) for the end."""
+        self._closed = True
+        self._stop_timer()
+        self.connectionRefused()
 
     async def shake(self) -> None:
         """The handshake, and whose certificate it is. Raises HopError."""
@@ -85,6 +92,7 @@ class DtlsTalk(Talk, DatagramProtocol):
             self._flush()
         except SSL.Error:
             pass  # the handshake was never complete
+        self._closed = True
         await maybeDeferred(self._port.stopListening)
 
     def _step(self) -> None:
@@ -115,6 +123,8 @@ class DtlsTalk(Talk, DatagramProtocol):
                 return
 
     def _flush(self) -> None:
+        if self._closed:
+            return
         try:
             flight = self._connection.bio_read(MAX_RECORD_BYTES)
         except SSL.WantReadError:
@@ -127,6 +137,8 @@ class DtlsTalk(Talk, DatagramProtocol):
 
     def _set_timer(self) -> None:
         self._stop_timer()
+        if self._closed:  # a refusal may come while a flight is written
+            return
         wait_s = self._connection.DTLSv1_get_timeout()
         if wait_s is not None:
             self._timer = self.reactor.callLater(wait_s, self._again)

@@ -30,6 +30,16 @@ SLOW_KBIT_S = 1100
 """Below this a call with video suffers."""
 
 
+class _Signed(msgspec.Struct):
+    expires: datetime
+
+
+class _Timestamp(msgspec.Struct):
+    """Of TUF's timestamp role what is of use here; the hub checks signatures."""
+
+    signed: _Signed
+
+
 class ServiceChecks:
     """Each gives one Check or raises. All go the dialler's way."""
 
@@ -181,7 +191,7 @@ class ServiceChecks:
     async def updates(self) -> Check:
         """The feed of hubs. A server that has none answers 404."""
         http = http_client(self._dialler)
-        url = f"{self._server.url}/updates/timestamp.json"
+        url = f"{self._server.url}/updates/metadata/timestamp.json"
         answer = await http.get(url, timeout=15, allow_redirects=False)
         body = await bounded(answer, MAX_ANSWER_BYTES)
         if answer.code == 404:
@@ -191,12 +201,26 @@ class ServiceChecks:
                 detail="reached; this server has no update feed set up",
                 data={"reached": True},
             )
-        wrong = "" if answer.code == 200 else f"the server answers {answer.code}"
-        if not wrong and not body.lstrip().startswith(b"{"):
-            wrong = "what answers is no update feed"
-        if wrong:
+        if answer.code != 200:
+            wrong = f"the server answers {answer.code}"
             raise NoAnswer(self._server.hop, wrong, stage="application")
-        return Check(name="updates", outcome="ok", data={"reached": True})
+        try:
+            expires = msgspec.json.decode(body, type=_Timestamp).signed.expires
+        except msgspec.MsgspecError as error:
+            wrong = "what answers is no update feed"
+            raise NoAnswer(self._server.hop, wrong, stage="application") from error
+        data = {"reached": True, "expires": expires.isoformat()}
+        if expires < datetime.now(UTC):
+            return Check(
+                name="updates",
+                outcome="degraded",
+                stage="application",
+                detail=f"the update feed has expired ({expires.isoformat()})",
+                advice="hubs take no updates: tell who runs the server, and check the "
+                "date of this machine",
+                data=data,
+            )
+        return Check(name="updates", outcome="ok", data=data)
 
     async def bandwidth(self) -> Check:
         """Down over HTTPS, for three seconds at most."""

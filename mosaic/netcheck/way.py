@@ -105,7 +105,7 @@ class WayChecks:
             return Check(name="tcp-80", outcome="ok", detail=error.message)
         finally:
             stream.close()
-        portal = self._portal(status, where)
+        portal = portal_sign(self._server.host, status, where)
         if not portal:
             detail = "redirects to https" if where else ""
             return Check(name="tcp-80", outcome="ok", detail=detail)
@@ -146,30 +146,6 @@ class WayChecks:
         where = re.search(rb"\r\nlocation:[ \t]*([^\r\n]{1,300})", head, re.IGNORECASE)
         return int(match[1]), where[1].decode("ascii", "replace") if where else ""
 
-    def _portal(self, status: int, where: str) -> str:
-        """What gives a portal away: RFC 6585's 511, or somewhere else to go."""
-        if status == 511:
-            return "511 Network Authentication Required"
-        if status in (301, 302, 303, 307, 308) and where:
-            try:
-                parts = urlsplit(where)
-                scheme, host = parts.scheme, parts.hostname
-            except ValueError:
-                scheme, host = "", where
-            if host is not None and not self._related(scheme, host):
-                return f"{status} to {where}"
-        return ""
-
-    def _related(self, scheme: str, host: str) -> bool:
-        """The same name, or one above or below it (www., a bare domain); a server
-        that was asked for by its address may lead to the https of any name."""
-        mine, other = self._server.host.lower(), host.lower()
-        if mine == other:
-            return True
-        if mine.replace(".", "").isdecimal() or ":" in mine:
-            return scheme == "https"
-        return mine.endswith(f".{other}") or other.endswith(f".{mine}")
-
     async def proxy(self) -> Check:
         """Whether there is one, and whether it opens a tunnel."""
         server, dialler = self._server, self._around.dialler
@@ -191,6 +167,33 @@ class WayChecks:
         if endpoint.login_scheme:
             words += f", login by {endpoint.login_scheme}"
         return Check(name="proxy", outcome="ok", detail=words, data=data)
+
+
+def portal_sign(server: str, status: int, where: str) -> str:
+    """What gives a captive portal away in the answer to http://server/: RFC 6585's
+    511, or somewhere else to go; "" for nothing. where: the Location."""
+    if status == 511:
+        return "511 Network Authentication Required"
+    if status not in (301, 302, 303, 307, 308) or not where:
+        return ""
+    try:
+        parts = urlsplit(where)
+        scheme, host = parts.scheme, parts.hostname
+    except ValueError:
+        scheme, host = "", where
+    if host is None or _related(server.lower(), scheme, host.lower()):
+        return ""
+    return f"{status} to {where}"
+
+
+def _related(mine: str, scheme: str, other: str) -> bool:
+    """The same name, or one above or below it (www., a bare domain); a server that
+    was asked for by its address may lead to the https of any name."""
+    if mine == other:
+        return True
+    if mine.replace(".", "").isdecimal() or ":" in mine:
+        return scheme == "https"
+    return mine.endswith(f".{other}") or other.endswith(f".{mine}")
 
 
 def _look_up(name: str) -> list[str]:

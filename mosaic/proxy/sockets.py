@@ -31,14 +31,22 @@ class _End(Protocol):
     other: _End | None = None
     over = False
 
+    def __init__(self) -> None:
+        self._early = bytearray()
+
     def join(self, other: _End) -> None:
-        """Each side slows the other down."""
+        """Each side slows the other down; what came too early goes first."""
         self.other = other
         self.transport.registerProducer(other.transport, True)
+        if self._early:
+            other.transport.write(bytes(self._early))
+            self._early.clear()
 
     def dataReceived(self, data: bytes) -> None:
-        """Across."""
-        if self.other is not None and not self.other.over:
+        """Across. A proxy may send the server's first words with its own answer."""
+        if self.other is None:
+            self._early += data
+        elif not self.other.over:
             self.other.transport.write(data)
 
     def connectionLost(self, reason: Failure = Failure(Exception())) -> None:  # noqa: B008

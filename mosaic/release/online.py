@@ -144,7 +144,10 @@ class OnlineSigner:
             for role, document in standing.documents().items()
             if role != ROOT
         }
-        old = latest_in(self.feed.metadata, SNAPSHOT)
+        try:
+            old = latest_in(self.feed.metadata, SNAPSHOT)
+        except ReleaseRefused:
+            old = None  # the disk has forgotten it
         if old is not None and old.signed.meta == meta:
             left = _ends(old) - now
             good = SNAPSHOT_DAYS * DAY_S / 2 < left < SNAPSHOT_DAYS * DAY_S + FORERUN
@@ -167,7 +170,10 @@ class OnlineSigner:
         file = self.feed.metadata / "timestamp.json"
         if not file.exists():
             return None
-        old = read_document(file)
+        try:
+            old = read_document(file)
+        except ReleaseRefused:
+            return None
         if _is_signed(root, TIMESTAMP, old):
             return old
         # A new key: the version goes on, the rest is made again.

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 import resource
-from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
@@ -17,7 +15,7 @@ from tests.browser.test_meeting import (
     wait_for,
     write_note,
 )
-from tests.browser.test_pages import AXE, LOOKS, RUN_AXE, SIZES
+from tests.browser.test_pages import LOOKS, SIZES
 from tests.support.browser import BrowserTestCase, keep_screenshot
 
 
@@ -135,13 +133,8 @@ class VersionTests(BrowserTestCase):
     def look(self, page: Page, name: str) -> None:
         """A picture, and nothing that axe finds critical or serious."""
         keep_screenshot(page, name)
-        page.evaluate(Path(AXE).read_text())
-        found: list[str] = page.evaluate(RUN_AXE)
-        self.assertEqual(found, [], f"{name}: {json.dumps(found, indent=1)}")
-        over = page.evaluate(
-            "() => document.documentElement.scrollWidth - window.innerWidth"
-        )
-        self.assertLessEqual(over, 0)
+        self.assert_accessible(page, name)
+        self.assert_no_sideways_scroll(page)
 
     def test_the_keyboard_alone(self) -> None:
         """From the room's menu to a restored document."""

@@ -16,12 +16,12 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.support import proxies
 from tests.support.hub_process import RunningHub
 from tests.support.onlooker import Onlooker
-from tests.support.running import RunningMosaic
+from tests.support.running import RunningMosaic, run_command
 
 KILLS = int(os.environ.get("MOSAIC_HUB_KILLS", "2"))
 WAIT_S = 60.0
@@ -137,6 +137,12 @@ class HubAgentTests(TestCase):
             sys.stdout.write(f"\nkilled, and back in the meeting after {shown} s\n")
         self.assertEqual(people.names().count("Lisbon"), 1)
 
+        second = run_command(
+            *("hub", "run", "--server", self.server.tls_url, "--state", str(self.state))
+        )
+        self.assertEqual(second.returncode, 1)
+        self.assertIn("in use by another agent", second.stderr)
+
         made = self.admin("POST", f"/hubs/{hub_id}/commands", {"command": "log"})
         path = f"/hubs/{hub_id}/commands/{made['id']}"
         await self.until(lambda: self.admin("GET", path)["state"] == "done", "answered")
@@ -155,3 +161,22 @@ class HubAgentTests(TestCase):
         self.assertTrue((self.state / "hub.key").exists())
         self.assertNotIn("Traceback", hub.output())
         self.assertNotIn("fault in", hub.output())
+
+
+class RefusalTests(SynchronousTestCase):
+    """What a person at the box reads."""
+
+    def test_exit_status_and_one_line(self) -> None:
+        """1 with the reason, 2 for usage."""
+        state = Path(self.mktemp()).absolute()
+        words = ("hub", "run", "--state", str(state))
+        for more, status, said in (
+            ((), 2, "--server"),
+            (("--server", "http://hub.example.org"), 1, "speaks https"),
+            (("--server", "h", "--proxy", "http://a:b@c"), 1, "password"),
+        ):
+            done = run_command(*words, *more)
+            self.assertEqual(done.returncode, status, done.stderr)
+            self.assertIn(said, done.stderr)
+            if status == 1:
+                self.assertEqual(len(done.stderr.strip().splitlines()), 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from itertools import pairwise
 from pathlib import Path
@@ -12,8 +13,10 @@ import av
 from aiortc.mediastreams import MediaStreamError
 from PIL import Image
 
+from mosaic.hub.media.recorder import Recorder
 from mosaic.hub.media.sinks import level_of
 from mosaic.hub.media.sources import FileSource, Shared, TestSource
+from mosaic.hub.media.tasks import Tasks
 
 
 class SourceTests(IsolatedAsyncioTestCase):
@@ -82,6 +85,22 @@ class SourceTests(IsolatedAsyncioTestCase):
         for before, after in pairwise(times):
             self.assertLess(before, after)
         self.assertAlmostEqual(times[-1], 7 / 25, places=2)
+
+    async def test_a_recording(self) -> None:
+        """Picture and sound of a source, for each kind of file, played again."""
+        for kind in ("webm", "mp4"):
+            tasks, source = Tasks(), TestSource(width=64, height=48)
+            assert source.video is not None
+            assert source.audio is not None
+            path = self.folder / f"meeting.{kind}"
+            recorder = Recorder(path, kind, (source.video, source.audio), tasks)
+            await asyncio.sleep(0.5)
+            await recorder.stop()
+            source.stop()
+            for media, least in (("video", 4), ("audio", 10)):
+                with av.open(str(path)) as film:
+                    stream = next(s for s in film.streams if s.type == media)
+                    self.assertGreaterEqual(sum(1 for _ in film.decode(stream)), least)
 
     def film(self, *, pictures: int) -> Path:
         """25 of them a second, without sound."""

@@ -166,12 +166,16 @@ class MissionListTests(FirewallCase):
 
     def everything_is_there(self) -> None:
         """The check says good."""
+        feed = self.state / "updates" / "metadata"
+        feed.mkdir(parents=True, exist_ok=True)
+        signed = {"signed": {"expires": "2099-01-01T00:00:00Z"}}
+        (feed / "timestamp.json").write_text(json.dumps(signed))
         code, report = self.check()
         checks = self.checks(report)
-        for name in (*SERVICES, "udp-53", "turn-udp", "tcp-80", "tcp-443"):
+        wanted = (*SERVICES, "updates", "udp-53", "turn-udp", "tcp-80", "tcp-443")
+        for name in wanted:
             self.assertEqual(checks[name]["outcome"], "ok", checks[name])
         self.assertEqual(checks["tcp-80"]["detail"], "redirects to https")
-        self.assertTrue(checks["updates"]["data"]["reached"], checks["updates"])
         self.assertEqual(checks["relay-speed"]["data"]["way"], "udp")
         # A loaded machine may call its own round trips uneven.
         even = self.verdict(report, "quality")["outcome"] == "ok"

@@ -16,9 +16,17 @@ from twisted.web.proxy import ReverseProxyResource
 from twisted.web.server import Site
 
 from mosaic.netcheck import relays
+from mosaic.netcheck.around import Around, Server
+from mosaic.netcheck.dtls import open_dtls
+from mosaic.netcheck.services import ServiceChecks
+from mosaic.proxy.client import direct_dialler
+from mosaic.wire.hops import HopError, NoAnswer
+from mosaic.wire.stun.address import Address
+from mosaic.wire.turn.asking import binding
 from tests.support import proxies
+from tests.support.certificate import self_signed_pem
 from tests.support.netcheck_case import AWAY_S, SERVICES, NetcheckCase
-from tests.support.running import environment
+from tests.support.running import environment, free_port
 
 reactor: Any = _reactor
 
@@ -72,6 +80,47 @@ class WaysTests(NetcheckCase):
         by_name = {check["name"]: check for check in report["checks"]}
         for name in ("proxy", *SERVICES, "turn-udp", "turn-dtls"):
             self.assertEqual(by_name[name]["outcome"], "ok", by_name[name])
+
+    async def test_update_feed(self) -> None:
+        """None, a fresh one, one that nobody signs any more, and something else."""
+        server = Server.parse(self.mosaic.tls_url)
+        dialler = direct_dialler(reactor, trust=self.trust)
+        services = ServiceChecks(Around(server=server, dialler=dialler))
+        found = await services.updates()
+        self.assertEqual((found.outcome, found.data), ("skipped", {"reached": True}))
+        file = self.mosaic.state / "updates" / "metadata" / "timestamp.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self.addCleanup(file.unlink)
+        for year, outcome in (("2099", "ok"), ("2020", "degraded")):
+            expires = f"{year}-01-01T00:00:00Z"
+            file.write_text(json.dumps({"signed": {"expires": expires}}))
+            self.assertEqual((await services.updates()).outcome, outcome)
+        file.write_text("<html>")
+        with self.assertRaises(NoAnswer):
+            await services.updates()
+
+    async def test_dtls_is_verified(self) -> None:
+        """The right name and authority; another of each; and nobody there."""
+        trust, stranger = self.trust, self.trusting(self_signed_pem().encode())
+        at = Address("127.0.0.1", self.dtls_port)
+
+        async def shake(name: str, trust: Any, to: Address = at) -> str:
+            try:
+                talk = await open_dtls(reactor, to, name=name, trust=trust, hop="r")
+            except HopError as error:
+                return f"{error.stage}: {error.message}"
+            await talk.ask(binding(bytes(12)))
+            await talk.close()
+            return "answered"
+
+        for name in ("localhost", "127.0.0.1"):
+            self.assertEqual(await shake(name, trust), "answered")
+        self.assertIn("unknown authority", await shake("localhost", stranger))
+        self.assertIn("another name", await shake("meet.example.org", trust))
+        nobody = Address("127.0.0.1", free_port())
+        self.assertEqual(
+            await shake("localhost", trust, nobody), "application: refused"
+        )
 
     async def test_something_that_breaks_websockets(self) -> None:
         """REST passes a box that knows no Upgrade: said of the WebSocket alone."""

@@ -95,6 +95,16 @@ class SocketTests(TestCase):
         end.close()
         await deferToThread(_until, lambda: _Echo.ended == 2)
 
+    async def test_a_server_that_speaks_first_is_heard(self) -> None:
+        """Its words may come in one piece with the proxy's answer, and then its end."""
+        proxy = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(proxy.close)
+        reactor.callInThread(_speak_first, proxy)
+        way = parse_proxy(f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        end = await self.dialler(way).socket("127.0.0.1", 1)
+        self.assertEqual(await deferToThread(_say, end, b""), b"220 hello")
+        end.close()
+
     async def test_refusals_are_the_endpoints_own(self) -> None:
         """Which hop said no, before there is any socket."""
         proxy = proxies.microsocks(login=True)
@@ -125,6 +135,14 @@ class SocketTests(TestCase):
         first, second, third = said.stdout.splitlines() or [said.stderr] * 3
         self.assertEqual((first, second), ("hello", "hello"), said.stderr)
         self.assertTrue(third.startswith("TargetRefused proxy http://127.0.0.1"), third)
+
+
+def _speak_first(proxy: socket.socket) -> None:
+    """Whatever is asked for, it is open, and has spoken, and has gone."""
+    connection, _ = proxy.accept()
+    with connection:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 200 Yes\r\n\r\n220 hello")
 
 
 def _bulk(end: socket.socket) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.support.running import ROOT, RunningMosaic
 
 CHROMIUM = os.environ.get("MOSAIC_CHROMIUM") or shutil.which("chromium") or ""
 ARTEFACTS = ROOT / "artefacts"
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 WAIT_MS = 60_000
@@ -36,6 +38,16 @@ FLAGS = [
     "--ignore-certificate-errors",
     "--autoplay-policy=no-user-gesture-required",
 ]
+
+
+# What the whiteboard library draws inside its own root is its own; ours is
+# the shell around it.
+RUN_AXE = """async () => {
+  const found = await axe.run({ exclude: [['.excalidraw']] })
+  return found.violations
+    .filter(it => ['critical', 'serious'].includes(it.impact))
+    .map(it => it.id + ': ' + it.nodes.map(node => node.target.join(' ')).join(', '))
+}"""
 
 
 class BrowserTestCase(SynchronousTestCase):
@@ -108,6 +120,34 @@ class BrowserTestCase(SynchronousTestCase):
         page.get_by_label("PIN").fill(room["pin"])
         page.get_by_role("button", name="Join", exact=True).click()
         page.get_by_role("button", name="Leave").wait_for()
+
+    def assert_accessible(self, page: Page, name: str) -> None:
+        """axe finds nothing critical or serious in what is ours."""
+        if not AXE.exists():
+            raise RuntimeError("run `npm --prefix web ci` first: axe-core is missing")
+        page.evaluate(Path(AXE).read_text())
+        found: list[str] = page.evaluate(RUN_AXE)
+        self.assertEqual(found, [], f"{name}: {json.dumps(found, indent=1)}")
+
+    def assert_no_sideways_scroll(self, page: Page) -> None:
+        """A phone shows the whole width."""
+        over: Any = page.evaluate(
+            "() => document.documentElement.scrollWidth - window.innerWidth"
+        )
+        self.assertLessEqual(over, 0)
+
+    def press_by_tab(self, page: Page, name: str) -> None:
+        """Go on with Tab until the control of that name has the focus; press it."""
+        for _ in range(120):
+            page.keyboard.press("Tab")
+            label: str = page.evaluate(
+                "() => { const it = document.activeElement;"
+                " return it.getAttribute('aria-label') || it.innerText || '' }"
+            )
+            if label.strip().startswith(name):
+                page.keyboard.press("Enter")
+                return
+        self.fail(f"Tab never reached {name}")
 
 
 def keep_screenshot(page: Page, name: str) -> Path:

@@ -6,6 +6,7 @@
 {"do": "join", "room": …, "token": …, "role": …}    {"do": "leave"}
 {"do": "say", "text": …}    {"do": "draw"}
 {"do": "present", "file"?: …}    {"do": "unpresent"}
+{"do": "forget"}    the network is another one
 {"do": "facts"} -> who is there, what arrived of whom, how each call goes
 """
 
@@ -73,7 +74,9 @@ class Program:
             self.dialler,
             self.told,
             MediaOptions(
-                camera=source(options.camera),
+                camera=TestSource(width=288, height=164, fps=10)
+                if options.small
+                else source(options.camera),
                 record=Path(options.record) if options.record else None,
                 relay_only=options.relay_only,
             ),
@@ -107,10 +110,12 @@ class Program:
                 board = self.hub.document("board")
                 board.crdt.doc.get("elements", type=Map)["hub-stroke"] = STROKE  # type: ignore[attr-defined]
             case "present":
-                wide = TestSource(width=960, height=540)
+                wide = TestSource(width=400, height=226, fps=5)
                 self.hub.present(source(command.get("file", "none")) or wide)
             case "unpresent":
                 self.hub.stop_presenting()
+            case "forget":
+                self.hub.relays.forget()
             case "facts":
                 return self.facts()
             case "quit":
@@ -186,6 +191,7 @@ def main() -> None:
     parser.add_argument("ca")
     parser.add_argument("--proxy", default="direct")
     parser.add_argument("--camera", default="test")
+    parser.add_argument("--small", action="store_true", help="288x164, 10 a second")
     parser.add_argument("--record")
     parser.add_argument("--relay-only", action="store_true")
     program = Program(parser.parse_args())

@@ -42,6 +42,8 @@ def complain(failure: Any) -> None:
 
 async def walk(reactor: Any) -> None:
     """There, found; gone, not found."""
+    from twisted.internet.defer import Deferred
+
     from mosaic.hub.announce import Announcement, find_by_offline_id
     from mosaic.hub.local.page import Wall
     from mosaic.workspace.ids import offline_hub_id
@@ -54,12 +56,18 @@ async def walk(reactor: Any) -> None:
         address=ADDRESS,
         server="https://hub.example.org",
     )
+
+    async def find(within_s: float) -> dict[str, str]:
+        asked = find_by_offline_id(digits, within_s=within_s, interfaces=[ADDRESS])
+        found: dict[str, str] = await Deferred.fromFuture(asyncio.ensure_future(asked))
+        return found
+
     announcement = Announcement(reactor, lambda: wall, 443)
     announcement.start()
-    found = await find_by_offline_id(digits, within_s=8, interfaces=[ADDRESS])
+    found = await find(8)
     await announcement.stop()
     try:
-        gone = str(await find_by_offline_id(digits, within_s=1, interfaces=[ADDRESS]))
+        gone = str(await find(1))
     except LookupError as error:
         gone = str(error)
     sys.stdout.write(json.dumps([found, gone]) + "\n")

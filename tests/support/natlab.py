@@ -113,6 +113,7 @@ class NatLab:
         for side, kind in zip(SIDES, (first, second), strict=True):
             self.lab.nat(side, kind)
         for hub, pass_ in zip(self.hubs, self.passes, strict=True):
+            hub.do("forget")
             hub.do("join", **pass_)
         try:
             one, two = (hub.until(_done, within_s) for hub in self.hubs)

@@ -47,6 +47,7 @@ class NetcheckCase(TestCase):
 
     timeout = 90
     _shared: RunningMosaic | None = None
+    dtls_port = 0
 
     @property
     def mosaic(self) -> RunningMosaic:
@@ -56,8 +57,9 @@ class NetcheckCase(TestCase):
             server = RunningMosaic()
             far = DelayedDatagrams(("127.0.0.1", server.turn_port), delay_s=AWAY_S)
             config = Path(self.mktemp()).absolute()
+            mine.dtls_port = free_port()
             config.write_text(
-                CONFIG.format(far=far.port, tls=server.port, dtls=free_port())
+                CONFIG.format(far=far.port, tls=server.port, dtls=mine.dtls_port)
             )
             server.flags += ("--config", str(config))
             mine._shared = server.start()

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from treq.testing import RequestTraversalAgent
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, LoopingCall
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import readBody
@@ -183,6 +183,12 @@ class RestCase(SynchronousTestCase):
         """A session token."""
         issued = self.run_steps(self.door.log_in(name, PASSWORD, address="192.0.2.1"))
         return str(issued.token)
+
+    def timers(self) -> list[Any]:
+        """Those that requests and connections left; the fleet of hubs has one of
+        its own, which lasts."""
+        calls: list[Any] = list(self.clock.getDelayedCalls())
+        return [call for call in calls if not isinstance(call.func, LoopingCall)]
 
     def room_token(self, role: str, hub_id: str | None = None) -> str:
         """A room token with a role, made over the API."""

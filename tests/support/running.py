@@ -203,7 +203,7 @@ class RunningMosaic:
             return error.code, json.loads(content) if content else None
 
 
-def run_command(*words: str, text: str | None = None) -> Any:
+def run_command(*words: str, text: str | None = None, seconds: float = 60) -> Any:
     """The `mosaic` command with these words."""
     return subprocess.run(
         [sys.executable, "-m", "mosaic.cli", *words],
@@ -211,5 +211,5 @@ def run_command(*words: str, text: str | None = None) -> Any:
         input=text,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=seconds,
     )

@@ -139,6 +139,7 @@ class RefusalTests(SynchronousTestCase):
             ("[turn]\nrelay_address_v4 = '::1'", "turn.relay_address_v4"),
             ("[auth]\ntries = 0", "auth.tries"),
             ("[store]\ncommit_window_s = 5.0", "store.commit_window_s"),
+            ("[updates]\nresign_s = 50000.0", "updates.resign_s"),
             ("public_host = 'https://x'", "public_host"),
             ("[turn]\ndeny_peers = ['x']", "turn.deny_peers"),
             ("[turn]\ncredential_hash = 'md5'", "turn.credential_hash"),

@@ -32,7 +32,7 @@ class FakeOwner:
         self.now = Wall(state="offline", server=SERVER, offline_id="9178260581")
         self.logins: list[tuple[str, str, str]] = []
         self.codes: list[str] = []
-        self.shown: list[tuple[int, bool, str | None]] = []
+        self.shown: list[tuple[int, str]] = []
         self.refuses: str | None = None
 
     def wall(self) -> Wall:
@@ -51,8 +51,8 @@ class FakeOwner:
             raise RuntimeError(self.refuses)
         return "t/1"
 
-    def screen_shows(self, screen: int, shown: bool, doing: str | None) -> None:
-        self.shown.append((screen, shown, doing))
+    def screen_shows(self, screen: int, shown: str) -> None:
+        self.shown.append((screen, shown))
 
 
 class LocalPageTests(SynchronousTestCase):
@@ -145,10 +145,10 @@ class LocalPageTests(SynchronousTestCase):
     def test_screen_says_that_it_draws(self) -> None:
         """From the server's page: the browser asks first."""
         self.assertEqual(self.ask("OPTIONS", "/2/screen", Origin=SERVER)[0], 204)
-        said = b'{"screen": 2, "shown": true, "doing": "meeting"}'
+        said = b'{"screen": 2, "shown": "meeting"}'
         status, _, _ = self.ask("POST", "/2/screen", said, Origin=SERVER)
         self.assertEqual(status, 204)
-        self.assertEqual(self.owner.shown, [(2, True, "meeting")])
+        self.assertEqual(self.owner.shown, [(2, "meeting")])
         foreign = self.ask("POST", "/screen", said, Origin="https://evil.example")
         self.assertEqual(foreign[0], 403)
         for bad in (b"", b"[]", b'{"shown": 1}', b"[" * 9000, b"x" * 20000):

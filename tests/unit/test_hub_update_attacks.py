@@ -489,6 +489,11 @@ class HonestTests(AttackCase):
         self.assertEqual(found.offer and found.offer.version, "1.1")
         self.assertIn("needs Python 3.99", found.passed_over[0])
 
+    def test_the_same_version_in_other_words(self) -> None:
+        """1.0 is 1.0.0."""
+        self.box = Box(installed=Installed(version="1.0.0"), ring=50)
+        self.assertIsNone(self.look().offer)
+
     def test_through_rotations(self) -> None:
         """A hub that slept through three of them follows the chain."""
         publisher = self.publisher

@@ -242,6 +242,13 @@ class InstallTests(UpdatesCase):
         waiting.errback(UpdateError("absent", "gone"))
         self.failureResultOf(first, UpdateRefused)
 
+    def test_one_program_at_a_time(self) -> None:
+        """The command and the agent share the slots."""
+        other = self.make()
+        with other._locked():
+            self.assertIn("another program", self.refused(self.updates.install()))
+        self.result(self.updates.install())
+
     def test_taken_back(self) -> None:
         """The report is in the state, and that version is not installed unasked."""
         self.result(self.updates.install())
@@ -333,6 +340,14 @@ class WindowTests(UpdatesCase):
         self.idle = True
         self.clock.pump([60.0] * 2)
         self.assertEqual(self.restarts, 1)
+
+    def test_what_fails_is_not_tried_each_minute(self) -> None:
+        """After the next look at the earliest."""
+        self.local = datetime(2026, 11, 26, 23, 0)
+        self.broken = "installing"
+        self.clock.pump([60.0] * 20)
+        tries = [one for one in self.commands if "--require-hashes" in one]
+        self.assertEqual(len(tries), 1)
 
     def test_on_demand_alone(self) -> None:
         """No window: never unasked."""

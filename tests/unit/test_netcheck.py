@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis.strategies import binary, floats, integers, lists, none, text
 from twisted.trial.unittest import SynchronousTestCase
 
+from mosaic.cli.netcheck import shown
 from mosaic.config.settings import Turn
 from mosaic.netcheck import known as known_module
 from mosaic.netcheck.engine import Server
@@ -16,6 +17,7 @@ from mosaic.netcheck.known import KnownServer, KnownServers, inspected_by
 from mosaic.netcheck.quality import evenness, jitter, mos, score
 from mosaic.netcheck.result import Check, Outcome, failed, overall, verdicts, worst
 from mosaic.netcheck.urls import relay_urls
+from mosaic.netcheck.way import portal_sign
 from mosaic.services.turn.bandwidth import Bandwidth
 from mosaic.wire.hops import LoginWanted, Unreachable
 from mosaic.wire.stun.message import Class, Method, encode
@@ -155,6 +157,37 @@ class EvennessTests(SynchronousTestCase):
         self.assertGreaterEqual(found.jitter_ms, 0)
         self.assertTrue(1 <= found.mos <= 4.5, found)
         self.assertTrue(0 <= found.burst <= found.sent)
+
+
+class PortalTests(SynchronousTestCase):
+    """Who answers in the server's place."""
+
+    def test_signs(self) -> None:
+        """Elsewhere, or RFC 6585's own status."""
+        for server, status, where, sign in (
+            ("meet.example.org", 301, "https://meet.example.org/", False),
+            ("meet.example.org", 301, "/elsewhere", False),
+            ("example.org", 302, "https://www.example.org/", False),
+            ("www.example.org", 302, "https://example.org/", False),
+            ("192.0.2.7", 301, "https://meet.example.org/", False),
+            ("192.0.2.7", 302, "http://login.hotel/", True),
+            ("meet.example.org", 302, "http://login.hotel/?u=meet.example.org", True),
+            ("meet.example.org", 307, "https://evilmeet.example.org/", True),
+            ("meet.example.org", 302, "http://[", True),
+            ("meet.example.org", 511, "", True),
+            ("meet.example.org", 200, "", False),
+        ):
+            self.assertEqual(bool(portal_sign(server, status, where)), sign, where)
+
+    def test_a_terminal_obeys_nobody(self) -> None:
+        """Names in certificates and portals are strangers' words."""
+        self.assertEqual(shown("CN=\x1b[2Jé\n"), "CN=?[2Jé?")
+
+    @given(text(max_size=60), integers(100, 599))
+    def test_any_location_is_safe(self, where: str, status: int) -> None:
+        """It is a stranger's text."""
+        portal_sign("meet.example.org", status, where)
+        portal_sign("meet.example.org", 302, f"http://{where}")
 
 
 class UrlTests(SynchronousTestCase):

@@ -306,6 +306,14 @@ class OnlineTests(ReleaseCase):
         [signature] = json.loads(file.read_bytes())["signatures"]
         self.assertEqual(signature["keyid"], load_public(made["timestamp"]).keyid)
 
+    def test_a_damaged_timestamp(self) -> None:
+        """It is made again; Unix seconds go forward by themselves."""
+        before = self.timestamp()["version"]
+        self.publisher.now += 60
+        (self.publisher.feed.metadata / "timestamp.json").write_bytes(b"")
+        self.assertTrue(self.refresh().timestamp)
+        self.assertGreater(self.timestamp()["version"], before)
+
     def test_without_keys(self) -> None:
         """Said with the folder."""
         for file in self.publisher.online.folder.iterdir():

@@ -85,7 +85,7 @@ class UploadTests(BlobCase):
         self.assertEqual(body, PNG[:200])
         self.channel.stopProducing()
         self.channel.connectionLost(Failure(ConnectionLost()))
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.timers(), [])
 
     def test_files_are_the_owners_alone(self) -> None:
         """Mode 0600 in folders of 0700."""

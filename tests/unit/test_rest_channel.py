@@ -131,7 +131,7 @@ class DeadlineTests(ChannelCase):
         for data in (b"", HEAD, GET, post(JSON, b"Content-Length: 9"), b"bad\r\n\r\n"):
             self.raw(data)
             self.channel.connectionLost(Failure(ConnectionDone()))
-            self.assertEqual(self.clock.getDelayedCalls(), [], data)
+            self.assertEqual(self.timers(), [], data)
 
     def test_work_has_no_deadline(self) -> None:
         """The server's own slowness is not the client's fault."""

@@ -831,6 +831,24 @@ class CommandTests(HubCase):
         self.assertEqual((shown["by"], shown["file"]), ("ada", None))
         self.assertEqual(self.feed(self.hub_id, self.mine)["commands"], [])
 
+    def test_whoever_stands_at_the_wall_installs_what_was_found(self) -> None:
+        """Once, however often it is touched; the agent and people have other ways."""
+        screen = self.screen(self.hub_id, self.mine)
+        path = f"{API}/hubs/{self.hub_id}/update"
+        self.problem(self.ask("POST", path, screen), 409)
+        self.assertIsNone(self.feed(self.hub_id, screen)["found"])
+        found = {"state": "available", "available": "2.1", "notes": "x", "size": 5}
+        self.report(self.hub_id, self.mine, update=found)
+        self.assertEqual(self.feed(self.hub_id, screen)["found"], found)
+        self.assertIsNone(self.feed(self.hub_id, self.mine)["found"])
+        made = [self.ask("POST", path, screen) for _ in range(2)]
+        self.assertEqual([reply.status for reply in made], [201, 201])
+        self.assertEqual(made[0].json(), made[1].json())
+        (command,) = self.feed(self.hub_id, self.mine)["commands"]
+        self.assertEqual(command["command"], "update-install")
+        self.problem(self.ask("POST", path, self.mine), 403)
+        self.problem(self.ask("POST", path, self.ada), 401)
+
     def test_a_picture_comes_back(self) -> None:
         """As an attachment that no browser runs."""
         id = self.command("screenshot")

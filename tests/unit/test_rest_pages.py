@@ -63,6 +63,13 @@ class PagesTests(RestCase):
             self.assertEqual(got.header("Content-Type"), "text/html; charset=utf-8")
             self.assertEqual(got.header("Cache-Control"), "no-cache")
 
+    def test_only_a_wall_may_speak_to_its_own_box(self) -> None:
+        """A page that strangers open must not reach this machine's ports."""
+        for path, may in (("/hub", True), ("/", False), ("/admin", False)):
+            policy = self.ask("GET", path).header("Content-Security-Policy") or ""
+            self.assertEqual("http://127.0.0.1:*" in policy, may, path)
+            self.assertIn("default-src 'self'", policy)
+
     def test_hashed_assets_are_immutable(self) -> None:
         """The others are asked for again."""
         got = self.ask("GET", "/assets/index-B3xK9f_2.js")
@@ -273,7 +280,7 @@ class UpgradeTests(RestCase):
         """The service has the transport; our timers are gone, its producer fits."""
         transport = self.upgrade(b"/drcp", b"Origin: https://meet.example.org")
         self.assertIn(b"101 Switching Protocols", transport.value())
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.timers(), [])
         self.assertIsNone(transport.producer)
         transport.registerProducer(object(), True)
         self.clock.advance(1000)

@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import recurring_ical_events
-from icalendar import Calendar
-
 from mosaic.hub.calendar.invitation import meeting_in
 
 MAX_BYTES = 8 * 1024 * 1024
@@ -76,6 +73,10 @@ def _events(text: bytes, now: float) -> list[Any]:
         raise CalendarError(f"the calendar is larger than {MAX_BYTES} bytes")
     if b"BEGIN:VCALENDAR" not in text[:1000].upper():
         raise CalendarError("what is at the calendar's address is no calendar")
+    # Not above: the agent shall be back in its meeting before they are loaded.
+    import recurring_ical_events
+    from icalendar import Calendar
+
     try:
         calendar = Calendar.from_ical(text.decode("utf-8", "replace"))
         calendar.subcomponents = [

@@ -22,6 +22,9 @@ from mosaic.hub.participant import Seat
 _log = Logger()
 
 LOOK_S = 2.0
+SILENT_S = 45.0
+"""A page says what it shows every 20 seconds."""
+
 LOST_S = 30.0
 """A window that shows neither our page nor the server's is brought back."""
 
@@ -52,8 +55,8 @@ class Screens:
         self._told = told
         self._changed = changed
         self._room: str | None = None
-        self._used = False
-        self._doing: dict[int, str | None] = {}
+        self._used = self._inside = False
+        self._said: dict[int, tuple[str, float]] = {}
         self._lost_since: dict[int, float] = {}
         self._sizes = {
             number: (screen.width, screen.height)
@@ -61,7 +64,7 @@ class Screens:
         }
         self._looking = LoopingCall(self._look)
         self._looking.clock = reactor
-        self.shown: dict[int, bool] = {}
+        self._reported: list[dict[str, Any]] = []
         self.screens = options.screens
         self.browsers = {
             number: self._browser(number, screen, options, ways, random)
@@ -121,18 +124,22 @@ class Screens:
                 "name": f"screen {number}",
                 "width": width,
                 "height": height,
-                "shown": self.shown.get(number, False),
+                "shown": self.shown(number) not in (None, "no connection"),
             }
             for number, (width, height) in self._sizes.items()
         ]
 
-    def screen_shows(self, screen: int, shown: bool, doing: str | None) -> None:
-        """The page on it says so."""
-        if screen not in self.browsers:
-            return
-        self._doing[screen] = doing
-        self._is_shown(screen, shown)
-        self._tell()
+    def screen_shows(self, screen: int, shown: str) -> None:
+        """The page on it says so, again and again while it is there."""
+        if screen in self.browsers:
+            self._said[screen] = (shown, self._reactor.seconds())
+            self._tell()
+
+    def shown(self, screen: int) -> str | None:
+        """What it draws; None if its page says nothing (any more)."""
+        what, at = self._said.get(screen, ("", 0.0))
+        fresh = what and self._reactor.seconds() - at < SILENT_S
+        return what if fresh and self.browsers[screen].running else None
 
     async def start_anew(self) -> None:
         """With other flags."""
@@ -163,7 +170,7 @@ class Screens:
     async def enter(self, hub_id: str, room: str) -> None:
         """The screens go there by themselves."""
         self._room = room
-        self._used = True
+        self._used, self._inside = True, False
         self._tell()
 
     async def leave(self) -> None:
@@ -172,23 +179,21 @@ class Screens:
 
     # ------------------------------------------------------------------------
     def _tell(self) -> None:
-        """The room's state is that of the screen which is furthest in it."""
+        """The room's state is that of the screen which is furthest in it; a dark
+        one is as far as it was."""
+        now = self.describe()
+        if now != self._reported:
+            self._reported = now
+            self._changed()
         if self._room is None:
             return
-        on = [n for n, shown in self.shown.items() if shown]
-        said = {self._doing.get(n) for n in on}
-        if "presenting" in said:
-            state = "presenting"
-        elif "meeting" in said or (on and said == {None}):
-            state = "live"
-        else:
-            state = "joining" if self.browsers else "offline"
+        said = {self.shown(number) for number in self.browsers}
+        if "meeting" in said:
+            self._inside = True
+        elif "dark" not in said:
+            self._inside = False
+        state = "live" if self._inside else "joining"
         self._told(self._room, Seat(state=state, problem=self.problem))
-
-    def _is_shown(self, screen: int, shown: bool) -> None:
-        if self.shown.get(screen, False) != shown:
-            self.shown[screen] = shown
-            self._changed()
 
     def _look(self) -> None:
         for number, browser in self.browsers.items():
@@ -196,24 +201,27 @@ class Screens:
                 Deferred.fromCoroutine(self._look_at(number, browser)).addErrback(
                     lambda failure: failure.trap(DevToolsError)
                 )
-            else:
-                self._is_shown(number, False)
         self._tell()
 
     async def _look_at(self, number: int, browser: Browser) -> None:
+        """A page of ours, or one of the server's that says what it shows; else a
+        crash, an error of the browser's, or whatever somebody clicked."""
         address = await browser.address()
         if not self.screens[number - 1].width:
             self._sizes[number] = await browser.fill()
-        at_server = address.startswith(f"{self._server}/hub")
-        here = address.startswith(self._local())
-        self._is_shown(number, at_server)
-        if at_server or here:
+        if address.startswith(self._local()) or self.shown(number) is not None:
             self._lost_since.pop(number, None)
             return
         now = self._reactor.seconds()
-        if now - self._lost_since.setdefault(number, now) >= LOST_S:
-            self._lost_since.pop(number)
+        if now - self._lost_since.setdefault(number, now) < LOST_S:
+            return
+        self._lost_since.pop(number)
+        _log.warn("screen {number} is brought back", number=number)
+        try:
             await browser.go(f"{self._local()}/{number}/")
+        except DevToolsError:
+            await browser.stop()
+            browser.start()
 
 
 def _absolute(path: Path) -> Path:

@@ -37,7 +37,7 @@ class LocalOwner:
         logins: ProxyLogins,
         *,
         screens: int,
-        screen_shows: Callable[[int, bool, str | None], None] | None,
+        screen_shows: Callable[[int, str], None] | None,
         ready: Callable[[], bool],
         address: Callable[[], str | None] = own_address,
     ) -> None:
@@ -85,7 +85,7 @@ class LocalOwner:
             raise RuntimeError("not enrolled")
         return await self._agent.parts.server.screen_ticket(hub_id)
 
-    def screen_shows(self, screen: int, shown: bool, doing: str | None) -> None:
+    def screen_shows(self, screen: int, shown: str) -> None:
         """site.Owner.screen_shows."""
         if self._shows is not None:
-            self._shows(screen, shown, doing)
+            self._shows(screen, shown)

@@ -42,12 +42,11 @@ _PROXY = re.compile(r"proxy [a-z0-9]+://([^\s/:\[]+|\[[^\]]+\])(:\d+)?:")
 
 
 class Shown(Struct, kw_only=True):
-    """What a screen tells: whether it draws, and what: idle, joining, meeting or
-    presenting. screen: from 1; without it the address says which."""
+    """What a screen tells: `idle`, `meeting`, `dark` or `no connection`. screen:
+    from 1; without it the address says which."""
 
-    shown: bool
+    shown: str
     screen: int = 0
-    doing: str | None = None
 
 
 class Owner(Protocol):
@@ -67,7 +66,7 @@ class Owner(Protocol):
     async def ticket(self) -> str:
         """For one screen. Raises what the server's calls raise."""
 
-    def screen_shows(self, screen: int, shown: bool, doing: str | None) -> None:
+    def screen_shows(self, screen: int, shown: str) -> None:
         """A screen draws."""
 
 
@@ -180,7 +179,7 @@ class LocalPage(Resource):
         except (msgspec.DecodeError, ValueError, RecursionError):
             return self._answer(request, 400, "text/plain", b"screen and shown\n")
         screen = said.screen or request.screen or 1
-        self._owner.screen_shows(screen, said.shown, said.doing)
+        self._owner.screen_shows(screen, said.shown[:40])
         request.setResponseCode(204)
         return b""
 

@@ -20,6 +20,8 @@ from mosaic.hub.media.signals import (
 )
 from mosaic.hub.media.tasks import Tasks
 
+MAX_CANDIDATES = 100
+"""Of one description: more are a burden, not a path (RFC 8445 6.1.2.5)."""
 SILENCE_S = 6.0
 """A connection on which something is sent is never silent for so long."""
 
@@ -132,7 +134,10 @@ class PeerCall:
             if not isinstance(body, Candidate):
                 self._send(Renew())
             return
-        if signal.generation > self.generation or self._connection is None:
+        # Closed by them: whoever calls again has a new connection.
+        connection = self._connection
+        over = connection is None or connection.state == "closed"
+        if signal.generation > self.generation or over:
             self._replace(signal.generation, relay=signal.relay, offer=False)
             if isinstance(body, Renew):
                 self.publish()
@@ -140,7 +145,7 @@ class PeerCall:
             self._begun()
             self._take(body)
             self._candidates = []
-        elif isinstance(body, Candidate):
+        elif isinstance(body, Candidate) and len(self._candidates) < MAX_CANDIDATES:
             self._candidates.append(body)
             self._take(body)
 
@@ -259,7 +264,8 @@ class PeerCall:
                 self.failed = False
                 self._heard = (0, self._host.clock.seconds())
                 self._recovery.connected()
-            elif connection.state == "failed":
+            elif connection.state in ("failed", "closed"):
+                # Closed by them: aiortc then closes ours.
                 self._recovery.broken()
         self._host.changed(self.person)
 

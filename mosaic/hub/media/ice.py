@@ -153,6 +153,12 @@ class Relays:
         self._silent_at: float | None = None
         self.reports: dict[str, RelayReport] = {}
 
+    def forget(self) -> None:
+        """The network is another one: what was blocked need not be."""
+        self._failed_at.clear()
+        self.reports.clear()
+        self._silent_at = None
+
     @property
     def stun_is_silent(self) -> bool:
         """STUN did not answer a moment ago: no call waits for it as long again."""

@@ -155,7 +155,7 @@ class NegotiatedConnection:
     def _place(self) -> bool:
         """Put the tracks into their slots; True if that needs an offer."""
         changed = False
-        for slot in self._published.keys() | self._slots.keys():
+        for slot in sorted(self._published.keys() | self._slots.keys()):
             feed, transceiver = self._published.get(slot), self._slots.get(slot)
             if transceiver is None:
                 # Made only now: an offer of theirs would take it for its own.

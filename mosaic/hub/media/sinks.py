@@ -7,16 +7,18 @@ import math
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from aiortc import MediaStreamTrack
-from aiortc.contrib.media import MediaRecorder, MediaRelay
+from aiortc.contrib.media import MediaRelay
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, VideoFrame
 from twisted.logger import Logger
 
 from mosaic.hub.media.negotiated import Incoming
+from mosaic.hub.media.recorder import Recorder
 from mosaic.hub.media.signals import StreamKind
 from mosaic.hub.media.tasks import Tasks
 
@@ -74,7 +76,7 @@ class Reception:
         self._kind = kind
         self._relay: Any = MediaRelay()
         self._reading: dict[MediaStreamTrack, asyncio.Task[Any]] = {}
-        self._recorders: dict[tuple[str, StreamKind], list[Any]] = {}
+        self._recorders: dict[tuple[str, StreamKind], list[Recorder]] = {}
 
     def take(self, person: str, incoming: Iterable[Incoming]) -> None:
         """The tracks of a person's, those that are known already included."""
@@ -130,10 +132,17 @@ class Reception:
         assert self._folder is not None
         some = self._recorders.setdefault((person, kind), [])
         name = "".join(letter for letter in person if letter.isalnum())
-        path = self._folder / f"{name}-{kind}-{len(some) + 1}.{self._kind}"
-        recorder = MediaRecorder(str(path))
-        for track in tracks:
-            recorder.addTrack(self._relay.subscribe(track))
-        some.append(recorder)
-        self.files.append(path)
-        self._tasks.start(recorder.start())
+        paths = (
+            self._folder / f"{name}-{kind}-{number}.{self._kind}" for number in count(1)
+        )
+        path = next(path for path in paths if not path.exists())
+        readers = [
+            self._relay.subscribe(track, buffered=track.kind == "audio")
+            for track in tracks
+        ]
+        try:
+            some.append(Recorder(path, self._kind, readers, self._tasks))
+        except OSError as error:
+            _log.warn("no recording {path}: {error}", path=path, error=str(error))
+        else:
+            self.files.append(path)

@@ -28,6 +28,7 @@ from mosaic.workspace.releases import (
     read_index,
     read_manifest,
     refusal,
+    version_key,
     wheel_target,
 )
 
@@ -121,7 +122,7 @@ class FeedClient:
                 self._read(updater, index_name(channel)), channel=channel
             ).newest_first()
             for version in versions[:TRIES]:
-                if version == box.installed.version:
+                if version_key(version) == version_key(box.installed.version):
                     break
                 data = self._read(updater, manifest_name(channel, version))
                 manifest = read_manifest(data, channel=channel, version=version)

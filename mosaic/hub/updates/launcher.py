@@ -113,7 +113,7 @@ class Launcher:
 
     def _wait(self, pause_s: float) -> None:
         until = self._seconds() + pause_s
-        while self._seconds() < until and not self._stopping:
+        while self._seconds() < until and not (self._stopping or self._restarting):
             self._sleep(POLL_S)
 
     def _start_of_trial(self) -> Trial | None:

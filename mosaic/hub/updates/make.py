@@ -33,7 +33,7 @@ def make_updates(
     client = FeedClient(
         folder=state / FEED,
         base_url=f"{server.rstrip('/')}/{FEED}",
-        download=HttpDownload(reactor, http_client(dialler)),
+        download=HttpDownload(reactor, http_client(dialler, keep=True)),
         root=root,
     )
     return HubUpdates(

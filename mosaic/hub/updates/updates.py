@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -197,8 +199,10 @@ class HubUpdates:
             raise UpdateRefused("an update is being looked for or installed already")
         self._busy = True
         try:
-            await work()
+            with self._locked():
+                await work()
         except UpdateError as error:
+            self._found = None  # not again before the next look
             self._fail(str(error))
             hop = _hop_in(error)
             raise hop or UpdateRefused(str(error)) from error
@@ -208,6 +212,24 @@ class HubUpdates:
         finally:
             self._busy = False
         return self._state
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Alone with the folders: `mosaic hub update-install` may run beside the
+        agent."""
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            lock = self._file.with_name("lock").open("w")
+        except OSError as error:
+            raise UpdateError("disk", f"{error.filename}: {error.strerror}") from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise UpdateError(
+                    "busy", "another program looks for updates or installs one"
+                ) from error
+            yield
 
     async def _check(self) -> None:
         if self._ready is not None:

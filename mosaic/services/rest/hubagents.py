@@ -270,9 +270,13 @@ class HubAgents:
         )
 
     async def _own_room(self, live: Live) -> Room:
-        if live.room is None:
-            live.room = await self._store.room(live.hub.hub_id)
-        return live.room
+        if live.room is not None:
+            return live.room
+        hub = live.hub
+        room = await self._store.room(hub.hub_id)
+        if live.hub is hub:  # else it may be another by now: a new PIN is news
+            live.room = room
+        return room
 
     async def report(self, call: Call, body: Status) -> None:
         """Keep what is to last, and tell the others."""

@@ -22,6 +22,7 @@ from mosaic.services.rest.hubdocuments import (
     CommandView,
     MadeCommand,
     NewCommand,
+    UpdateState,
 )
 from mosaic.services.rest.hubfiles import KINDS, HubFiles
 from mosaic.services.rest.hubs import HubRights, is_administrator
@@ -35,6 +36,8 @@ from mosaic.workspace.media import media_type
 from mosaic.workspace.model import Principal
 
 _ID_BYTES = 16
+_INSTALL = "update-install"
+_NOTHING = UpdateState(state="")
 _log = Logger()
 
 
@@ -84,6 +87,18 @@ class HubCommands:
                 who=Who.ADMITTED,
                 run=self.ask,
                 body=NewCommand,
+                answer=MadeCommand,
+                status=201,
+                refusals=(409,),
+            ),
+            Operation(
+                id="installHubUpdate",
+                method="POST",
+                path="/hubs/{hub_id}/update",
+                summary="By touch: install the update that the hub has found",
+                tag="hubs",
+                who=Who.SCREEN,
+                run=self.install,
                 answer=MadeCommand,
                 status=201,
                 refusals=(409,),
@@ -146,13 +161,32 @@ class HubCommands:
         _check_right(who, body.command)
         if body.command not in self._hubs.settings.commands:
             raise Forbidden(f"this server does not let anybody ask for {body.command}")
+        arguments = msgspec.json.encode(body.arguments).decode()
+        by = (who.account or who.name)[:64]
+        return await self._add(live, body.command, by=by, arguments=arguments)
+
+    async def install(self, call: Call, body: None) -> MadeCommand:
+        """Whoever stands at the wall says when; what, the administrator's channel."""
+        live = call.caller.as_hub.live
+        if _INSTALL not in self._hubs.settings.commands:
+            raise Forbidden(f"this server does not let anybody ask for {_INSTALL}")
+        for one in live.commands:
+            if one.command == _INSTALL:
+                return MadeCommand(id=one.id)  # a second touch is no second wish
+        if live.status is None or not (live.status.update or _NOTHING).available:
+            raise Refusal(409, "this hub has found no update")
+        return await self._add(live, _INSTALL, by="screen", arguments="{}")
+
+    async def _add(
+        self, live: Live, name: str, *, by: str, arguments: str
+    ) -> MadeCommand:
         command = HubCommand(
             id=secrets.token_hex(_ID_BYTES),
             hub_id=live.hub.hub_id,
-            command=body.command,
-            by=(who.account or who.name)[:64],
+            command=name,
+            by=by,
             at=self._now(),
-            arguments=msgspec.json.encode(body.arguments).decode(),
+            arguments=arguments,
         )
         try:
             hub = await self._store.add_hub_command(

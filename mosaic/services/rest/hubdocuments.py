@@ -202,9 +202,18 @@ class UpdatePolicyView(Answer):
     window: WindowView | None
 
 
+class UpdateState(Body):
+    """How far an update is. available: its version. size: bytes."""
+
+    state: Short
+    available: Version | None = None
+    notes: Annotated[str, Meta(max_length=4000)] | None = None
+    size: Size | None = None
+
+
 class Feed(Answer):
     """Everything that a hub has to know. commands, calendar_url and report are for
-    the agent alone."""
+    the agent alone; found, the update that the agent reported, for the screens."""
 
     seq: int
     hub: FeedHub
@@ -214,6 +223,7 @@ class Feed(Answer):
     calendar_url: str | None
     report: bool
     update: UpdatePolicyView
+    found: UpdateState | None
 
 
 class DesiredPatch(Body):
@@ -270,15 +280,6 @@ class Screen(Body):
     width: Annotated[int, Meta(ge=0, le=100_000)] = 0
     height: Annotated[int, Meta(ge=0, le=100_000)] = 0
     shown: bool = False
-
-
-class UpdateState(Body):
-    """How far an update is. available: its version. size: bytes."""
-
-    state: Short
-    available: Version | None = None
-    notes: Annotated[str, Meta(max_length=4000)] | None = None
-    size: Size | None = None
 
 
 class Meeting(Body):

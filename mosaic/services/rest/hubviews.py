@@ -18,6 +18,7 @@ from mosaic.services.rest.hubdocuments import (
     Status,
     StatusView,
     UpdatePolicyView,
+    UpdateState,
     WindowView,
 )
 from mosaic.services.rest.rooms import JoinUrl
@@ -83,7 +84,13 @@ def feed_view(
         calendar_url=hub.calendar_url if agent else None,
         report=report,
         update=update_view(hub.update),
+        found=None if agent or live.status is None else _found(live.status),
     )
+
+
+def _found(status: Any) -> UpdateState | None:
+    told: UpdateState | None = status.update
+    return told
 
 
 def desired_view(desired: Desired) -> DesiredView:

@@ -21,6 +21,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from mosaic.services.rest.dispatch import send_file
 from mosaic.services.rest.operations import FileAnswer
+from mosaic.services.rest.security import HUB_POLICY
 
 PAGES = frozenset({"", "index.html", "present", "hub", "netcheck", "admin", "setup"})
 JOIN = re.compile(r"join/[0-9]{9,10}")
@@ -104,6 +105,8 @@ class Pages(Resource):
             name = b"/".join([*request.prepath, *request.postpath]).decode("utf-8")
         except UnicodeDecodeError:
             return plain(request, 404, "There is no such page.\n")
+        if name == "hub":
+            request.setHeader("Content-Security-Policy", HUB_POLICY)
         if name in PAGES or JOIN.fullmatch(name):
             name = "index.html"
             if name not in self._files:

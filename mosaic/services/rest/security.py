@@ -20,6 +20,11 @@ CONTENT_SECURITY_POLICY = "; ".join(
 )
 """No inline script, no third party. 'self' covers wss: at the same host."""
 
+HUB_POLICY = CONTENT_SECURITY_POLICY.replace(
+    "connect-src 'self'", "connect-src 'self' http://127.0.0.1:*"
+)
+"""For /hub alone: a screen tells the agent on its own box what it shows."""
+
 SANDBOX_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
 """For files that people uploaded and for machine-readable answers."""
 

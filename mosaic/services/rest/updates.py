@@ -24,7 +24,7 @@ from mosaic.services.rest.pages import IMMUTABLE, finish, plain
 TIMESTAMP = "metadata/timestamp.json"
 NAMES = re.compile(
     r"metadata/(timestamp|[1-9][0-9]{0,18}\.[a-z][a-z0-9-]{0,15})\.json"
-    r"|targets/[a-z][a-z0-9-]{0,15}/[0-9a-f]{64}\.[A-Za-z0-9][A-Za-z0-9._+-]{0,330}"
+    r"|targets/[a-z][a-z0-9-]{0,15}/[0-9a-f]{64}\.[A-Za-z0-9][A-Za-z0-9._+!-]{0,330}"
 )
 """Every other name has the version or the hash of its content in it."""
 

@@ -41,11 +41,13 @@ from tests.support.running import RunningMosaic
 
 @dataclass
 class Fleet:
-    """The boxes and what happened to them."""
+    """The boxes and what happened to them. shaking: bounds the TLS handshakes that
+    are under way, for each box has a processor of its own and they have one."""
 
     boxes: dict[str, HubBox]
     port: int
     tls: ssl.SSLContext
+    shaking: asyncio.Semaphore
     tokens: dict[str, str] = field(default_factory=dict)
     retries: int = 0
     inside: set[str] = field(default_factory=set)
@@ -109,9 +111,10 @@ async def live(fleet: Fleet, hub_id: str, begin: float) -> None:
 
 async def once(fleet: Fleet, hub_id: str) -> None:
     """One connection, as long as it lasts."""
-    reader, writer = await asyncio.open_connection(
-        "127.0.0.1", fleet.port, ssl=fleet.tls, server_hostname="localhost"
-    )
+    async with fleet.shaking:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", fleet.port, ssl=fleet.tls, server_hostname="localhost"
+        )
     link = reader, writer
     hub = f"/hubs/{hub_id}"
     try:
@@ -206,9 +209,10 @@ def furnish(state: Path, count: int) -> dict[str, HubBox]:
     return boxes
 
 
-async def run(server: RunningMosaic, fleet: Fleet, spread_s: float) -> None:
+async def run(
+    server: RunningMosaic, fleet: Fleet, spread_s: float, limit_s: float
+) -> None:
     """Both storms; a line of JSON each."""
-    limit_s = 50.0
     tasks = [
         asyncio.create_task(live(fleet, hub_id, random.random() * spread_s))
         for hub_id in fleet.boxes
@@ -231,6 +235,8 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--hubs", type=int, default=5000)
     options.add_argument("--spread", type=float, default=0.0, metavar="SECONDS")
+    options.add_argument("--in-flight", type=int, default=200, metavar="HANDSHAKES")
+    options.add_argument("--limit", type=float, default=50.0, metavar="SECONDS")
     given = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="mosaic-storm-") as folder:
         state = Path(folder) / "state"
@@ -240,8 +246,9 @@ def main() -> None:
         server.start()
         try:
             tls = ssl.create_default_context(cafile=str(state / "tls" / "ca.pem"))
-            fleet = Fleet(boxes, server.port, tls)
-            asyncio.run(run(server, fleet, given.spread))
+            shaking = asyncio.Semaphore(given.in_flight)
+            fleet = Fleet(boxes, server.port, tls, shaking)
+            asyncio.run(run(server, fleet, given.spread, given.limit))
         finally:
             server.stop()
 

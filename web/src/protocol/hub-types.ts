@@ -45,7 +45,9 @@ export interface HubFeedAnswer {
   hub: { hub_id: string; name: string; pin: string; join_url: string; join_host: string };
   desired: HubDesired;
   calendar: HubEntry[];
-  update: HubUpdatePolicy & HubUpdate;
+  update: HubUpdatePolicy;
+  /** The update that the box has found. */
+  found: HubUpdate | null;
 }
 
 /** A screen's way in. */

@@ -33,14 +33,15 @@ export class HubCalls extends RestCaller {
     return this.json("POST", "/hub-screens/renew", {});
   }
 
-  /** Wait up to waitS seconds for something newer than `after`. */
+  /** Wait up to waitS seconds for another seq than `after`; null: answer at once. */
   feed(
     hubId: string,
-    after: number,
+    after: number | null,
     waitS: number,
     signal?: AbortSignal,
   ): Promise<HubFeedAnswer> {
-    const query = new URLSearchParams({ after: String(after), wait: String(waitS) });
+    const query = new URLSearchParams({ wait: String(waitS) });
+    if (after !== null) query.set("after", String(after));
     return this.json("GET", `/hubs/${part(hubId)}/feed?${query}`, undefined, {
       deadlineMs: waitS * 1000 + POLL_GRACE_MS,
       ...(signal === undefined ? {} : { signal }),
@@ -56,6 +57,11 @@ export class HubCalls extends RestCaller {
   /** A token for the room that the hub shall be in. */
   roomToken(hubId: string): Promise<RoomTokenAnswer> {
     return this.json("POST", `/hubs/${part(hubId)}/room-token`, {});
+  }
+
+  /** By touch: install the update that the box has found. */
+  async installUpdate(hubId: string): Promise<void> {
+    await this.none("POST", `/hubs/${part(hubId)}/update`);
   }
 
   // What an administrator, or a host of the room, may do.

@@ -13,6 +13,7 @@ function wall(server = new HubServer(), hash = `#ticket=t1&local=${LOCAL}`) {
   const entered: { token: string; session: FakeSession }[] = [];
   const wiped: number[] = [];
   const went: string[] = [];
+  const told: string[] = [];
   const surroundings = {
     environment: around,
     enter: (token: string) => {
@@ -21,12 +22,14 @@ function wall(server = new HubServer(), hash = `#ticket=t1&local=${LOCAL}`) {
       return session;
     },
     wipe: async () => void wiped.push(entered.length),
+    tell: (local: string, number: number, shown: string) =>
+      void told.push(`${local} ${number} ${shown}`),
     goTo: (address: string) => void went.push(address),
     options: {},
     random: () => 0,
   };
   const open = (given = hash) => new HubScreen(screenAddress(given), surroundings);
-  return { server, around, entered, wiped, went, open, screen: open() };
+  return { server, around, entered, wiped, went, told, open, screen: open() };
 }
 
 beforeEach(() => void vi.useFakeTimers());
@@ -246,6 +249,19 @@ describe("a screen", () => {
     session?.show({ save: { kind: "live", unsaved: 0 } });
     await left;
     expect(server.feed.desired.room).toBeNull();
+    screen.close();
+  });
+
+  it("tells the agent what it shows, at each change and from time to time", async () => {
+    const { server, screen, told } = wall();
+    await pass(1_000);
+    server.desire({ room: "100000001" });
+    await pass(1_000);
+    server.desire({ screen_on: false });
+    await pass(1_000);
+    expect(told).toEqual(["idle", "meeting", "dark"].map((shown) => `${LOCAL} 1 ${shown}`));
+    await pass(41_000);
+    expect(told).toHaveLength(5);
     screen.close();
   });
 

@@ -25,6 +25,7 @@ export function feedOf(change: Partial<HubFeedAnswer> = {}): HubFeedAnswer {
     desired: DESIRED,
     calendar: [],
     update: { channel: "stable", window: null },
+    found: null,
     ...change,
   };
 }
@@ -96,7 +97,7 @@ export class HubServer {
 
   async #poll(query: URLSearchParams, signal: AbortSignal | null): Promise<Response> {
     this.polls += 1;
-    const after = Number(query.get("after"));
+    const after = Number(query.get("after") ?? "-1");
     const wait = Number(query.get("wait"));
     if (this.feed.seq <= after && wait > 0) {
       await new Promise<void>((resolve, reject) => {

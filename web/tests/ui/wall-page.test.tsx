@@ -156,14 +156,14 @@ describe("the wall, idle", () => {
 
   it("offers an update with its notes and size, once or later", async () => {
     const { wall } = await open();
-    const update = { channel: "stable", window: null, available: "1.4.0", notes: "Less echo", size: 18_400_000 };
-    act(() => wall.desire({}, { update }));
+    const found = { available: "1.4.0", notes: "Less echo", size: 18_400_000 };
+    act(() => wall.desire({}, { found }));
     await userEvent.click(await screen.findByRole("button", { name: /Update 1.4.0/ }));
     expect(screen.getByText("Less echo")).toBeTruthy();
     expect(screen.getByText("18 MB")).toBeTruthy();
     await userEvent.click(button("Later"));
     expect(screen.queryByRole("button", { name: /Update/ })).toBeNull();
-    act(() => wall.desire({}, { update: { ...update, available: "1.5.0" } }));
+    act(() => wall.desire({}, { found: { ...found, available: "1.5.0" } }));
     await userEvent.click(button(/Update 1.5.0/));
     await userEvent.click(button("Install"));
     expect(wall.asked).toEqual([["installUpdate"]]);

@@ -286,7 +286,7 @@ describe("a hub in the room", () => {
   it("is controlled by a host from its row in People", async () => {
     const session = withHub();
     await userEvent.click(button("People"));
-    await userEvent.click(await screen.findByRole("button", { name: "Control Lisbon" }));
+    await userEvent.click(await screen.findByRole("button", { name: "Control the hub: Lisbon" }));
     const row = screen.getAllByRole("listitem").find((one) => one.textContent?.includes("Control the hub"));
     const controls = within(row as HTMLElement);
     await userEvent.click(controls.getByLabelText("Sound off"));
@@ -304,7 +304,7 @@ describe("a hub in the room", () => {
     );
     await userEvent.click(controls.getByRole("button", { name: "Leave the room: Lisbon" }));
     await userEvent.click(controls.getByRole("button", { name: "Really leave" }));
-    await waitFor(() => expect(screen.queryByRole("button", { name: "Control Lisbon" })).toBeNull());
+    await waitFor(() => expect(screen.queryByRole("button", { name: "Control the hub: Lisbon" })).toBeNull());
     expect(screen.queryByText("Porto")).toBeNull();
   });
 
@@ -313,7 +313,7 @@ describe("a hub in the room", () => {
     const session = withHub();
     session.answer = { state: "done", detail: null, file: "/x" };
     await userEvent.click(button("People"));
-    await userEvent.click(await screen.findByRole("button", { name: "Control Lisbon" }));
+    await userEvent.click(await screen.findByRole("button", { name: "Control the hub: Lisbon" }));
     await userEvent.click(button("Screenshot"));
     expect(await screen.findByRole("img", { name: "Screenshot of Lisbon" })).toBeTruthy();
   });

@@ -66,7 +66,7 @@ export class HubFeed {
   /** The state as it is now; rejects like a call. */
   async refresh(): Promise<HubFeedAnswer> {
     const { calls, hubId } = this.#options;
-    const answer = await calls().feed(hubId, -1, 0, this.#stopped.signal);
+    const answer = await calls().feed(hubId, null, 0, this.#stopped.signal);
     this.#take(answer);
     return answer;
   }
@@ -74,7 +74,7 @@ export class HubFeed {
   async #follow(): Promise<void> {
     const { calls, hubId } = this.#options;
     while (!this.#stopped.signal.aborted && this.#link.kind !== "ended") {
-      const before = this.#latest?.seq ?? -1;
+      const before = this.#latest?.seq ?? null;
       const asked = Date.now();
       try {
         // The first answer is wanted at once, and so is one after a loss: it tells.
@@ -93,7 +93,8 @@ export class HubFeed {
   /** True if it says something new. */
   #take(answer: HubFeedAnswer): boolean {
     if (this.#stopped.signal.aborted) return false;
-    const news = this.#latest === null || answer.seq !== this.#latest.seq;
+    // Not by seq alone: what the box has found comes beside it.
+    const news = JSON.stringify(answer) !== JSON.stringify(this.#latest);
     const wasLive = this.#link.kind === "live";
     this.#latest = answer;
     this.#link = { kind: "live" };

@@ -20,6 +20,8 @@ export const PATIENCE_MS = 15_000;
 /** Of a token's life, when it is renewed. */
 const RENEW_AT = 0.6;
 const LOOK_MS = 1_000;
+/** An agent that hears nothing for longer knows that this page is gone. */
+const TELL_MS = 20_000;
 /** A stroke made just before leaving gets this long to reach the server. */
 const LAST_STROKE_MS = 2_000;
 
@@ -51,6 +53,8 @@ export interface ScreenSurroundings {
   enter(token: string, options: SessionOptions): RoomSession;
   /** Forget what meetings left in the browser. */
   wipe(): Promise<void>;
+  /** Say to the agent on the box what this screen shows; may fail in silence. */
+  tell(local: string, screen: number, shown: string): void;
   /** Leave this page for another. */
   goTo(address: string): void;
   readonly options: SessionOptions;
@@ -77,6 +81,8 @@ export class HubScreen {
   #closed = false;
   /** Somebody here touched "Leave". */
   #leaving = false;
+  /** What the agent heard last, and when. */
+  #said = { shown: "", at: 0 };
   /** Counts the rooms, so that a late answer for an earlier one is known. */
   #turn = 0;
 
@@ -94,7 +100,10 @@ export class HubScreen {
       visible: () => this.#feed?.hint(),
       leaving: () => {},
     });
-    this.#look = setInterval(() => this.#considerLocal(), LOOK_MS);
+    this.#look = setInterval(() => {
+      this.#tell();
+      this.#considerLocal();
+    }, LOOK_MS);
     void this.#open(address?.ticket ?? null);
   }
 
@@ -131,7 +140,7 @@ export class HubScreen {
 
   /** By touch: let the box install the update that it found. */
   async installUpdate(): Promise<void> {
-    await this.#calls.command(this.#hubId(), "update-install");
+    await this.#calls.installUpdate(this.#hubId());
   }
 
   /** Stop everything; the page goes away. */
@@ -350,11 +359,27 @@ export class HubScreen {
     this.#around.goTo(local);
   }
 
+  #tell(): void {
+    const { local, screen } = this.#address;
+    const shown = shownBy(this.snapshot());
+    if (local === null) return;
+    if (shown === this.#said.shown && Date.now() - this.#said.at < TELL_MS) return;
+    this.#said = { shown, at: Date.now() };
+    this.#around.tell(local, screen, shown);
+  }
+
   #calling(): boolean {
     if (this.#room.kind !== "inside") return false;
     const { remote } = this.#room.session.snapshot();
     return remote.some(({ call }) => call.kind === "connected");
   }
+}
+
+/** In the agent's words. */
+function shownBy({ link, feed, room }: ScreenSnapshot): string {
+  if (link.kind !== "live" || feed === null) return "no connection";
+  if (!feed.desired.screen_on) return "dark";
+  return room.kind === "inside" ? "meeting" : "idle";
 }
 
 /** Until every edit is saved, or for LAST_STROKE_MS. */

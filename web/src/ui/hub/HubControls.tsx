@@ -1,5 +1,5 @@
 /** What a host does with a hub from anywhere: sound, layout, screen. */
-import { useEffect, useId, useState } from "react";
+import { useEffect, useId, useRef, useState } from "react";
 import type { HubDesired, HubLayout } from "../../protocol/hub-types";
 import { useText } from "../text";
 
@@ -11,11 +11,23 @@ interface HubControlsProps {
   /** Of the hub, for those who hear the controls. */
   name: string;
   desired: HubDesired;
-  onChange: (change: Partial<HubDesired>) => void;
+  /** Settles when the server has answered and `desired` is what it says. */
+  onChange: (change: Partial<HubDesired>) => Promise<void>;
 }
 
-export function HubControls({ name, desired, onChange }: HubControlsProps) {
+export function HubControls({ name, desired: known, onChange: change }: HubControlsProps) {
   const t = useText();
+  /** What was asked and not answered yet: a control does not spring back meanwhile. */
+  const [asked, setAsked] = useState<Partial<HubDesired>>({});
+  const latest = useRef(0);
+  const desired = { ...known, ...asked };
+  const onChange = (wish: Partial<HubDesired>) => {
+    const mine = ++latest.current;
+    setAsked((before) => ({ ...before, ...wish }));
+    void change(wish).finally(() => {
+      if (mine === latest.current) setAsked({});
+    });
+  };
   return (
     <div className="hub-controls" role="group" aria-label={t.hubs.controlOf(name)}>
       <Volume volume={desired.volume} onChange={(volume) => onChange({ volume })} />

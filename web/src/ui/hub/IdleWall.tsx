@@ -60,7 +60,7 @@ export function IdleWall({ screen, snapshot, feed }: IdleWallProps) {
           </p>
         </div>
         <div className="row wall-actions">
-          <UpdateBadge update={feed.update} onInstall={() => screen.installUpdate()} />
+          <UpdateBadge update={feed.found} onInstall={() => screen.installUpdate()} />
           <button
             type="button"
             className="button large primary"

@@ -1,5 +1,5 @@
 /** Any room, by touch: Hub ID and PIN on keys as large as a thumb. */
-import { useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import type { FormEvent } from "react";
 import type { JoinProblem } from "../../session/api";
 import { Dialog } from "../parts/Dialog";
@@ -28,6 +28,8 @@ export function RoomPad({ problem, onJoin, onClose }: RoomPadProps) {
 
   const focus = (which: "id" | "pin") =>
     form.current?.querySelector<HTMLInputElement>(`input[name=${which}]`)?.focus();
+  // After the dialog has opened, which looks for a focus of its own.
+  useEffect(() => focus("id"), []);
   const typeId = (digits: string) => {
     const next = digits.replace(/\D/g, "").slice(0, HUB_ID_DIGITS);
     setHubId(next);
@@ -69,7 +71,6 @@ export function RoomPad({ problem, onJoin, onClose }: RoomPadProps) {
           // The keys below are the keyboard; a real one works as well.
           inputMode="none"
           autoComplete="off"
-          autoFocus
           placeholder="000 000 000"
           value={groupHubId(hubId)}
           onFocus={() => setActive("id")}

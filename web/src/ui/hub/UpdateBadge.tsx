@@ -6,7 +6,7 @@ import { useText } from "../text";
 import { sizeWords } from "../parts/words";
 
 interface UpdateBadgeProps {
-  update: HubUpdate;
+  update: HubUpdate | null;
   onInstall: () => Promise<void>;
 }
 
@@ -15,7 +15,7 @@ export function UpdateBadge({ update, onInstall }: UpdateBadgeProps) {
   const t = useText();
   const [later, setLater] = useState<string | null>(null);
   const [asked, setAsked] = useState<"no" | "yes" | "failed">("no");
-  const { available, notes, size } = update;
+  const { available, notes, size } = update ?? {};
   if (!available || available === later) return null;
   const install = async () => {
     setAsked("yes");

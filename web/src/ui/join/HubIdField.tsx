@@ -18,7 +18,7 @@ export function HubIdField({ value, onChange, problem, autoFocus, label }: HubId
   return (
     <Field
       label={label ?? t.join.hubId}
-      hint={t.join.hubIdHint}
+      hint={label === undefined ? t.join.hubIdHint : undefined}
       problem={problem}
       className="digits"
       inputMode="numeric"

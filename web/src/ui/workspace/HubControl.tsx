@@ -53,7 +53,7 @@ export function HubControl({ hub, calls, reload }: HubControlProps) {
       <p role="alert" className="form-problem">
         {failed ? t.hubs.failed : null}
       </p>
-      <HubControls name={hub.name} desired={hub.desired} onChange={(wish) => void change(wish)} />
+      <HubControls name={hub.name} desired={hub.desired} onChange={change} />
       <div className="row">
         <button
           type="button"

@@ -119,7 +119,7 @@ function HubPart({ hub, calls, reload }: HubPartProps) {
         type="button"
         className="button"
         aria-expanded={open}
-        aria-label={t.hubs.controlOf(hub.name)}
+        aria-label={`${t.hubs.control}: ${hub.name}`}
         onClick={() => setOpen(!open)}
       >
         <Icon name="sliders" size="1.125rem" /> {t.hubs.control}

@@ -10,8 +10,8 @@ export function HubFacts({ hub }: { hub: Hub }) {
   const { status } = hub;
   const proxy = status?.proxy;
   const way = [
-    proxy && proxy !== "direct" ? t.hubs.proxy(proxy) : proxy ? t.hubs.direct : null,
-    status?.route,
+    proxy && proxy !== "direct" ? t.hubs.proxy(proxy) : null,
+    status?.route || (proxy === "direct" ? t.hubs.direct : null),
   ].filter(Boolean);
   const facts: [string, string | null | undefined][] = [
     [t.hubs.room, hub.desired.room === null ? t.hubs.nowhere : groupHubId(hub.desired.room)],

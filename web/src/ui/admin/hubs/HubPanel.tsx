@@ -57,7 +57,7 @@ export function HubPanel({ hub, calls, admin, reload }: HubPanelProps) {
       <HubControls
         name={hub.name}
         desired={hub.desired}
-        onChange={(desired) => void change({ desired })}
+        onChange={(desired) => change({ desired })}
       />
       <SendForm hub={hub} onSend={(room) => void change({ desired: { room } }, t.hubs.saved)} />
 
