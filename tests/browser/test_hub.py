@@ -237,7 +237,8 @@ class LookingAfterHubsTests(HubCase):
         )
 
     def test_from_people_and_from_administration(self) -> None:
-        """A host's control; and listed with what is wrong, followed live, commanded, and removed."""
+        """A host's control; and listed with what is wrong, followed live, commanded,
+        and removed."""
         self.a_host_controls_the_hub_in_the_room()
         self.box.report(update=FOUND, problem="UDP is blocked here.")
         for name, size, scheme in (
