@@ -90,10 +90,10 @@ export class RestClient extends RestCaller {
     return this.json("GET", `/rooms/${part(hubId)}`);
   }
 
-  /** Change a room's name, lock or lobby. */
+  /** Change a room's name or its switches. */
   changeRoom(
     hubId: string,
-    change: { name?: string; locked?: boolean; lobby?: boolean },
+    change: { name?: string; locked?: boolean; lobby?: boolean; moderated?: boolean },
   ): Promise<Room> {
     return this.json("PATCH", `/rooms/${part(hubId)}`, change);
   }

@@ -135,6 +135,7 @@ export interface RoomSession {
   kick(participantId: string): Promise<void>;
   setLocked(locked: boolean): Promise<void>;
   setLobby(lobby: boolean): Promise<void>;
+  setModerated(moderated: boolean): Promise<void>; // guests come as viewers, who write no chat
 
   /** Upload a file of the board; resolves to its sha256. */
   uploadBlob(data: Blob): Promise<string>;

@@ -228,6 +228,10 @@ export class MeetingSession implements RoomSession {
     return this.#change({ lobby });
   }
 
+  setModerated(moderated: boolean): Promise<void> {
+    return this.#change({ moderated });
+  }
+
   async uploadBlob(data: Blob): Promise<string> {
     return (await this.#rest.uploadBlob(this.#hubId(), data)).sha256;
   }
@@ -387,7 +391,7 @@ export class MeetingSession implements RoomSession {
     this.#store.changed();
   }
 
-  async #change(change: { locked?: boolean; lobby?: boolean }): Promise<void> {
+  async #change(change: { locked?: boolean; lobby?: boolean; moderated?: boolean }): Promise<void> {
     this.#room.setRoom(await this.#rest.changeRoom(this.#hubId(), change));
     this.#store.changed();
   }

@@ -255,10 +255,12 @@ describe("hosts", () => {
     await hana.admit("p9", true);
     await hana.kick("p-bob");
     await hana.setLocked(true);
-    expect(around.requests.slice(-3)).toEqual([
+    await hana.setModerated(true);
+    expect(around.requests.slice(-4)).toEqual([
       { method: "POST", path: `/rooms/${HUB}/lobby/p9`, body: { admit: true } },
       { method: "DELETE", path: `/rooms/${HUB}/participants/p-bob`, body: null },
       { method: "PATCH", path: `/rooms/${HUB}`, body: { locked: true } },
+      { method: "PATCH", path: `/rooms/${HUB}`, body: { moderated: true } },
     ]);
     expect(hana.snapshot().room?.locked).toBe(true);
   });

@@ -154,6 +154,10 @@ export class FakeSession implements RoomSession {
   async setLobby(lobby: boolean): Promise<void> {
     this.#note("setLobby", lobby);
   }
+
+  async setModerated(moderated: boolean): Promise<void> {
+    this.#note("setModerated", moderated);
+  }
   async uploadBlob(data: Blob): Promise<string> {
     this.#note("uploadBlob", data);
     return "0".repeat(64);

@@ -254,11 +254,15 @@ describe("the workspace", () => {
     expect(screen.queryByRole("button", { name: /out of the room/ })).toBeNull();
   });
 
-  it("locks the room by a switch", async () => {
+  it("locks and moderates the room by switches", async () => {
     const session = open();
     await userEvent.click(button("People"));
     await userEvent.click(screen.getByRole("switch", { name: "Lock the room" }));
-    expect(session.asked).toEqual([["setLocked", true]]);
+    await userEvent.click(screen.getByRole("switch", { name: "Guests only watch" }));
+    expect(session.asked).toEqual([
+      ["setLocked", true],
+      ["setModerated", true],
+    ]);
   });
 
   it("gives Hub ID, PIN and link in the room's menu", async () => {

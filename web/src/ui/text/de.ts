@@ -176,6 +176,8 @@ export const de: Messages = {
     lockHint: "Niemand Neues kommt herein.",
     lobby: "Vor dem Einlass fragen",
     lobbyHint: "Neue warten, bis ein Gastgeber sie einlässt.",
+    moderated: "Gäste sehen nur zu",
+    moderatedHint: "Wer mit der PIN kommt, schaut zu und schreibt nichts.",
     failed: "Das ging nicht. Bitte noch einmal versuchen.",
     more: (n) => zahl(n, "weitere Person", "weitere Personen"),
     joined: (name) => `${name} ist da`,

@@ -176,6 +176,8 @@ export const en = {
     lockHint: "Nobody new can come in.",
     lobby: "Ask before letting in",
     lobbyHint: "New people wait until a host lets them in.",
+    moderated: "Guests only watch",
+    moderatedHint: "Who comes with the PIN is a viewer, and viewers write nothing.",
     failed: "That did not work. Please try again.",
     more: (n: number) => `${count(n, "more person", "more people")}`,
     joined: (name: string) => `${name} came in`,

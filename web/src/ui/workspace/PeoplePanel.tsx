@@ -90,6 +90,12 @@ export function PeoplePanel({ session, snapshot }: PeoplePanelProps) {
             on={snapshot.room.lobby}
             onChange={(on) => attempt(session.setLobby(on))}
           />
+          <Switch
+            label={t.people.moderated}
+            hint={t.people.moderatedHint}
+            on={snapshot.room.moderated ?? false}
+            onChange={(on) => attempt(session.setModerated(on))}
+          />
         </section>
       )}
     </div>
