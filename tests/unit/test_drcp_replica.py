@@ -85,6 +85,20 @@ class WaitingTests(SynchronousTestCase):
         give(replica, first)
         self.assertTrue(replica.is_complete)
 
+    def test_nobody_is_told_of_what_waits(self) -> None:
+        """They would build on what may never come; once it fits, all are told."""
+        first, second, third = written("a", "b", "c")
+        replica = Replica()
+        pair = [(third, check_update(third)), (second, check_update(second))]
+        self.assertEqual(replica.apply(pair, fence.merged([third, second])), [])
+        self.assertEqual(replica.diff(b""), b"\0\0")
+        told = replica.apply([(first, check_update(first))], first)
+        self.assertEqual(told[0], first)
+        self.assertEqual(sorted(told[1:]), sorted([second, third]))
+        fresh = written("x")[0]
+        told = replica.apply([(fresh, check_update(fresh))], fresh)
+        self.assertEqual(told, [fresh])
+
     def test_an_update_with_a_gap_waits_for_what_is_in_it(self) -> None:
         """Merged offline edits have Skip blocks."""
         updates = written("a", "b", "c")

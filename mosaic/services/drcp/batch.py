@@ -20,7 +20,8 @@ def apply_batch(
     counters: Counters,
     failed: Callable[[CrdtError], None],
 ) -> tuple[list[bytes], list[Edit]]:
-    """Apply the edits: the merged updates to send, and the edits to keep.
+    """Apply the edits: the updates to send, and the edits to keep. Those that
+    wait for others (see Replica.apply) are kept, and sent when they fit.
 
     failed: hears of each error of the CRDT. An edit that cannot be applied is
     refused to its author and left out; the others go on without it.
@@ -33,13 +34,11 @@ def apply_batch(
         at += len(chunk)
         try:
             update = merged(chunk)
-            replica.apply([(e.update, s) for e, s in part], update)
+            updates += replica.apply([(e.update, s) for e, s in part], update)
         except CrdtError as failure:
             failed(failure)
-            part = _apply_singly(replica, part, failure, counters, failed)
-            updates += [edit.update for edit, _ in part]
+            part = _apply_singly(replica, part, failure, counters, failed, updates)
         else:
-            updates.append(update)
             if len(part) > 1 and replica.is_complete:
                 part = _joined(part, update)
         edits += [edit for edit, _ in part]
@@ -52,13 +51,17 @@ def _apply_singly(
     known: CrdtError,
     counters: Counters,
     failed: Callable[[CrdtError], None],
+    updates: list[bytes],
 ) -> list[PendingEdit]:
-    """Find the culprits of a failed merge; those that can be applied."""
+    """Find the culprits of a failed merge; those that can be applied.
+
+    updates: grows by what to send.
+    """
     good = []
     for edit, summary in part:
         failure: CrdtError | None = known
         if len(part) > 1:
-            failure = _try_one(replica, edit, summary)
+            failure = _try_one(replica, edit, summary, updates)
             if failure is not None:
                 failed(failure)
         if failure is None:
@@ -69,9 +72,11 @@ def _apply_singly(
     return good
 
 
-def _try_one(replica: Replica, edit: Edit, summary: Summary) -> CrdtError | None:
+def _try_one(
+    replica: Replica, edit: Edit, summary: Summary, updates: list[bytes]
+) -> CrdtError | None:
     try:
-        replica.apply([(edit.update, summary)], edit.update)
+        updates += replica.apply([(edit.update, summary)], edit.update)
     except CrdtError as failure:
         return failure
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 from mosaic.services.drcp.connection import BoundedWire, Connection, Entrance
@@ -11,7 +12,6 @@ from mosaic.services.drcp.room import LiveRoom
 from mosaic.wire.drcp import events as ev
 from mosaic.wire.drcp import hocuspocus, ywebsocket
 from mosaic.wire.drcp.lib0 import ProtocolError
-from mosaic.wire.drcp.yprotocols import Step
 from mosaic.workspace.documents import is_document_name
 from mosaic.workspace.model import Principal
 
@@ -60,12 +60,10 @@ class YConnection(Connection):
         document.flush()
         attachment.open()
         self._attachment = attachment
-        channel = attachment.channel
-        vector = document.state_vector()
-        self.send(self.framing.sync(channel, Step.STATE_VECTOR, vector))
+        self.ask(attachment)
         states = document.awareness.states()
         if states:
-            self.send(self.framing.batch(channel, b"", states))
+            self.send(self.framing.batch(attachment.channel, b"", states))
 
     def perform(self, event: ev.Event) -> Coroutine[Any, Any, None] | None:
         """Do what the client asked for. Raises ProtocolError."""
@@ -75,6 +73,11 @@ class YConnection(Connection):
         elif attachment is not None:
             return self.in_document(attachment, event)
         return None
+
+    def role_changed(self, member: Member) -> None:
+        """A new editor is asked for what was refused to the viewer."""
+        super().role_changed(member)
+        _ask_editor(self, member)
 
 
 class HocuspocusConnection(Connection):
@@ -164,6 +167,7 @@ class HocuspocusConnection(Connection):
         super().role_changed(member)
         for attachment in list(member.attachments.values()):
             self._tell_scope(attachment)
+        _ask_editor(self, member)
 
     def member_ended(self, member: Member, code: int, reason: str) -> None:
         """The document is closed for this member; the last one ends the socket."""
@@ -174,3 +178,14 @@ class HocuspocusConnection(Connection):
         self.forget(member)
         if not self._addresses:
             self.close(code, reason)
+
+
+def _ask_editor(connection: Connection, member: Member) -> None:
+    """Stock clients keep what a viewer wrote, and build on it: without it their
+    later edits would wait for ever."""
+    if not member.role.may_edit:
+        return
+    for attachment in list(member.attachments.values()):
+        # A document that cannot be read has said so by itself.
+        with suppress(ProtocolError):
+            connection.ask(attachment)

@@ -260,8 +260,15 @@ class Connection:
         data = document.framed_diff(attachment, vector, answer, kind=Step.ANSWER)
         self.outbound.write(data)
         if not event.reply:
-            vector = document.state_vector()
-            self.send(self.framing.sync(channel, Step.STATE_VECTOR, vector))
+            self.ask(attachment)
+
+    def ask(self, attachment: Attachment) -> None:
+        """Our step 1: let the peer send what the document lacks.
+
+        Raises ProtocolError (4500).
+        """
+        vector = attachment.document.state_vector()
+        self.send(self.framing.sync(attachment.channel, Step.STATE_VECTOR, vector))
 
     async def _send_awareness(self, attachment: Attachment) -> None:
         await self.outbound.can_write()

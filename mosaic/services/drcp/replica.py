@@ -103,11 +103,16 @@ class Replica:
         """Whether an out-of-order update may still be kept waiting."""
         return len(self._waiting) < MAX_WAITING or summary.fits(self._clocks)
 
-    def apply(self, batch: Sequence[tuple[bytes, Summary]], update: bytes) -> None:
-        """Apply `update`, the merge of a batch. Raises CrdtError.
+    def apply(
+        self, batch: Sequence[tuple[bytes, Summary]], update: bytes
+    ) -> list[bytes]:
+        """Apply `update`, the merge of a batch; what is in the document now and
+        was not, for those who have it. Raises CrdtError.
 
         What builds on something that has not come waits here and not in the
-        CRDT, which can be made to crash by what it keeps for later.
+        CRDT, which can be made to crash by what it keeps for later. Nobody else
+        is told of it before: a CRDT that is told merges with gaps shows what it
+        must not, and others would build on what may never come.
         """
         self._full = None
         before = list(self._waiting)
@@ -127,17 +132,22 @@ class Replica:
                 # Some may fit in another order; the clocks ran ahead.
                 self._waiting += [(raw, check_update(raw)) for raw, _ in batch]
                 self._ask_clocks()
+            told = [update] if in_order else []
             if self._waiting:
+                waited = [raw for raw, _ in self._waiting]
                 refused = self._apply_waiting()
                 if any(raw in refused for raw, _ in batch):
                     # Somebody is about to be told that it was taken.
                     raise refused[next(raw for raw, _ in batch if raw in refused)]
+                out = refused.keys() | {raw for raw, _ in self._waiting}
+                told += [raw for raw in waited if raw not in out]
         except CrdtError as error:
             self._waiting = before
             if not error.panicked:
                 self._ask_clocks()
             raise
         self.size_bytes += size
+        return told
 
     def _ask_clocks(self) -> None:
         self._clocks = check_state_vector(self.state_vector())
@@ -180,13 +190,9 @@ class Replica:
         Raises MalformedUpdate for the state vector, CrdtError.
         """
         if state_vector in (b"", EMPTY_STATE_VECTOR):
-            update = self.full()
-        else:
-            check_state_vector(state_vector)
-            update = guarded(self._doc.get_update, state_vector)
-        if self._waiting:
-            update = merged([update, *(raw for raw, _ in self._waiting)])
-        return update
+            return self.full()
+        check_state_vector(state_vector)
+        return guarded(self._doc.get_update, state_vector)
 
     def full(self) -> bytes:
         """The whole document; encoded once between two changes."""
