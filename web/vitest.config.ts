@@ -2,13 +2,12 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    testTimeout: 60_000, // a busy machine takes its time
     include: ["tests/**/*.test.{ts,tsx}"],
     // Files that need a page ask for it with `// @vitest-environment jsdom`.
     environment: "node",
     restoreMocks: true,
     // Typing into a whole page takes seconds on a machine that does other things too.
-    testTimeout: 20_000,
+    testTimeout: 60_000,
     css: false,
   },
 });
