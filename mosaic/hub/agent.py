@@ -287,6 +287,8 @@ class HubAgent:
             self._spawn(self.parts.updates.started(), "saying that this slot is good")
 
     def _lost(self, error: Exception) -> None:
+        if not self._running:
+            return  # we hung up
         self.advice = getattr(error, "advice", "")
         if self.machine.problem != str(error):
             _log.warn("server lost: {reason}", reason=str(error))

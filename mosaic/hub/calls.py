@@ -155,11 +155,13 @@ class Calls:
 
 def _explained(error: Exception, hop: str) -> Exception:
     """What Twisted says of a connection that broke, as a HopError."""
+    cause: BaseException = error
     if isinstance(error, ResponseFailed):
         for reason in error.reasons:
-            if isinstance(reason.value, HopError):
-                return reason.value
-    what = str(error) or type(error).__name__
+            cause = reason.value
+            if isinstance(cause, HopError):
+                return cause
+    what = str(cause) or type(cause).__name__
     return NoAnswer(hop, f"the connection broke ({what[:200]})", stage="application")
 
 
