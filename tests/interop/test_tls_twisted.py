@@ -9,6 +9,7 @@ two are exchanged, because our transports are servers.
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,14 @@ class Builder(ReactorBuilder):
     def getTimeout(self) -> float:
         """Nothing here takes long."""
         return 5.0
+
+    def buildReactor(self: Any) -> Any:
+        """With a loop in this thread, which a test before may have taken away
+        (asyncio.run does)."""
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        self.addCleanup(loop.close)
+        return ReactorBuilder.buildReactor(self)
 
 
 def exchanged(
