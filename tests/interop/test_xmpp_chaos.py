@@ -136,5 +136,6 @@ class ChaosTests(TestCase):
                 # and says nothing of what the checker asks for.
                 if silent_before:
                     raise
+                server.stop()
             else:
                 return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import socket
@@ -10,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import IO
 
 from mosaic.wire.sasl.verifier import derive_verifier
 from tests.support.certificate import self_signed_pem
@@ -19,6 +22,7 @@ PROSODY = Path("/usr/bin/prosody")
 SALT = b"salt of a test.."
 ITERATIONS = 4096
 START_S = 60.0
+TURN_S = 120.0
 
 CONFIG = """\
 run_as_root = {root}
@@ -79,6 +83,7 @@ class RunningProsody:
         self.port, self.http_port = free_port(), free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="prosody-test-"))
         self._process: subprocess.Popen[bytes] | None = None
+        self._turn: IO[str] | None = None
         text = CONFIG.format(
             root="true" if os.getuid() == 0 else "false",
             folder=self.folder,
@@ -111,7 +116,13 @@ class RunningProsody:
             )
 
     def start(self) -> RunningProsody:
-        """Start it and wait until it listens. RuntimeError with what it said."""
+        """Start it and wait until it listens. RuntimeError with what it said.
+
+        One at a time on a machine, within reason: of two, one may leave a question
+        to its archive unanswered.
+        """
+        if self._turn is None:
+            self._turn = _wait_for_turn()
         self._process = subprocess.Popen(
             [str(PROSODY), "--config", str(self.folder / "prosody.cfg.lua")],
             stdin=subprocess.DEVNULL,
@@ -145,6 +156,21 @@ class RunningProsody:
             except subprocess.TimeoutExpired:
                 self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self._turn is not None:
+            self._turn.close()
+            self._turn = None
+
+
+def _wait_for_turn() -> IO[str]:
+    """A lock that other processes of the tests want too; not waited for for ever."""
+    turn = (Path(tempfile.gettempdir()) / "mosaic-tests-prosody.lock").open("w")
+    deadline = time.monotonic() + TURN_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        time.sleep(0.1)
+    return turn
 
 
 def _listens(port: int) -> bool:
