@@ -8,7 +8,7 @@ import asyncio
 import socket
 import ssl as tls_module
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from treq.client import HTTPClient
@@ -28,6 +28,7 @@ from mosaic.proxy.sockets import (
     create_connection,
     open_connection,
 )
+from mosaic.proxy.tickets import Tickets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,7 @@ class Dialler:
     trust: Any = None
     proxy_trust: Any = None
     patience: Patience | None = None
+    tickets: Tickets = field(default_factory=Tickets)
 
     def endpoint(
         self,
@@ -71,6 +73,7 @@ class Dialler:
             logins=self.logins,
             patience=self.patience,
             proxy_trust=self.proxy_trust,
+            tickets=self.tickets,
         )
 
     def socket(

@@ -97,6 +97,15 @@ class LoginFileTests(SynchronousTestCase):
         )
         self.assertEqual(logins.for_proxy(Proxy("http", "x", 1)), Login("c", "three"))
 
+    def test_keytab_in_place_of_a_password(self) -> None:
+        """A box that no person looks after; its path is whole, or nobody finds it."""
+        logins = read_logins(self.file("p:3128 hub@CORP keytab:/etc/my hub.keytab"))
+        login = logins.for_proxy(Proxy("http", "p", 3128))
+        self.assertEqual(login, Login("hub@CORP", "", "/etc/my hub.keytab"))
+        with self.assertRaises(LoginFileError) as caught:
+            read_logins(self.file("p hub@CORP keytab:hub.keytab"))
+        self.assertIn("line 1", str(caught.exception))
+
     def test_without_a_line_the_source_of_the_proxy_decides(self) -> None:
         """http_proxy=http://user:password@host."""
         known = Proxy("http", "p", 1, Login("u", "p"))
