@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor as _reactor
@@ -151,6 +153,29 @@ class HttpProxyTests(ProxyCase):
         self.assertIn(scheme, error.message)
         error = await self.refusal(LoginWanted, squid)
         self.assertIn(scheme, error.message)
+
+    async def test_users_as_domains_write_them(self) -> None:
+        """Samba's server, which is not our library's: each way to write a user, each
+        level of compatibility (0 to 2 answer with NTLMv1), and a wrong password."""
+        path = Path(self.mktemp())
+        path.write_text("[libdefaults]\ndns_lookup_kdc = false\n")
+        self.addCleanup(os.environ.pop, "KRB5_CONFIG", None)
+        os.environ["KRB5_CONFIG"] = str(path.absolute())  # a principal has no KDC
+        for scheme in ("NTLM", "Negotiate"):
+            squid = self.started(proxies.samba_squid(scheme))
+            for user in (f"CORP\\{USER}", f"{USER}@corp.example", USER, f".\\{USER}"):
+                login = Login(user, PASSWORD)
+                self.assertEqual(await self.get(squid, login=login), b"hello")
+            for level in ("0", "1", "2", "3", "4", "5"):
+                self.patch(os, "environ", {**os.environ, "LM_COMPAT_LEVEL": level})
+                login = Login(f"CORP\\{USER}", PASSWORD)
+                self.assertEqual(await self.get(squid, login=login), b"hello")
+            for user in (f"CORP\\{USER}", f"{USER}@corp.example", USER):
+                error = await self.refusal(
+                    LoginRefused, squid, login=Login(user, "wrong")
+                )
+                self.assertIn(scheme, error.message)
+            await self.refusal(LoginWanted, squid)
 
     async def test_squid_over_tls(self) -> None:
         """An https:// proxy: TLS to it, then CONNECT with a login, then TLS in the

@@ -144,6 +144,29 @@ def kerberos_squid(
     return squid("Negotiate", login=login)
 
 
+def samba_squid(scheme: str) -> ProxyProcess:
+    """squid with Samba's ntlm_auth, which knows PASSWORD and takes any user. scheme:
+    NTLM, or Negotiate (NTLM in SPNEGO)."""
+    (program,) = need("ntlm_auth")
+    folder = Path(tempfile.mkdtemp(prefix="mosaic-samba-"))
+    folder.chmod(0o777)
+    names = ["private dir", "lock directory", "state directory", "cache directory"]
+    names += ["ncalrpc dir", "pid directory"]
+    lines = ["[global]", "workgroup = CORP", "netbios name = PROXY"]
+    lines += [f"{name} = {folder}" for name in names]
+    (folder / "smb.conf").write_text("\n".join(lines) + "\n")
+    protocol = {"NTLM": "squid-2.5-ntlmssp", "Negotiate": "gss-spnego"}[scheme]
+    words = [program, f"--helper-protocol={protocol}", f"--password={PASSWORD}"]
+    kind = scheme.lower()
+    login = [
+        f"auth_param {kind} program {' '.join(words)} --configfile={folder}/smb.conf",
+        f"auth_param {kind} children 1",
+    ]
+    proxy = squid(scheme, login=login)
+    proxy.at_end.append(lambda: shutil.rmtree(folder, ignore_errors=True))
+    return proxy
+
+
 def _squid_login(proxy: ProxyProcess, scheme: str) -> list[str]:
     if scheme == "Basic":
         made = subprocess.run(
