@@ -21,6 +21,7 @@ from zope.interface import implementer
 
 from mosaic.proxy.endpoint import Patience, ProxiedEndpoint
 from mosaic.proxy.logins import Logins
+from mosaic.proxy.refusals import Refusals
 from mosaic.proxy.routes import Routes, direct_routes
 from mosaic.proxy.sockets import (
     P,
@@ -45,6 +46,7 @@ class Dialler:
     proxy_trust: Any = None
     patience: Patience | None = None
     tickets: Tickets = field(default_factory=Tickets)
+    refusals: Refusals = field(default_factory=Refusals)
 
     def endpoint(
         self,
@@ -74,6 +76,7 @@ class Dialler:
             patience=self.patience,
             proxy_trust=self.proxy_trust,
             tickets=self.tickets,
+            refusals=self.refusals,
         )
 
     def socket(

@@ -29,13 +29,22 @@ from zope.interface import implementer
 from mosaic.proxy import kerberos
 from mosaic.proxy.kerberos import KerberosScheme
 from mosaic.proxy.logins import Logins
+from mosaic.proxy.refusals import Refusals
 from mosaic.proxy.routes import Proxy, Routes, direct_routes
 from mosaic.proxy.securing import SecuredFactory, secured
 from mosaic.proxy.spnego import MISSING, SpnegoScheme, is_installed
 from mosaic.proxy.tickets import Tickets
 from mosaic.proxy.tunnel import Core, TunnelFactory, http_core, socks_core
 from mosaic.wire.connect import ConnectClient, authority
-from mosaic.wire.hops import HopError, Login, NameUnknown, NoAnswer, Unreachable
+from mosaic.wire.hops import (
+    HopError,
+    Login,
+    LoginRefused,
+    NameUnknown,
+    NoAnswer,
+    TicketRefused,
+    Unreachable,
+)
 from mosaic.wire.httpauth import Basic, Digest, Scheme
 from mosaic.wire.socks5 import Socks5Client
 
@@ -58,8 +67,9 @@ class ProxiedEndpoint:
 
     tls: None for a plain connection, else it is verified inside the tunnel
     (optionsForClientTLS). scheme: what PAC scripts are told. proxy_trust: the
-    CAs for https:// proxies, the platform's by default. tickets: shared with other
-    endpoints, so that one asks the KDC at a time.
+    CAs for https:// proxies, the platform's by default. tickets, refusals: shared with
+    other endpoints, so that one asks the KDC at a time, and none says a password
+    again that was just refused.
 
     connect() fails with HopError, which names the hop that refused; then, `used` is
     the proxy and `login_scheme` how we logged in there, "" without a login.
@@ -78,7 +88,9 @@ class ProxiedEndpoint:
         patience: Patience | None = None,
         proxy_trust: Any = None,
         tickets: Tickets | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
+        self._refusals = refusals or Refusals()
         self._tickets = tickets or Tickets()
         self._reactor = reactor
         self._host = host
@@ -105,7 +117,7 @@ class ProxiedEndpoint:
             try:
                 if proxy.kind == "direct":
                     return await self._straight(factory)
-                return await self._through(proxy, factory)
+                return await self._allowed(proxy, factory)
             except (NameUnknown, Unreachable) as error:
                 # A direct way that fails is no proxy's death.
                 if proxy.kind != "direct":
@@ -117,8 +129,25 @@ class ProxiedEndpoint:
     async def _straight(self, factory: IProtocolFactory) -> Any:
         return await self._dial(self._host, self._port, self._hop, factory, self._tls)
 
-    async def _through(self, proxy: Proxy, factory: IProtocolFactory) -> Any:
-        core = self._core(proxy, self._logins.for_proxy(proxy))
+    async def _allowed(self, proxy: Proxy, factory: IProtocolFactory) -> Any:
+        """Through the proxy, unless it refused this login a short while ago."""
+        login = self._logins.for_proxy(proxy)
+        if login is not None:
+            self._refusals.check(proxy, login, self._reactor.seconds())
+        try:
+            opened = await self._through(proxy, login, factory)
+        except LoginRefused as error:
+            # A ticket is no password: refusing it counts nowhere.
+            if login is not None and not isinstance(error, TicketRefused):
+                self._refusals.add(proxy, login, error, self._reactor.seconds())
+            raise
+        self._refusals.remove(proxy)
+        return opened
+
+    async def _through(
+        self, proxy: Proxy, login: Login | None, factory: IProtocolFactory
+    ) -> Any:
+        core = self._core(proxy, login)
         to_proxy = None
         if proxy.kind == "https":
             to_proxy = optionsForClientTLS(proxy.host, trustRoot=self._proxy_trust)

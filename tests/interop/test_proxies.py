@@ -260,6 +260,21 @@ class WayTests(ProxyCase):
         guarded = self.started(proxies.microsocks(login=True), "socks5h")
         await self.refusal(LoginWanted, guarded, DIRECT)
 
+    async def test_refused_password_is_not_said_again_at_once(self) -> None:
+        """A hub dials every few seconds, and a domain locks its account: the proxy,
+        which is gone by then, is not even asked."""
+        proxy = proxies.tinyproxy(login=True)
+        way = self.started(proxy)
+        dialler = Dialler(
+            reactor=reactor,
+            routes=FixedRoutes([way], clock=reactor.seconds, source="test"),
+            logins=Logins({"127.0.0.1": WRONG}),
+        )
+        for _ in range(2):
+            got: Any = dialler.socket("localhost", self.target.port)
+            await self.assertFailure(got, LoginRefused)
+            proxy.stop()
+
     async def test_unknown_name(self) -> None:
         """Of the server when direct, of the proxy otherwise."""
         error = await self.refusal(NameUnknown, DIRECT, host="nobody.invalid")

@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mosaic.proxy.logins import LoginFileError, Logins, read_logins
+from mosaic.proxy.refusals import Refusals
 from mosaic.proxy.routes import (
     DEAD_S,
     DIRECT,
@@ -19,7 +20,7 @@ from mosaic.proxy.routes import (
     ProxyTextError,
     parse_proxy,
 )
-from mosaic.wire.hops import Login
+from mosaic.wire.hops import Login, LoginRefused
 
 
 class ProxyTextTests(SynchronousTestCase):
@@ -129,3 +130,34 @@ class LoginFileTests(SynchronousTestCase):
         path.write_bytes(b"\xff\xfe")
         with self.assertRaises(LoginFileError):
             read_logins(path)
+
+
+class RefusalTests(SynchronousTestCase):
+    """A login that a proxy has refused."""
+
+    def test_is_not_said_again_at_once_and_ever_less_often(self) -> None:
+        """Four times in half an hour: domains lock an account after five."""
+        refusals, proxy = Refusals(), Proxy("http", "p", 3128)
+        login, error = Login("alice", "wrong"), LoginRefused("proxy p", "NTLM")
+        tries, now = 0, 0.0
+        while now < 1800:
+            try:
+                refusals.check(proxy, login, now)
+            except LoginRefused as said:
+                self.assertIs(said, error)
+            else:
+                tries += 1
+                refusals.add(proxy, login, error, now)
+            now += 15
+        self.assertEqual(tries, 4)
+
+    def test_concerns_no_other_login_or_proxy(self) -> None:
+        """Also not the same one, read or typed anew: a person does not wait."""
+        refusals, proxy = Refusals(), Proxy("http", "p", 3128)
+        login, error = Login("alice", "x"), LoginRefused("proxy p", "NTLM")
+        refusals.add(proxy, login, error, 0)
+        refusals.check(proxy, Login("alice", "x"), 0)
+        refusals.check(Proxy("http", "other", 3128), login, 0)
+        self.assertRaises(LoginRefused, refusals.check, proxy, login, 0)
+        refusals.remove(proxy)
+        refusals.check(proxy, login, 0)
