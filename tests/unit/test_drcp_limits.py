@@ -299,6 +299,21 @@ class OutboundTests(SynchronousTestCase):
         bob.hear()
         self.assertEqual(str(bob.text), "x" * 2000 + "y")
 
+    def test_full_sockets_are_counted(self) -> None:
+        """Also by who pauses twice, resumes, is closed, or pauses after that:
+        nobody looks for slow readers where there are none."""
+        hub, _, bob = self.slow()
+        counters, outbound = hub.service.counters, bob.connection.outbound
+        self.assertEqual(counters.full, 1)
+        outbound.pauseProducing()
+        self.assertEqual(counters.full, 1)
+        outbound.resumeProducing()
+        self.assertEqual(counters.full, 0)
+        outbound.pauseProducing()
+        bob.drop()
+        outbound.pauseProducing()
+        self.assertEqual(counters.full, 0)
+
     def test_awareness_is_dropped_first(self) -> None:
         """Cursors are not queued; the present ones come after the drain."""
         hub, ann, bob = self.slow()
