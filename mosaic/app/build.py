@@ -444,7 +444,7 @@ class _Builder:
         metrics.watch(
             "mosaic_drcp",
             lambda: self.drcp.counters,
-            gauges=("connections", "rooms", "documents", "people"),
+            gauges=("connections", "rooms", "documents", "people", "full"),
         )
         metrics.watch(
             "mosaic_turn_service",
