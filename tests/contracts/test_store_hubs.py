@@ -197,9 +197,8 @@ class HubContract(HubsCase):
     def test_what_the_feed_does_not_show_is_no_news(self) -> None:
         """Unless it is told to be."""
         change = self.store.change_hub
-        seen = self.result(
-            change(HUB.hub_id, lambda h: replace(h, last_seen=NOW, network=NETWORK))
-        )
+        found = replace(HUB, last_seen=NOW, network=NETWORK)
+        seen = self.result(change(HUB.hub_id, lambda hub: found))
         self.assertEqual(seen.seq, 1)
         same = self.result(change(HUB.hub_id, lambda hub: hub, touch=True))
         self.assertEqual((same.seq, self.hub().seq), (2, 2))
