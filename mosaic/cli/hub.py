@@ -20,7 +20,7 @@ from mosaic.config.settings import Settings
 from mosaic.workspace.hubcodes import format_code
 from mosaic.workspace.ids import parse_hub_id
 
-COLUMNS = ("hub_id", "name", "doing", "room", "version", "last_seen")
+COLUMNS = ("hub_id", "name", "doing", "room", "version", "network", "last_seen")
 
 
 def add_to(verbs: Any) -> None:
