@@ -67,8 +67,9 @@ def state_page(wall: Wall) -> str:
     check = words["checking"] if wall.checking else words["check"]
     off = " disabled" if wall.checking else ""
     body = (
-        f'<p class="state">{words.get(wall.state, escape(wall.state))}</p>'
-        f"<h1>{escape(title)}</h1><dl>{''.join(rows)}</dl>{trouble}"
+        f'<div><p class="state">{words.get(wall.state, escape(wall.state))}</p>'
+        f"<h1>{escape(title)}</h1><dl>{''.join(rows)}</dl></div>"
+        f'<div class="news">{trouble}</div>'
         f'<nav>{links}<form method="post" action="check">'
         f'<button class="quiet"{off}>{check}</button></form></nav>'
         f"<footer>Mosaic {escape(wall.version)}</footer>"
