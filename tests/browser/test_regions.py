@@ -12,6 +12,7 @@ from tests.browser.test_meeting import PLAYING, wait_for
 from tests.browser.test_pages import SIZES, WORKS
 from tests.support.browser import BrowserTestCase, keep_screenshot
 from tests.support.delay import DelayedDatagrams
+from tests.support.hubs import HubProcess
 from tests.support.running import RunningMosaic
 
 HOME = "127.0.0.2"
@@ -106,6 +107,25 @@ class RegionTests(BrowserTestCase):
             self.assertEqual(page.evaluate(SERVERS), [[[near], [home]]])
             line = page.get_by_text(re.compile(r"Relay UDP · (\d+) ms")).first
             expect(line).to_be_visible()
+
+        self.a_hubs_media_use_it_too(room, pages[0])
+
+    def a_hubs_media_use_it_too(self, room: dict[str, str], page: Page) -> None:
+        """Without a screen: measured by STUN, as the network check does."""
+        ca = self.server.state / "tls" / "ca.pem"
+        url = self.server.url.replace("http:", "ws:")
+        hub = HubProcess(url, ca, "--small", "--relay-only")
+        self.addCleanup(hub.stop)
+        body = {"name": "Box", "pin": room["pin"]}
+        status, joined = self.server.call("POST", f"/rooms/{room['hub_id']}/join", body)
+        self.assertEqual(status, 200, joined)
+        hub.ready().do("join", room=room["hub_id"], token=joined["token"])
+        wait_for(page, PLAYING, 3)
+        calls = hub.facts()["calls"].values()
+        near = f"relay 127.0.0.1:{self.server.turn_port} over UDP"
+        self.assertEqual([call["relay"] for call in calls], [near, near])
+        self.assertIn('nearest relays: {"Porto": ', hub.log())
+        hub.stop()
 
     def watched(self) -> Page:
         """A page whose connections can be looked at."""
