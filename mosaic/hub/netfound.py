@@ -46,6 +46,12 @@ class Found(Struct, frozen=True, kw_only=True):
         return sorted(found, key=lambda verdict: -RANK[verdict.outcome])
 
     @property
+    def over(self) -> bool:
+        """A hub that reaches its server again knows better."""
+        blocked = (v.capability for v in self.report.verdicts if v.outcome == "blocked")
+        return self.reason == "unreachable" or "signalling" in blocked
+
+    @property
     def words(self) -> str:
         """In one line: `degraded: UDP is blocked: …`."""
         bad = self.bad

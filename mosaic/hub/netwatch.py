@@ -192,7 +192,7 @@ class NetworkWatch:
         if self.latest is None or self._checked_at is None:
             failed = self._checked_at
             return "enrolled", soon if failed is None else max(soon, failed + APART_S)
-        if self.latest.reason == "unreachable":
+        if self.latest.over:
             return "daily", self._since + AGAIN_S * (1 + 2 * luck)
         return "daily", max(soon, self._checked_at + DAY_S * (1 - luck / 10))
 

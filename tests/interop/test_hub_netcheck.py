@@ -81,7 +81,8 @@ class HubBehindFirewallTests(FirewallCase):
         self.assertEqual(done.returncode, 2, done.stderr)
         signalling = self.verdict(json.loads(done.stdout), "signalling")
         self.assertEqual(signalling["outcome"], "blocked")
-        self.assertIn("<dt>Meetings</dt><dd>blocked: ", self.local_page())
+        told = json.loads(self.local_page("state"))["network"]["report"]
+        self.assertEqual(self.verdict(told, "signalling"), signalling)
         self.forbid(NO_UDP)
         # The poll of the feed stood all the while; any news lets it end.
         self.rest("PATCH", f"/hubs/{self.hub_id}", {"desired": {"volume": 10}})
@@ -121,9 +122,9 @@ class HubBehindFirewallTests(FirewallCase):
         hubs = json.loads(self.admin("hub", "list", "--json"))
         return hubs[0] if hubs else {}
 
-    def local_page(self) -> str:
+    def local_page(self, path: str = "") -> str:
         """What the box shows."""
-        url = (self.box / "local-page").read_text().strip()
+        url = (self.box / "local-page").read_text().strip() + path
         return self.fetched(url, "", "GET", "", "")
 
     # Around it --------------------------------------------------------------

@@ -174,6 +174,16 @@ class LocalPageTests(SynchronousTestCase):
         self.assertNotIn("Network check", state_page(wall))
         self.assertIn("Network check", state_page(replace(wall, network=FOUND)))
 
+    def test_what_was_found_without_a_server_is_over_with_one(self) -> None:
+        """Whoever asked for it; without a server it is what there is."""
+        cut = Verdict(capability="signalling", outcome="blocked", advice="443")
+        report = msgspec.structs.replace(FOUND.report, verdicts=(cut,))
+        for changes in ({"reason": "unreachable"}, {"report": report}):
+            found = msgspec.structs.replace(FOUND, **changes)
+            wall = replace(self.owner.now, network=found)
+            self.assertIn("Network check", state_page(wall))
+            self.assertNotIn("Network check", state_page(replace(wall, reached=True)))
+
     def test_a_program_waits_for_the_result(self) -> None:
         """`mosaic hub check`; what hindered it is said in one line."""
         status, _, content = self.ask("POST", "/check", Accept="application/json")

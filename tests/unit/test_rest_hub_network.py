@@ -72,6 +72,17 @@ class NetworkTests(HubCase):
         self.run_steps(self.door.hubs.start())
         self.assertEqual(self.shown()["outcome"], "ok")
 
+    def test_how_many_are_in_the_way_is_counted(self) -> None:
+        """Levels: a good one takes it back."""
+        fleet = self.door.hubs.fleet
+        self.tell()
+        self.assertEqual(fleet.counters.network_degraded, 1)
+        self.tell(outcome="blocked")
+        counters = fleet.counters
+        self.assertEqual((counters.network_degraded, counters.network_blocked), (0, 1))
+        self.tell(outcome="ok")
+        self.assertEqual(fleet.counters.network_blocked, 0)
+
     def test_it_is_no_news_to_the_feed(self) -> None:
         """5,000 walls shall not ask again because of it; they show it all the same,
         and the agent knows it already."""

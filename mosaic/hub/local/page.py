@@ -57,8 +57,9 @@ def state_page(wall: Wall) -> str:
         if wall.advice:
             trouble += f"<h2>{words['do']}</h2><p>{escape(wall.advice)}</p>"
         trouble = f'<section class="trouble">{trouble}</section>'
-    if wall.network is not None and (not wall.reached or wall.network.bad):
-        trouble += network_part(wall.network, words)
+    found = wall.network
+    if found is not None and (not wall.reached or (found.bad and not found.over)):
+        trouble += network_part(found, words)
     links = ""
     if wall.state in ("unenrolled", "removed"):
         links += f'<a href="enrol">{words["enrol"]}</a>'

@@ -201,6 +201,15 @@ describe("hubs in administration", () => {
     expect(await screen.findByText("degraded: UDP is blocked")).toBeTruthy();
   });
 
+  it("says that what was found without a server is over", async () => {
+    const fleet = new Fleet();
+    const network = { ...LIMITED, reason: "unreachable" as const };
+    fleet.hubs = [hubOf({ network })];
+    await manage(fleet);
+    expect(screen.getByText(/when it could not reach the server/)).toBeTruthy();
+    expect(screen.getByText("It has reached the server since then.")).toBeTruthy();
+  });
+
   it("says that the network was never checked, and gives a host no button", async () => {
     const fleet = new Fleet();
     fleet.hubs = [hubOf()];

@@ -180,6 +180,9 @@ describe("the wall, idle", () => {
     expect(said()).toBeTruthy();
     act(() => wall.desire({}, { network: { ...LIMITED, reason: "unreachable" } }));
     expect(said()).toBeNull();
+    const cut = { capability: "signalling", outcome: "blocked" as const, advice: "UDP is blocked" };
+    act(() => wall.desire({}, { network: { ...LIMITED, verdicts: [cut] } }));
+    expect(said()).toBeNull();
     act(() => wall.desire({}, { network: { ...LIMITED, outcome: "ok", verdicts: [] } }));
     expect(screen.queryByText(/The network/)).toBeNull();
   });

@@ -3,6 +3,7 @@ import { useEffect, useState } from "react";
 import type { HubEntry, HubFeedAnswer, HubNetwork } from "../../protocol/hub-types";
 import type { ScreenSnapshot } from "../../session/hub/screen";
 import type { JoinProblem } from "../../session/api";
+import { isOver } from "../parts/network";
 import { joinProblemOf, joinProblemText, useCountdown } from "../join/problems";
 import { Icon } from "../parts/Icon";
 import type { Screen } from "../services";
@@ -101,7 +102,7 @@ export function IdleWall({ screen, snapshot, feed }: IdleWallProps) {
  * found without a server is over: this wall has one. */
 function NetworkLine({ network }: { network: HubNetwork | null }) {
   const t = useText();
-  if (network === null || network.reason === "unreachable") return null;
+  if (network === null || isOver(network)) return null;
   const { outcome, verdicts } = network;
   if (outcome !== "degraded" && outcome !== "blocked") return null;
   const first =

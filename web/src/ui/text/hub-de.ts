@@ -118,6 +118,7 @@ export const hubs: Messages["hubs"] = {
   installSure: "Wirklich installieren",
   network: "Netz",
   networkNever: "Er hat sein Netz noch nicht geprüft.",
+  networkSince: "Seither hat er den Server wieder erreicht.",
   networkQuick: "ohne Messungen",
   networkAll: "Alles, was versucht wurde",
   networkVia: (via: string, seconds: number) => `Über ${via}, in ${Math.round(seconds)} s.`,

@@ -116,6 +116,7 @@ export const hubs = {
   installSure: "Really install",
   network: "Network",
   networkNever: "It has not checked its network yet.",
+  networkSince: "It has reached the server since then.",
   networkQuick: "without measurements",
   networkAll: "Everything that was tried",
   networkVia: (via: string, seconds: number) => `By ${via}, in ${Math.round(seconds)} s.`,

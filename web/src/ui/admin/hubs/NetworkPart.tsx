@@ -3,6 +3,7 @@ import { useEffect, useState } from "react";
 import type { Hub, HubNetwork, HubNetworkDetails } from "../../../protocol/hub-types";
 import type { HubCalls } from "../../../protocol/rest-hubs";
 import { momentWords, useLanguage, useText } from "../../text";
+import { isOver } from "../../parts/network";
 import { refusalText } from "../rest";
 import { advised, reasonWords } from "./words";
 
@@ -54,6 +55,7 @@ function Found({ hub, network, calls }: FoundProps) {
         <strong>{t.hubs.outcomes[outcome]}</strong> {when} · {reasonWords(t, reason)}
         {quick && ` · ${t.hubs.networkQuick}`}
       </p>
+      {hub.online && isOver(network) && <p className="field-hint">{t.hubs.networkSince}</p>}
       <dl className="hub-network">
         {advised(verdicts).map(({ capability, outcome, advice }) => (
           <div key={capability} className={outcome}>
