@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -15,11 +16,14 @@ from mosaic.hub.commands import HubCommands
 from mosaic.hub.keys import load_or_make_key
 from mosaic.hub.machine import HubMachine, State
 from mosaic.hub.memory import MemoryFile
+from mosaic.hub.netfound import Found
+from mosaic.hub.netwatch import NoNetworkChecks
 from mosaic.hub.participant import RoomPass, Seat
 from mosaic.hub.server import Server
 from mosaic.hub.sitting import HeadlessSitter
 from mosaic.hub.updating import NoUpdates
 from mosaic.hub.words import UpdateRuns
+from mosaic.netcheck.result import Report
 from mosaic.wire.hops import LoginWanted
 from tests.support.hub_server import CODE, HUB_ID, FakeHubServer
 
@@ -59,6 +63,29 @@ class FakeParticipant:
         self.inside = None
 
 
+class FakeNetwork(NoNetworkChecks):
+    """Writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def reached(self) -> None:
+        self.heard.append("reached")
+
+    def lost(self) -> None:
+        self.heard.append("lost")
+
+    def stop(self) -> None:
+        self.heard.append("stop")
+
+    async def check(self, reason: str) -> Found:
+        self.heard.append(reason)
+        report = Report(
+            server="x", via="direct", outcome="ok", verdicts=(), checks=(), took_s=1
+        )
+        return Found(server="x", at=0, reason=reason, quick=False, report=report)
+
+
 class AgentTests(SynchronousTestCase):
     """Time is a Clock's, the network a StubTreq's."""
 
@@ -82,6 +109,7 @@ class AgentTests(SynchronousTestCase):
             monotonic=self.clock.seconds,
         )
         self.presence = FakePresence()
+        self.network = FakeNetwork()
 
         def sit(told: Any) -> HeadlessSitter:
             def participant(say: Any) -> FakeParticipant:
@@ -99,6 +127,7 @@ class AgentTests(SynchronousTestCase):
                 screenshot=None,
                 clear_screens=None,
                 updating=lambda running: agent.hear(UpdateRuns(running)),
+                network=agent.network,
             )
 
         agent = HubAgent(
@@ -110,6 +139,7 @@ class AgentTests(SynchronousTestCase):
                 sit=sit,
                 commands=commands,
                 presence=lambda agent: self.presence,
+                network=lambda agent: self.network,
             ),
             code=code,
             name="Lisbon",
@@ -220,6 +250,21 @@ class AgentTests(SynchronousTestCase):
         self.assertEqual(said["c3"], "this hub has no screen")
         self.assertIn("dance", said["c4"])
         self.assertFalse(self.server.results["c4"]["ok"])
+
+    def test_the_network_is_watched_and_checked_on_command(self) -> None:
+        """Told whether the server is there; the answer says how it is."""
+        agent = self.agent()
+        self.assertEqual(set(self.network.heard), {"reached"})
+        self.server.order("check-network", "c1")
+        self.settle()
+        self.assertIn("asked", self.network.heard)
+        self.assertEqual(self.server.results["c1"], {"ok": True, "detail": "ok"})
+        self.server.refusals[f"/hubs/{HUB_ID}/feed"] = (503, "")
+        self.server.change()
+        self.settle()
+        self.assertEqual(self.network.heard[-1], "lost")
+        Deferred.fromCoroutine(agent.stop())
+        self.assertEqual(self.network.heard[-1], "stop")
 
     def test_restart_is_answered_before_it_happens(self) -> None:
         """Else the administrator would wait for ever."""

@@ -72,6 +72,7 @@ function HubCard({ hub, open, onOpen, children }: HubCardProps) {
   const { language } = useLanguage();
   const { status } = hub;
   const available = status?.update?.available;
+  const outcome = hub.network?.outcome;
   return (
     <li className="card hub-card" aria-label={t.hubs.details(hub.name)}>
       <div className="hub-card-head">
@@ -80,6 +81,9 @@ function HubCard({ hub, open, onOpen, children }: HubCardProps) {
         <span className="hub-id">{groupHubId(hub.hub_id)}</span>
         <span className="tag">{doingWords(t, hub)}</span>
         {available && <span className="tag signal">{t.hubs.available(available)}</span>}
+        {(outcome === "degraded" || outcome === "blocked") && (
+          <span className="tag signal">{t.hubs.networkIs[outcome]}</span>
+        )}
         <button
           type="button"
           className="button"
