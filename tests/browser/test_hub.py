@@ -164,6 +164,13 @@ class WallTests(HubCase):
         page.get_by_role("button", name="Install").click()
         expect(page.get_by_text("is being installed")).to_be_visible()
         self.assertEqual(self.box.answer_commands(), ["update-install"])
+        keep_screenshot(page, "hub-idle-4k-installing")
+        self.box.report(update={**FOUND, "state": "taken-back"})
+        page.get_by_role("button", name="Update 1.3.0 did not work").click()
+        expect(page.get_by_text("Version 1.2.0 runs again.")).to_be_visible()
+        keep_screenshot(page, "hub-idle-4k-taken-back")
+        self.assert_wall(page, "an update that was taken back", 88)
+        page.get_by_role("button", name="Later").click()
 
         self.any_room_by_keyboard_alone(page)
 

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from mosaic import __version__
 from mosaic.hub.updates.client import FeedClient
 from mosaic.hub.updates.errors import UpdateError
 from mosaic.hub.updates.install import Slots, run_command
@@ -257,11 +258,12 @@ class InstallTests(UpdatesCase):
         assert trial is not None
         files.take_back(trial, "was not healthy within 60 s", at=0)
         self.updates = self.make()
-        self.assertEqual(self.updates.state.state, "failed")
-        self.assertIn(
-            "1.0 was not healthy within 60 s", self.updates.state.problem or ""
-        )
+        told = self.updates.state
+        self.assertEqual((told.state, told.available), ("taken-back", "1.0"))
+        self.assertIn("update 1.0 was not healthy within 60 s", told.problem or "")
+        self.assertIn(f"taken back: {__version__} runs again", told.problem or "")
         state = self.result(self.updates.check())
+        self.assertEqual(state.state, "taken-back")
         self.assertIn("taken back", state.problem)
         self.updates.channel_set("stable", "00:00-23:59")
         self.updates.start()

@@ -279,12 +279,13 @@ class HubUpdates:
         if offer is None:
             self._set(UpdateState(state="none", problem=problem or None))
             return
+        state = "available"
         if offer.version == self._kept().failed:
-            problem = self._trial_problem() or problem
+            state, problem = "taken-back", self._trial_problem() or problem
         have = self._client.store.have()
         self._set(
             UpdateState(
-                state="available",
+                state=state,
                 available=offer.version,
                 notes=offer.manifest.notes,
                 size=missing_bytes(offer.wheels, have),
@@ -305,14 +306,22 @@ class HubUpdates:
         if failed != self._kept().failed:
             self._keep(failed=failed)
         if not report.ok:
-            self._state = UpdateState(state="failed", problem=self._trial_problem())
+            self._state = UpdateState(
+                state="taken-back",
+                available=report.version,
+                problem=self._trial_problem(),
+            )
 
     def _trial_problem(self) -> str | None:
         report = self._slots.files.report()
         if report is None or report.ok:
             return None
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(report.at))
-        return f"{report.version} {report.why} ({when}): taken back"
+        runs = self._slots.installed().version
+        return (
+            f"update {report.version} {report.why} and was taken back: "
+            f"{runs} runs again ({when})"
+        )
 
     def _fail(self, why: str) -> None:
         self._set(

@@ -211,6 +211,16 @@ class UpdateState(Body):
     size: Size | None = None
 
 
+class FoundView(Answer):
+    """The same for a screen. runs: the version that the hub runs."""
+
+    state: str
+    available: str | None
+    notes: str | None
+    size: int | None
+    runs: str | None
+
+
 class Feed(Answer):
     """Everything that a hub has to know. commands, calendar_url and report are for
     the agent alone; found, the update that the agent reported, for the screens."""
@@ -223,7 +233,7 @@ class Feed(Answer):
     calendar_url: str | None
     report: bool
     update: UpdatePolicyView
-    found: UpdateState | None
+    found: FoundView | None
 
 
 class DesiredPatch(Body):

@@ -36,7 +36,16 @@ export interface HubUpdate {
   notes?: string | null;
   /** Octets to fetch. */
   size?: number | null;
+  /**
+   * "none", "available", "installing", "restart", "failed", "off", or "taken-back": `available`
+   * was installed, did not prove itself, and what ran before runs again.
+   */
   state?: string | null;
+}
+
+/** The same for a screen, with the version that the hub runs. */
+export interface HubFound extends HubUpdate {
+  runs?: string | null;
 }
 
 /** The feed: all that a screen and an agent need to know. */
@@ -47,7 +56,7 @@ export interface HubFeedAnswer {
   calendar: HubEntry[];
   update: HubUpdatePolicy;
   /** The update that the box has found. */
-  found: HubUpdate | null;
+  found: HubFound | null;
 }
 
 /** A screen's way in. */
@@ -136,6 +145,8 @@ export interface HubCode {
   id: string;
   name: string | null;
   code?: string;
+  /** For how many hubs it was made. */
+  uses: number;
   uses_left: number;
   expires_at: number;
 }

@@ -160,7 +160,7 @@ describe("the wall, idle", () => {
     act(() => wall.desire({}, { found }));
     await userEvent.click(await screen.findByRole("button", { name: /Update 1.4.0/ }));
     expect(screen.getByText("Less echo")).toBeTruthy();
-    expect(screen.getByText("18 MB")).toBeTruthy();
+    expect(screen.getByText("18 MB to fetch.")).toBeTruthy();
     await userEvent.click(button("Later"));
     expect(screen.queryByRole("button", { name: /Update/ })).toBeNull();
     act(() => wall.desire({}, { found: { ...found, available: "1.5.0" } }));
@@ -168,6 +168,42 @@ describe("the wall, idle", () => {
     await userEvent.click(button("Install"));
     expect(wall.asked).toEqual([["installUpdate"]]);
     expect(screen.getByText(/is being installed/)).toBeTruthy();
+  });
+
+  it("says how an update goes, and what runs when one did not work", async () => {
+    const { wall } = await open();
+    const told = (state: string) =>
+      act(() => wall.desire({}, { found: { state, available: "1.4.0", runs: "1.3.0" } }));
+    told("available");
+    await userEvent.click(await screen.findByRole("button", { name: /Update 1.4.0/ }));
+    await userEvent.click(button("Install"));
+    told("installing");
+    expect(screen.getByText(/is being installed/)).toBeTruthy();
+    told("failed");
+    await userEvent.click(button("Update 1.4.0 could not be installed"));
+    expect(screen.getByText(/Everything runs as before/)).toBeTruthy();
+    told("taken-back");
+    expect(screen.getByText(/was taken back. Version 1.3.0 runs again/)).toBeTruthy();
+    await userEvent.click(button("Try again"));
+    expect(wall.asked).toEqual([["installUpdate"], ["installUpdate"]]);
+    expect(screen.getByText(/is being installed/)).toBeTruthy();
+    told("none");
+    expect(screen.queryByText(/is being installed/)).toBeNull();
+  });
+
+  it("offers again what a touch did not start", async () => {
+    vi.useFakeTimers({ shouldAdvanceTime: true });
+    try {
+      const { wall } = await open();
+      act(() => wall.desire({}, { found: { state: "available", available: "1.4.0" } }));
+      await userEvent.click(await screen.findByRole("button", { name: /Update 1.4.0/ }));
+      await userEvent.click(button("Install"));
+      expect(screen.queryByRole("button", { name: /Update 1.4.0/ })).toBeNull();
+      await act(() => vi.advanceTimersByTimeAsync(60_000));
+      expect(button(/Update 1.4.0/)).toBeTruthy();
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it("says why the last meeting ended", async () => {
