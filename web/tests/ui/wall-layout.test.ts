@@ -52,9 +52,9 @@ describe("attention", () => {
     expect(order([["c", 5], [bert.id, 4]])).toEqual(["Dan", "Cleo", "Bert Moor"]);
   });
   it("leaves out chat alone, and the other screen of the same box", () => {
-    const me = person("me", "Lisbon", { role: "host" });
-    const second = person("me2", "Lisbon", { role: "host", mic: false, cam: false });
-    const namesake = person("x", "Lisbon");
+    const me = person("me", "Lisbon", { role: "host", hub: "412907338" });
+    const second = person("me2", "Lisbon", { hub: "412907338", mic: false, cam: false });
+    const namesake = person("x", "Lisbon", { role: "host", mic: false, cam: false });
     const xmpp = person("y", "Xena", { via: "xmpp" });
     expect(byAttention([me, second, namesake, xmpp], me, new Map())).toEqual([namesake]);
   });

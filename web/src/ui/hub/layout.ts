@@ -55,7 +55,7 @@ export function byAttention(
     (person) =>
       person.id !== me?.id &&
       person.via === undefined &&
-      !(person.name === me?.name && person.role === me?.role && !person.mic && !person.cam),
+      !(person.hub !== undefined && person.hub === me?.hub && !person.mic && !person.cam),
   );
   const weight = (person: Person) => (person.hand ? Infinity : (spoken.get(person.id) ?? 0));
   return others
