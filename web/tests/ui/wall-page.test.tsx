@@ -39,6 +39,8 @@ class FakeScreen {
   join = (hubId: string, pin?: string) => this.#note("join", hubId, pin);
   leaveRoom = () => this.#note("leaveRoom");
   installUpdate = () => this.#note("installUpdate");
+  presenting = false;
+  draws = (presenting: boolean) => void (this.presenting = presenting);
   close = () => void (this.closed = true);
   show(change: Partial<ScreenSnapshot>) {
     this.#snapshot = { ...this.#snapshot, ...change };
@@ -258,6 +260,22 @@ describe("the wall, in a meeting", () => {
     expect(people()?.textContent).not.toContain("Ada"); // the wall itself
     act(() => wall.desire({ room: "412907338", layout: "board" }));
     expect(people()?.className).toContain("strip");
+  });
+
+  it("knows whether it draws what somebody presents", async () => {
+    const shared = { id: "s", getAudioTracks: () => [], getVideoTracks: () => [], getTracks: () => [] };
+    const call = { kind: "connected", path: "direct", protocol: null, port: null, rttMs: 3 } as const;
+    const remote = [
+      { personId: bert.id, camera: null, screen: shared as unknown as MediaStream, call },
+    ];
+    const { wall, session } = await meet(new FakeSession({ remote }));
+    expect(wall.presenting).toBe(true);
+    act(() => wall.desire({ room: "412907338", layout: "people" }));
+    expect(wall.presenting).toBe(false);
+    act(() => wall.desire({ room: "412907338", layout: "screen" }));
+    expect(wall.presenting).toBe(true);
+    act(() => session.show({ remote: [] }));
+    expect(wall.presenting).toBe(false);
   });
 
   it("plays the others as loud as it shall", async () => {
