@@ -13,8 +13,9 @@ class UpdateState:
 
     state: "none" (nothing newer is known), "available", "installing", "restart"
     (installed, waits for a restart), "taken-back" (`available` was installed, did
-    not prove itself here, and what ran before runs again), "failed" or "off"
-    (updates are not set up). available: the version that can be had, if need be
+    not prove itself here, and what ran before runs again), "failed" (to
+    install `available`, or, without one, to look for one) or "off" (updates are
+    not set up). available: the version that can be had, if need be
     once more. notes: what it brings. size: what there is to
     fetch, in bytes. problem: one line, where something is wrong.
     """

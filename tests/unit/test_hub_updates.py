@@ -142,6 +142,22 @@ class CheckTests(UpdatesCase):
         self.assertEqual(self.updates.state.state, "failed")
         self.assertIn("cannot be fetched", self.updates.state.problem or "")
 
+    def test_what_is_known_outlives_a_server_that_is_away(self) -> None:
+        """Nothing was tried to be installed: it is still to be had."""
+        self.result(self.updates.check())
+
+        def away(url: str, file: Any, max_bytes: int) -> None:
+            raise DownloadError("away") from NameUnknown("server", "server")
+
+        self.updates._client._fetcher._download = away
+        self.refused(self.updates.check(), NameUnknown)
+        told = self.updates.state
+        self.assertEqual((told.state, told.available), ("available", "1.0"))
+        self.assertIn("cannot be fetched", told.problem or "")
+        self.refused(self.updates.install(), NameUnknown)
+        told = self.updates.state
+        self.assertEqual((told.state, told.available), ("failed", "1.0"))
+
     def test_a_wish_that_makes_no_sense(self) -> None:
         """The server is not believed blindly."""
         for channel, window in (("../x", None), ("stable", "at night")):
