@@ -29,9 +29,11 @@ _log = Logger()
 
 @dataclass(slots=True, eq=False)
 class Waiter:
-    """Somebody who follows the feed. news: fires when there may be some."""
+    """Somebody who follows the feed. news: fires when there may be some. screen:
+    a screen, which is told what the agent reports too."""
 
     news: Deferred[None]
+    screen: bool = False
     timer: IDelayedCall | None = None
 
 
@@ -288,9 +290,9 @@ class Fleet:
         self.changed(hub)
 
     # News -----------------------------------------------------------------
-    def wait(self, live: Live, seconds: float) -> Waiter:
+    def wait(self, live: Live, seconds: float, *, screen: bool = False) -> Waiter:
         """Its news fires once: at news, after the time, or when all ends."""
-        waiter = Waiter(Deferred())
+        waiter = Waiter(Deferred(), screen)
         waiter.timer = self._clock.callLater(seconds, self.let_go, live, waiter)
         live.waiters.append(waiter)
         if len(live.waiters) > MAX_WAITERS:
@@ -305,6 +307,12 @@ class Fleet:
         if waiter.timer is not None and waiter.timer.active():
             waiter.timer.cancel()
         waiter.news.callback(None)
+
+    def tell_screens(self, live: Live) -> None:
+        """The agent has reported something that its walls show."""
+        for waiter in list(live.waiters):
+            if waiter.screen:
+                self.let_go(live, waiter)
 
     def _wake(self, live: Live) -> None:
         for waiter in list(live.waiters):

@@ -45,7 +45,7 @@ from mosaic.hub.sound import Sound
 from mosaic.hub.updating import NoUpdates
 from mosaic.hub.withnetwork import network_for
 from mosaic.hub.withupdates import connect_updates, updates_for
-from mosaic.hub.words import EntryBegins, UpdateRuns
+from mosaic.hub.words import EntryBegins
 from mosaic.proxy.client import Dialler, http_client
 from mosaic.proxy.discover import routes_for
 from mosaic.proxy.endpoint import Patience
@@ -190,7 +190,6 @@ def build_hub(
             log=log.text,
             screenshot=made[0].screenshot if made else None,
             clear_screens=made[0].clear if made else None,
-            updating=lambda running: agent.hear(UpdateRuns(running)),
             network=agent.network,
         )
 

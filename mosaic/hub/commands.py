@@ -20,8 +20,8 @@ CACHE = "cache"
 
 class HubCommands:
     """agent.Commands. screenshot: PNG bytes, or None where there is no screen.
-    clear_screens: drops what the meeting left in the browsers. updating: told
-    when an update begins and ends. network: the checks of the network."""
+    clear_screens: drops what the meeting left in the browsers. network: the checks
+    of the network."""
 
     def __init__(
         self,
@@ -32,7 +32,6 @@ class HubCommands:
         log: Callable[[], bytes],
         screenshot: Callable[[], Awaitable[bytes]] | None,
         clear_screens: Callable[[], Awaitable[None]] | None,
-        updating: Callable[[bool], None],
         network: NetworkChecks,
     ) -> None:
         self._server = server
@@ -41,7 +40,6 @@ class HubCommands:
         self._log = log
         self._screenshot = screenshot
         self._clear_screens = clear_screens
-        self._updating = updating
         self._network = network
 
     async def run(self, hub_id: str, command: Command) -> tuple[Result, bool]:
@@ -50,11 +48,7 @@ class HubCommands:
             case "update-check":
                 return await self._update(self._updates.check), False
             case "update-install":
-                self._updating(True)
-                try:
-                    result = await self._update(self._updates.install)
-                finally:
-                    self._updating(False)
+                result = await self._update(self._updates.install)
                 return result, result.ok and self._updates.state.state == "restart"
             case "screenshot":
                 return await self._send_screenshot(hub_id, command.id), False

@@ -23,6 +23,8 @@ COMMANDS = (
 HOST_COMMANDS = frozenset({"screenshot"})
 """What a host may ask of a hub in the room; the others need an administrator."""
 LAYOUTS = ("auto", "board", "people", "screen")
+HUBS = "hubs"
+"""In front of the domain: where hubs are contacts, each by its Hub ID."""
 ACCOUNT_PREFIX = "hub-"
 """In front of the Hub ID: the account by which an agent logs in over XMPP."""
 

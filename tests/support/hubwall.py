@@ -175,9 +175,10 @@ class AgentPage:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self._server.server_port}/k3y/1"
 
-    def heard(self, shown: str) -> None:
-        """Until screen 1 has told that it shows this; RuntimeError if it does not."""
-        said = f'/k3y/1/screen {{"screen":1,"shown":"{shown}"}}'
+    def heard(self, shown: str, more: str = "") -> None:
+        """Until screen 1 has told that it shows this; RuntimeError if it does not.
+        more: JSON behind that."""
+        said = f'/k3y/1/screen {{"screen":1,"shown":"{shown}"{more}}}'
         until = time.monotonic() + SOON_S
         while said not in self.told:
             if time.monotonic() > until:

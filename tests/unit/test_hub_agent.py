@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -21,13 +22,21 @@ from mosaic.hub.netwatch import NoNetworkChecks
 from mosaic.hub.participant import RoomPass, Seat
 from mosaic.hub.server import Server
 from mosaic.hub.sitting import HeadlessSitter
-from mosaic.hub.updating import NoUpdates
-from mosaic.hub.words import UpdateRuns
+from mosaic.hub.updates.updates import HubUpdates
+from mosaic.hub.updating import NoUpdates, UpdateState
+from mosaic.hub.withupdates import connect_updates
 from mosaic.netcheck.result import Report
 from mosaic.wire.hops import LoginWanted
 from tests.support.hub_server import CODE, HUB_ID, FakeHubServer
 
 ROOM = "100000009"
+
+
+class FakeUpdates:
+    """Says what it is told to say."""
+
+    state = UpdateState()
+    changed: Callable[[], None]
 
 
 class FakePresence:
@@ -126,7 +135,6 @@ class AgentTests(SynchronousTestCase):
                 log=lambda: b"a line\n",
                 screenshot=None,
                 clear_screens=None,
-                updating=lambda running: agent.hear(UpdateRuns(running)),
                 network=agent.network,
             )
 
@@ -265,6 +273,20 @@ class AgentTests(SynchronousTestCase):
         self.assertEqual(self.network.heard[-1], "lost")
         Deferred.fromCoroutine(agent.stop())
         self.assertEqual(self.network.heard[-1], "stop")
+
+    def test_an_update_under_way_is_told_until_the_restart(self) -> None:
+        """Whoever asked for it, and if nobody did."""
+        agent = self.agent()
+        updates = FakeUpdates()
+        connect_updates(cast(HubUpdates, updates), agent, self.ended.append)
+        told = []
+        for state in ("available", "installing", "restart", "failed"):
+            updates.state = UpdateState(state=state)
+            updates.changed()
+            self.settle()
+            assert self.server.status is not None
+            told.append(self.server.status["doing"])
+        self.assertEqual(told, ["idle", "updating", "updating", "idle"])
 
     def test_restart_is_answered_before_it_happens(self) -> None:
         """Else the administrator would wait for ever."""

@@ -226,6 +226,10 @@ class LocalPageTests(SynchronousTestCase):
         status, _, _ = self.ask("POST", "/2/screen", said, Origin=SERVER)
         self.assertEqual(status, 204)
         self.assertEqual(self.owner.shown, [(2, "meeting")])
+        for word in ("meeting", "idle"):
+            said = b'{"shown": "%b", "presenting": true}' % word.encode()
+            self.ask("POST", "/1/screen", said, Origin=SERVER)
+        self.assertEqual(self.owner.shown[1:], [(1, "presenting"), (1, "idle")])
         foreign = self.ask("POST", "/screen", said, Origin="https://evil.example")
         self.assertEqual(foreign[0], 403)
         for bad in (b"", b"[]", b'{"shown": 1}', b"[" * 9000, b"x" * 20000):

@@ -28,6 +28,7 @@ from twisted.web.server import NOT_DONE_YET, Site
 from mosaic.hub.local.page import Wall, enrol_form, proxy_form, state_page
 from mosaic.hub.netfound import Found
 from mosaic.hub.netwatch import CheckFailed
+from mosaic.hub.participant import MEETING, PRESENTING
 from mosaic.hub.proxylogin import LoginTextError
 from mosaic.proxy.logins import LoginFileError
 from mosaic.workspace.hubcodes import parse_code
@@ -46,10 +47,12 @@ _PROXY = re.compile(r"proxy [a-z0-9]+://([^\s/:\[]+|\[[^\]]+\])(:\d+)?:")
 
 class Shown(Struct, kw_only=True):
     """What a screen tells: `idle`, `meeting`, `dark` or `no connection`. screen:
-    from 1; without it the address says which."""
+    from 1; without it the address says which. presenting: of a meeting, it draws
+    what somebody presents."""
 
     shown: str
     screen: int = 0
+    presenting: bool = False
 
 
 class Owner(Protocol):
@@ -185,7 +188,8 @@ class LocalPage(Resource):
         except (msgspec.DecodeError, ValueError, RecursionError):
             return self._answer(request, 400, "text/plain", b"screen and shown\n")
         screen = said.screen or request.screen or 1
-        self._owner.screen_shows(screen, said.shown[:40])
+        presenting = said.presenting and said.shown == MEETING
+        self._owner.screen_shows(screen, PRESENTING if presenting else said.shown[:40])
         request.setResponseCode(204)
         return b""
 

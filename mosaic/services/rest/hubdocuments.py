@@ -213,6 +213,16 @@ class UpdateState(Body):
     size: Size | None = None
 
 
+class FoundView(Answer):
+    """The same for a screen. runs: the version that the hub runs."""
+
+    state: str
+    available: str | None
+    notes: str | None
+    size: int | None
+    runs: str | None
+
+
 # Its network --------------------------------------------------------------
 class NetworkVerdictDoc(Body):
     """One capability, and one line of what to do."""
@@ -278,7 +288,7 @@ class Feed(Answer):
     calendar_url: str | None
     report: bool
     update: UpdatePolicyView
-    found: UpdateState | None
+    found: FoundView | None
     network: NetworkView | None
 
 

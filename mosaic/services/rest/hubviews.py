@@ -14,6 +14,7 @@ from mosaic.services.rest.hubdocuments import (
     Feed,
     FeedCommand,
     FeedHub,
+    FoundView,
     HubView,
     MeetingView,
     NetworkCheckDoc,
@@ -24,7 +25,6 @@ from mosaic.services.rest.hubdocuments import (
     Status,
     StatusView,
     UpdatePolicyView,
-    UpdateState,
     WindowView,
 )
 from mosaic.services.rest.rooms import JoinUrl
@@ -92,14 +92,24 @@ def feed_view(
         calendar_url=hub.calendar_url if agent else None,
         report=report,
         update=update_view(hub.update),
-        found=None if agent or live.status is None else _found(live.status),
+        found=None if agent else found_view(live),
         network=None if agent else network_view(hub.network),
     )
 
 
-def _found(status: Any) -> UpdateState | None:
-    told: UpdateState | None = status.update
-    return told
+def found_view(live: Live) -> FoundView | None:
+    """The update that the agent reported last, as a wall needs it."""
+    status: StatusView | None = live.status
+    if status is None or status.update is None:
+        return None
+    told = status.update
+    return FoundView(
+        state=told.state,
+        available=told.available,
+        notes=told.notes,
+        size=told.size,
+        runs=status.version,
+    )
 
 
 def network_view(network: HubNetwork | None) -> NetworkView | None:

@@ -36,6 +36,10 @@ export interface HubUpdate {
   notes?: string | null;
   /** Octets to fetch. */
   size?: number | null;
+  /**
+   * "none", "available", "installing", "restart", "failed", "off", or "taken-back": `available`
+   * was installed, did not prove itself, and what ran before runs again.
+   */
   state?: string | null;
 }
 
@@ -75,6 +79,11 @@ export interface HubNetworkDetails extends HubNetwork {
   }[];
 }
 
+/** The same for a screen, with the version that the hub runs. */
+export interface HubFound extends HubUpdate {
+  runs?: string | null;
+}
+
 /** The feed: all that a screen and an agent need to know. */
 export interface HubFeedAnswer {
   seq: number;
@@ -83,7 +92,7 @@ export interface HubFeedAnswer {
   calendar: HubEntry[];
   update: HubUpdatePolicy;
   /** The update that the box has found. */
-  found: HubUpdate | null;
+  found: HubFound | null;
   /** What it found when it checked its network. */
   network: HubNetwork | null;
 }
@@ -176,6 +185,8 @@ export interface HubCode {
   id: string;
   name: string | null;
   code?: string;
+  /** For how many hubs it was made. */
+  uses: number;
   uses_left: number;
   expires_at: number;
 }

@@ -10,6 +10,8 @@ import { en } from "../../src/ui/text/en";
 import { LIMITED, hubOf } from "../support/hubs";
 import { show } from "../support/page";
 
+const SOON = Date.now() / 1000 + 3600;
+
 /** The server's side of a few hubs; what was asked is in `asked`. */
 class Fleet {
   hubs: Hub[] = [];
@@ -27,7 +29,7 @@ class Fleet {
     if (call === "GET /hubs") return json({ hubs: this.hubs });
     if (call === "GET /hub-codes") return json({ codes: this.codes });
     if (call === "POST /hub-codes") {
-      const made = { id: "c1", name: null, uses_left: 1, expires_at: 1_790_000_000 };
+      const made = { id: "c1", name: null, uses: 1, uses_left: 1, expires_at: SOON };
       this.codes = [made];
       return json({ ...made, code: "7KQ2M-XW9RD" }, 201);
     }
@@ -89,6 +91,25 @@ describe("hubs in administration", () => {
     await userEvent.click(button("Really revoke"));
     await waitFor(() => expect(screen.queryByText("7KQ2M-XW9RD")).toBeNull());
     expect(fleet.asked[1]).toBe("DELETE /hub-codes/c1");
+  });
+
+  it("keeps codes apart that let nobody in any more", async () => {
+    const fleet = new Fleet();
+    const code = { name: null, uses: 2, uses_left: 2, expires_at: SOON };
+    fleet.codes = [
+      { ...code, id: "c1", name: "Porto" },
+      { ...code, id: "c2", name: "Lisbon", uses_left: 0 },
+      { ...code, id: "c3", name: "Faro", expires_at: 1_700_000_000 },
+    ];
+    open(fleet);
+    expect(await screen.findByText(/^for 2 more hubs, until /)).toBeTruthy();
+    const spent = within(screen.getByRole("group"));
+    expect(spent.getByText("Show 2 codes that are used up or expired")).toBeTruthy();
+    expect(spent.getByText("used up: 2 hubs came in with it")).toBeTruthy();
+    expect(spent.getByText(/^expired /)).toBeTruthy();
+    await userEvent.click(screen.getByText("Show 2 codes that are used up or expired"));
+    await userEvent.click(button("Delete: Lisbon"));
+    expect(fleet.asked).toEqual(["DELETE /hub-codes/c2"]);
   });
 
   it("tells what a hub does, what is wrong with it, and since when it is away", async () => {
@@ -241,11 +262,48 @@ describe("hubs in administration", () => {
     await userEvent.click(button("Install update: Lisbon"));
     expect(fleet.asked).toEqual([]);
     await userEvent.click(button("Really install"));
-    await screen.findByText("Done.");
+    await waitFor(() => expect(button("Restart: Lisbon")).toHaveProperty("disabled", false));
     await userEvent.click(button("Restart: Lisbon"));
     await userEvent.click(button("Really restart"));
     await waitFor(() => expect(fleet.asked).toHaveLength(2));
     expect(fleet.asked[1]).toContain('"restart"');
+  });
+
+  it.each([
+    ["installing", "Version 1.3.0 is being installed."],
+    ["restart", "Version 1.3.0 is installed. The hub starts again with it."],
+    [
+      "taken-back",
+      "Version 1.3.0 did not work on this hub and was taken back. Version 1.2.0 runs again. 1.0 MB to fetch.",
+    ],
+    ["failed", "Version 1.3.0 could not be installed. Version 1.2.0 runs as before. 1.0 MB to fetch."],
+  ])("says how an update goes: %s", async (state, words) => {
+    const fleet = new Fleet();
+    const { status } = hubOf();
+    const update = { state, available: "1.3.0", size: 1_048_576 };
+    fleet.hubs = [hubOf({ status: status && { ...status, update } })];
+    await manage(fleet);
+    expect(screen.getByText(words)).toBeTruthy();
+    const install = button(/^Install (again|update): Lisbon$/) as HTMLButtonElement;
+    expect(install.disabled).toBe(state === "installing" || state === "restart");
+  });
+
+  it("watches an update as closely as who asked for it", async () => {
+    vi.useFakeTimers({ shouldAdvanceTime: true });
+    const fleet = new Fleet();
+    fleet.command = { state: "waiting", detail: null, file: null };
+    await manage(fleet);
+    await userEvent.click(button("Install update: Lisbon"));
+    await userEvent.click(button("Really install"));
+    const { status } = hubOf();
+    const update = { state: "installing", available: "1.3.0" };
+    fleet.hubs = [hubOf({ doing: "updating", status: status && { ...status, update } })];
+    await act(() => vi.advanceTimersByTimeAsync(1_000));
+    expect(screen.getByText("updating")).toBeTruthy();
+    expect(screen.getByText("Version 1.3.0 is being installed.")).toBeTruthy();
+    // An installation may take longer than a screenshot.
+    await act(() => vi.advanceTimersByTimeAsync(14 * 60_000));
+    expect(screen.queryByText(/has not answered/)).toBeNull();
   });
 
   it("removes a hub when asked twice", async () => {

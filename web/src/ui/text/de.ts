@@ -161,6 +161,7 @@ export const de: Messages = {
     muted: "stumm",
     speaking: "spricht",
     presenting: "zeigt Bildschirm",
+    isHub: "Hub",
     viaXmpp: "Chat über XMPP",
     waiting: "Warten auf Einlass",
     wants: (name) => `${name} möchte herein`,

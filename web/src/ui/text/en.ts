@@ -161,6 +161,7 @@ export const en = {
     muted: "muted",
     speaking: "speaking",
     presenting: "presenting",
+    isHub: "hub",
     viaXmpp: "chat by XMPP",
     waiting: "Waiting to come in",
     wants: (name: string) => `${name} wants to come in`,

@@ -49,6 +49,14 @@ export const hub: Messages["hub"] = {
     degraded: (advice: string) => `Das Netz ist eingeschränkt. ${advice}`,
     blocked: (advice: string) => `Das Netz steht im Weg. ${advice}`,
   },
+  notInstalled: (version: string) => `Update ${version} ließ sich nicht installieren`,
+  notInstalledWhy: "Alles läuft wie zuvor. In der Verwaltung steht, woran es lag.",
+  takenBack: (version: string) => `Update ${version} lief nicht`,
+  takenBackWhy: (runs: string | null) =>
+    `Es wurde installiert, startete auf dieser Box nicht richtig und wurde zurückgenommen. ${
+      runs ? `Version ${runs} läuft wieder.` : "Die Version davor läuft wieder."
+    } In der Verwaltung steht, woran es lag.`,
+  tryAgain: "Noch einmal versuchen",
   alone: "Noch ist niemand sonst hier",
   dark: "Der Schirm ist aus",
   soundOff: "Ton aus",
@@ -112,9 +120,19 @@ export const hubs: Messages["hubs"] = {
   window: "Installiert von selbst zwischen",
   windowHint: "Etwa 02:00-04:00, in der Zeit des Hubs. Leer: nur auf Wunsch.",
   available: (version: string) => `Version ${version} ist verfügbar.`,
-  upToDate: "Kein Update bekannt.",
+  toFetch: (size: string) => `Zu laden: ${size}.`,
+  upToDate: (runs: string) => `Version ${runs} läuft. Eine neuere ist nicht bekannt.`,
+  installing: (version: string) => `Version ${version} wird installiert.`,
+  restarting: (version: string) => `Version ${version} ist installiert. Der Hub startet damit neu.`,
+  takenBack: (version: string, runs: string) =>
+    `Version ${version} lief auf diesem Hub nicht und wurde zurückgenommen. Version ${runs} läuft wieder.`,
+  notInstalled: (version: string, runs: string) =>
+    `Version ${version} ließ sich nicht installieren. Version ${runs} läuft wie zuvor.`,
+  lookFailed: (runs: string) => `Version ${runs} läuft. Die Suche nach einer neueren schlug fehl.`,
+  noUpdates: (runs: string) => `Version ${runs} läuft. Updates sind auf diesem Hub nicht eingerichtet.`,
   check: "Nach Updates suchen",
   install: "Update installieren",
+  installAgain: "Noch einmal installieren",
   installSure: "Wirklich installieren",
   network: "Netz",
   networkNever: "Er hat sein Netz noch nicht geprüft.",
@@ -151,11 +169,13 @@ export const hubs: Messages["hubs"] = {
   removeSure: "Wirklich entfernen",
   removeHint: "Seine Zugänge enden sofort. Der Raum mit Whiteboard und Notizen bleibt.",
   keep: "Behalten",
+  notNow: "Jetzt nicht",
   commands: {
     waiting: "Dem Hub gesagt. Warten auf die Antwort…",
     done: "Erledigt.",
     failed: (detail: string) => `Der Hub sagt: ${detail}`,
-    noAnswer: "Der Hub hat eine Minute lang nicht geantwortet.",
+    noAnswer: (minutes: number) =>
+      `Der Hub hat ${minutes === 1 ? "eine Minute" : `${minutes} Minuten`} lang nicht geantwortet.`,
   },
   codes: "Aktivierungscodes",
   newCode: "Neuer Aktivierungscode",
@@ -170,6 +190,12 @@ export const hubs: Messages["hubs"] = {
   copyCommand: "Befehl kopieren",
   codeLeft: (n: number) => `für noch ${zahl(n, "Hub", "Hubs")}`,
   codeUntil: (when: string) => `bis ${when}`,
+  codeUsed: (n: number) =>
+    `aufgebraucht: ${zahl(n, "Hub ist", "Hubs sind")} damit hereingekommen`,
+  codeExpired: (when: string) => `abgelaufen ${when}`,
+  spentCodes: (n: number) =>
+    `${zahl(n, "aufgebrauchten oder abgelaufenen Code", "aufgebrauchte oder abgelaufene Codes")} zeigen`,
+  deleteCode: "Löschen",
   revoke: "Zurückziehen",
   revokeSure: "Wirklich zurückziehen",
   unnamedCode: "Aktivierungscode",

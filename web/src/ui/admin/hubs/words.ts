@@ -1,5 +1,5 @@
 /** A hub's state in words. */
-import type { Hub, HubNetworkVerdict, HubNetworkReason } from "../../../protocol/hub-types";
+import type { Hub, HubCode, HubNetworkVerdict, HubNetworkReason } from "../../../protocol/hub-types";
 import { groupHubId } from "../../parts/route";
 import type { Messages } from "../../text";
 
@@ -10,6 +10,35 @@ export function doingWords(t: Messages, hub: Hub): string {
   const { room } = hub.desired;
   if (room === null || !hub.online) return doing;
   return room === hub.hub_id ? doing : `${doing}, ${t.hubs.in(groupHubId(room))}`;
+}
+
+/** How it stands with the hub's software, in a sentence. */
+export function updateWords(t: Messages, { status, version }: Hub): string {
+  const runs = status?.version || version;
+  const { state, available } = status?.update ?? {};
+  if (state === "off") return t.hubs.noUpdates(runs);
+  if (!available) return state === "failed" ? t.hubs.lookFailed(runs) : t.hubs.upToDate(runs);
+  switch (state) {
+    case "installing":
+      return t.hubs.installing(available);
+    case "restart":
+      return t.hubs.restarting(available);
+    case "taken-back":
+      return t.hubs.takenBack(available, runs);
+    case "failed":
+      return t.hubs.notInstalled(available, runs);
+    default:
+      return t.hubs.available(available);
+  }
+}
+
+/** Whether a code still lets a hub in. now: Unix seconds. */
+export function codeState(
+  { uses_left, expires_at }: Pick<HubCode, "uses_left" | "expires_at">,
+  now: number,
+): "good" | "used" | "expired" {
+  if (uses_left <= 0) return "used";
+  return now < expires_at ? "good" : "expired";
 }
 
 /** Seconds as the largest unit that fits: "3 days". */
