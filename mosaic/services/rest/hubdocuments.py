@@ -182,10 +182,10 @@ class FeedCommand(Answer):
 
 
 class MeetingView(Answer):
-    """An entry of the room's calendar."""
+    """An entry of the room's calendar; times in whole Unix seconds."""
 
-    start: float
-    end: float
+    start: int
+    end: int
     title: str
     room: str | None
 

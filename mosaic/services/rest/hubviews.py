@@ -86,7 +86,9 @@ def feed_view(
             for one in (live.commands if agent else ())
         ],
         calendar=[
-            MeetingView(start=one.start, end=one.end, title=one.title, room=one.room)
+            MeetingView(
+                start=int(one.start), end=int(one.end), title=one.title, room=one.room
+            )
             for one in hub.calendar
         ],
         calendar_url=hub.calendar_url if agent else None,
