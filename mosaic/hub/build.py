@@ -44,8 +44,9 @@ from mosaic.hub.server import Server, XmppLogin
 from mosaic.hub.sitting import HeadlessSitter, Sitter
 from mosaic.hub.sound import Sound
 from mosaic.hub.updating import NoUpdates
+from mosaic.hub.withnetwork import network_for
 from mosaic.hub.withupdates import connect_updates, updates_for
-from mosaic.hub.words import EntryBegins, UpdateRuns
+from mosaic.hub.words import EntryBegins
 from mosaic.proxy.client import Dialler, http_client
 from mosaic.proxy.discover import routes_for
 from mosaic.proxy.endpoint import Patience
@@ -191,7 +192,7 @@ def build_hub(
             log=log.text,
             screenshot=made[0].screenshot if made else None,
             clear_screens=made[0].clear if made else None,
-            updating=lambda running: agent.hear(UpdateRuns(running)),
+            network=agent.network,
         )
 
     def presence(agent: HubAgent) -> HubPresence:
@@ -233,6 +234,7 @@ def build_hub(
         commands=commands,
         presence=presence,
         updates=updates,
+        network=lambda agent: network_for(reactor, dialler, options, server, agent),
         show=Sound(reactor).show,
         screens=lambda: made[0].describe() if made else [],
         calendar=calendar.as_reported,

@@ -32,7 +32,7 @@ class Desired(Struct, frozen=True, kw_only=True):
 
 class Command(Struct, frozen=True, kw_only=True):
     """One thing to do once: restart, update-check, update-install, screenshot,
-    log or wipe."""
+    log, wipe or check-network."""
 
     id: str
     command: str

@@ -123,7 +123,13 @@ class LiveRoom:
             self._idle()
 
     def _appear(self, member: Member) -> None:
-        person = Person(member.participant_id, member.name, member.role, member.account)
+        person = Person(
+            member.participant_id,
+            member.name,
+            member.role,
+            member.account,
+            hub=member.principal.hub,
+        )
         self._natives[person.id] = member
         self.people[person.id] = person
         self._counters.people += 1
