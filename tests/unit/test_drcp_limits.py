@@ -10,9 +10,9 @@ from pycrdt import Doc, Text
 from twisted.trial.unittest import SynchronousTestCase
 
 from mosaic.config.settings import Drcp
+from mosaic.services.drcp.desk import MAX_DOCUMENTS
 from mosaic.services.drcp.pace import MAX_TICK_S, MIN_TICK_S, Pace, TokenBucket
 from mosaic.services.drcp.people import RING, EventRing
-from mosaic.services.drcp.room import MAX_DOCUMENTS
 from mosaic.wire.drcp import client, hocuspocus
 from mosaic.wire.drcp.yprotocols import Step, Type, encode_sync
 from mosaic.workspace.model import Role

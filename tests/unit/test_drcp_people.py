@@ -310,4 +310,4 @@ def _stored(who: str, account: str | None = None) -> StoredToken:
 
 
 def _attachments(hub: Hub) -> list[Any]:
-    return list(hub.service.rooms[HUB].documents["board"].attachments)
+    return list(hub.service.rooms[HUB].desk.documents["board"].attachments)

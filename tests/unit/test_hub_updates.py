@@ -22,8 +22,8 @@ from mosaic.hub.updates.updates import HAND_OVER, HubUpdates
 from mosaic.hub.updating import UpdateRefused, Updates, UpdateState
 from mosaic.wire.hops import NameUnknown
 from mosaic.workspace.releases import ring_of
+from tests.support.attacked import BASE, Served
 from tests.support.feeds import Publisher
-from tests.unit.test_hub_update_attacks import BASE, Served
 
 HOUR_S = 3600.0
 
