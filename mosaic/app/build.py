@@ -357,6 +357,8 @@ class _Builder:
             more_udp_ports=tuple(sorted({a.port for a in udp[1:]} - {udp[0].port}))
             if udp
             else (),
+            turn_udp=bool(udp),
+            turn_tcp=bool(self.settings.endpoints.turn_tcp),
         )
         write_run_file(
             self.state,

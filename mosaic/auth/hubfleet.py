@@ -83,6 +83,8 @@ class HubCounters:
     presenting: int = 0
     updating: int = 0
     waiting: int = 0
+    network_degraded: int = 0
+    network_blocked: int = 0
     tokens: int = 0
     tokens_refused: int = 0
     enrolments: int = 0
@@ -97,6 +99,8 @@ LEVELS = (
     "presenting",
     "updating",
     "waiting",
+    "network_degraded",
+    "network_blocked",
 )
 """Of HubCounters, those that may fall."""
 
@@ -346,6 +350,9 @@ class Fleet:
         counters.enrolled = len(self._hubs)
         for live in self._hubs.values():
             counters.waiting += len(live.waiters)
+            if live.hub.network is not None:
+                counters.network_degraded += live.hub.network.outcome == "degraded"
+                counters.network_blocked += live.hub.network.outcome == "blocked"
             name = live.doing.name.lower() if live.online else "offline"
             setattr(counters, name, getattr(counters, name) + 1)
         return counters

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
+from mosaic.workspace.hubnetwork import HubNetwork
 from mosaic.workspace.names import display_name
 
 COMMANDS = (
@@ -16,6 +17,7 @@ COMMANDS = (
     "screenshot",
     "log",
     "wipe",
+    "check-network",
 )
 """What can be asked of an agent (docs/protocols/hub.md)."""
 HOST_COMMANDS = frozenset({"screenshot"})
@@ -122,6 +124,7 @@ class Hub:
 
     public_key: Ed25519, 32 octets. code: digest of the activation code that it
     came by. seq: grows with whatever its feed shows. last_seen: 0 for never.
+    network: its latest check, None before the first.
     """
 
     hub_id: str
@@ -137,6 +140,7 @@ class Hub:
     calendar: tuple[CalendarEntry, ...] = ()
     seq: int = 1
     last_seen: float = 0.0
+    network: HubNetwork | None = None
 
 
 def with_seq(before: Hub, after: Hub, *, touch: bool = False) -> Hub:

@@ -13,6 +13,10 @@ from tests.support.running import RunningMosaic
 
 PASSWORD = "correct horse"
 SOON_S = 15.0
+NO_UDP = (
+    "UDP is blocked: video and voice use TLS. Ask for UDP port 53 of the server to be"
+    " opened for better video."
+)
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
     "0000000c49444154089963601890f70000009e0001a0b5cdd20000000049454e44ae426082"
@@ -87,6 +91,36 @@ class EnrolledBox:
             "route": "direct, udp",
         }
         self.call("PUT", "/status", {**usual, **status})
+
+    def report_network(self, **found: Any) -> None:
+        """What it found; the rest is a network without UDP."""
+        usual = {
+            "outcome": "degraded",
+            "reason": "daily",
+            "age_s": 60,
+            "via": "environment",
+            "took_s": 9.5,
+            "verdicts": [
+                {"capability": "signalling", "outcome": "ok"},
+                {"capability": "presence", "outcome": "ok"},
+                {"capability": "media", "outcome": "degraded", "advice": NO_UDP},
+                {"capability": "direct", "outcome": "skipped"},
+                {"capability": "quality", "outcome": "ok"},
+            ],
+            "checks": [
+                {"name": "rest", "outcome": "ok", "ms": 12.0},
+                {
+                    "name": "udp-53",
+                    "outcome": "blocked",
+                    "ms": 2104.0,
+                    "stage": "application",
+                    "detail": "no answer over UDP",
+                    "advice": "ask for UDP port 53 to hub.example.org to be opened",
+                },
+                {"name": "turn-tls", "outcome": "ok", "ms": 61.0},
+            ],
+        }
+        self.call("PUT", "/network-check", {**usual, **found})
 
     def answer_commands(self) -> list[str]:
         """Answer what comes, a screenshot with a picture; their names. What was

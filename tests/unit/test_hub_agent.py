@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -16,12 +17,15 @@ from mosaic.hub.commands import HubCommands
 from mosaic.hub.keys import load_or_make_key
 from mosaic.hub.machine import HubMachine, State
 from mosaic.hub.memory import MemoryFile
+from mosaic.hub.netfound import Found
+from mosaic.hub.netwatch import NoNetworkChecks
 from mosaic.hub.participant import RoomPass, Seat
 from mosaic.hub.server import Server
 from mosaic.hub.sitting import HeadlessSitter
 from mosaic.hub.updates.updates import HubUpdates
 from mosaic.hub.updating import NoUpdates, UpdateState
 from mosaic.hub.withupdates import connect_updates
+from mosaic.netcheck.result import Report
 from mosaic.wire.hops import LoginWanted
 from tests.support.hub_server import CODE, HUB_ID, FakeHubServer
 
@@ -68,6 +72,29 @@ class FakeParticipant:
         self.inside = None
 
 
+class FakeNetwork(NoNetworkChecks):
+    """Writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def reached(self) -> None:
+        self.heard.append("reached")
+
+    def lost(self) -> None:
+        self.heard.append("lost")
+
+    def stop(self) -> None:
+        self.heard.append("stop")
+
+    async def check(self, reason: str) -> Found:
+        self.heard.append(reason)
+        report = Report(
+            server="x", via="direct", outcome="ok", verdicts=(), checks=(), took_s=1
+        )
+        return Found(server="x", at=0, reason=reason, quick=False, report=report)
+
+
 class AgentTests(SynchronousTestCase):
     """Time is a Clock's, the network a StubTreq's."""
 
@@ -91,6 +118,7 @@ class AgentTests(SynchronousTestCase):
             monotonic=self.clock.seconds,
         )
         self.presence = FakePresence()
+        self.network = FakeNetwork()
 
         def sit(told: Any) -> HeadlessSitter:
             def participant(say: Any) -> FakeParticipant:
@@ -107,6 +135,7 @@ class AgentTests(SynchronousTestCase):
                 log=lambda: b"a line\n",
                 screenshot=None,
                 clear_screens=None,
+                network=agent.network,
             )
 
         agent = HubAgent(
@@ -118,6 +147,7 @@ class AgentTests(SynchronousTestCase):
                 sit=sit,
                 commands=commands,
                 presence=lambda agent: self.presence,
+                network=lambda agent: self.network,
             ),
             code=code,
             name="Lisbon",
@@ -228,6 +258,21 @@ class AgentTests(SynchronousTestCase):
         self.assertEqual(said["c3"], "this hub has no screen")
         self.assertIn("dance", said["c4"])
         self.assertFalse(self.server.results["c4"]["ok"])
+
+    def test_the_network_is_watched_and_checked_on_command(self) -> None:
+        """Told whether the server is there; the answer says how it is."""
+        agent = self.agent()
+        self.assertEqual(set(self.network.heard), {"reached"})
+        self.server.order("check-network", "c1")
+        self.settle()
+        self.assertIn("asked", self.network.heard)
+        self.assertEqual(self.server.results["c1"], {"ok": True, "detail": "ok"})
+        self.server.refusals[f"/hubs/{HUB_ID}/feed"] = (503, "")
+        self.server.change()
+        self.settle()
+        self.assertEqual(self.network.heard[-1], "lost")
+        Deferred.fromCoroutine(agent.stop())
+        self.assertEqual(self.network.heard[-1], "stop")
 
     def test_an_update_under_way_is_told_until_the_restart(self) -> None:
         """Whoever asked for it, and if nobody did."""

@@ -169,6 +169,7 @@ class FeedTests(HubCase):
         self.assertEqual(self.report(hub_id, token, calendar=[given]).status, 204)
         told = self.feed(hub_id, screen)
         self.assertEqual(told["calendar"], [meeting])
+        self.assertIsInstance(told["calendar"][0]["start"], int)  # the contract's
         self.report(hub_id, token)
         self.assertEqual(self.feed(hub_id, screen), told)
         self.change(hub_id, self.ada, calendar_url=None)

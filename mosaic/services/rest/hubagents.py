@@ -23,6 +23,7 @@ from mosaic.services.rest.hubdocuments import (
     HubProof,
     HubTokenView,
     HubXmpp,
+    NetworkResult,
     ScreenTokenView,
     SeatView,
     Status,
@@ -30,7 +31,12 @@ from mosaic.services.rest.hubdocuments import (
     TicketView,
     WantedRoom,
 )
-from mosaic.services.rest.hubviews import feed_view, found_view, status_view
+from mosaic.services.rest.hubviews import (
+    feed_view,
+    found_view,
+    network_of,
+    status_view,
+)
 from mosaic.services.rest.operations import Call, Operation, Who
 from mosaic.services.rest.problems import Refusal
 from mosaic.services.rest.rooms import JoinUrl
@@ -159,6 +165,17 @@ class HubAgents:
                 who=Who.HUB,
                 run=self.report,
                 body=Status,
+                status=204,
+            ),
+            Operation(
+                id="reportHubNetwork",
+                method="PUT",
+                path="/hubs/{hub_id}/network-check",
+                summary="What the hub found when it checked its network",
+                tag="hubs",
+                who=Who.HUB,
+                run=self.report_network,
+                body=NetworkResult,
                 status=204,
             ),
             Operation(
@@ -312,6 +329,15 @@ class HubAgents:
         )
         if found_view(live) != before:
             self._hubs.fleet.tell_screens(live)
+
+    async def report_network(self, call: Call, body: NetworkResult) -> None:
+        """Kept over restarts, in place of the one before; no news to the feed."""
+        kept = network_of(body, now=self._now())
+        hub_id = call.caller.as_hub.hub_id
+        hub = await self._store.change_hub(
+            hub_id, lambda hub: replace(hub, network=kept)
+        )
+        self._hubs.fleet.changed(hub)
 
     async def choose(self, call: Call, body: WantedRoom) -> None:
         """By touch or by calendar."""

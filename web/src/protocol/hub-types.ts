@@ -43,6 +43,42 @@ export interface HubUpdate {
   state?: string | null;
 }
 
+export type HubNetworkOutcome = "ok" | "degraded" | "blocked" | "skipped";
+/** Why a check of the network was made. */
+export type HubNetworkReason = "enrolled" | "daily" | "unreachable" | "asked" | "local";
+
+/** One capability, and what to do if it is not good. */
+export interface HubNetworkVerdict {
+  capability: string;
+  outcome: HubNetworkOutcome;
+  advice: string;
+}
+
+/** What a hub found when it last checked its network. */
+export interface HubNetwork {
+  at: number;
+  outcome: HubNetworkOutcome;
+  reason: HubNetworkReason;
+  /** Without measurements. */
+  quick: boolean;
+  /** Where its way out came from. */
+  via: string;
+  took_s: number;
+  verdicts: HubNetworkVerdict[];
+}
+
+/** The same with everything that was tried. */
+export interface HubNetworkDetails extends HubNetwork {
+  checks: {
+    name: string;
+    outcome: HubNetworkOutcome;
+    ms?: number | null;
+    stage?: string;
+    detail?: string;
+    advice?: string;
+  }[];
+}
+
 /** The same for a screen, with the version that the hub runs. */
 export interface HubFound extends HubUpdate {
   runs?: string | null;
@@ -57,6 +93,8 @@ export interface HubFeedAnswer {
   update: HubUpdatePolicy;
   /** The update that the box has found. */
   found: HubFound | null;
+  /** What it found when it checked its network. */
+  network: HubNetwork | null;
 }
 
 /** A screen's way in. */
@@ -90,6 +128,7 @@ export interface Hub {
   desired: HubDesired;
   update: HubUpdatePolicy;
   has_calendar: boolean;
+  network: HubNetwork | null;
   status: HubStatus | null;
 }
 
@@ -129,7 +168,8 @@ export type HubCommandName =
   | "update-install"
   | "screenshot"
   | "log"
-  | "wipe";
+  | "wipe"
+  | "check-network";
 
 /** How far a command is; `file` once the box has sent one. */
 export interface HubCommand {

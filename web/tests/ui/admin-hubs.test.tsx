@@ -3,11 +3,11 @@ import { act, cleanup, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { HubCalls } from "../../src/protocol";
-import type { Hub, HubCode, HubCommand } from "../../src/protocol";
+import type { Hub, HubCode, HubCommand, HubNetworkDetails } from "../../src/protocol";
 import { HubsSection } from "../../src/ui/admin/hubs/HubsSection";
 import { spanWords, windowOf } from "../../src/ui/admin/hubs/words";
 import { en } from "../../src/ui/text/en";
-import { hubOf } from "../support/hubs";
+import { LIMITED, hubOf } from "../support/hubs";
 import { show } from "../support/page";
 
 const SOON = Date.now() / 1000 + 3600;
@@ -17,6 +17,7 @@ class Fleet {
   hubs: Hub[] = [];
   codes: HubCode[] = [];
   command: Partial<HubCommand> = { state: "done", detail: null, file: null };
+  details: HubNetworkDetails | null = null;
   down = false;
   readonly asked: string[] = [];
   readonly fetch = async (url: unknown, init?: RequestInit): Promise<Response> => {
@@ -38,6 +39,7 @@ class Fleet {
     if (call.startsWith("PATCH")) return json(this.hubs[0]);
     if (call.endsWith("/commands")) return json({ id: "k1" }, 201);
     if (call.endsWith("/commands/k1")) return json({ id: "k1", ...this.command });
+    if (call.endsWith("/network-check") && this.details) return json(this.details);
     if (call.endsWith("/file")) return new Response("png");
     return json({ status: 404, title: "Not found" }, 404);
   };
@@ -195,6 +197,47 @@ describe("hubs in administration", () => {
       'PATCH /hubs/412907338 {"update":{"channel":"beta"}}',
       'PATCH /hubs/412907338 {"update":{"window":{"start":"02:00","end":"04:00"}}}',
     ]);
+  });
+
+  it("says what the network lacks and why, and checks it again", async () => {
+    const fleet = new Fleet();
+    fleet.hubs = [hubOf({ network: LIMITED })];
+    fleet.details = {
+      ...LIMITED,
+      checks: [{ name: "udp-53", outcome: "blocked", ms: 2104.2, detail: "no answer over UDP" }],
+    };
+    fleet.command = { state: "done", detail: "degraded: UDP is blocked", file: null };
+    open(fleet);
+    expect(await screen.findByText("Network limited")).toBeTruthy();
+    await userEvent.click(button("Manage: Lisbon"));
+    expect(screen.getByText(/the daily one/)).toBeTruthy();
+    // Once, though video and quality both want it; what was not looked at is left out.
+    expect(screen.getAllByText(/UDP is blocked: video and voice use TLS/)).toHaveLength(1);
+    expect(screen.queryByText("Direct calls")).toBeNull();
+    await userEvent.click(screen.getByText("Everything that was tried"));
+    expect(await screen.findByText("no answer over UDP")).toBeTruthy();
+    expect(screen.getByText(/2104 ms/)).toBeTruthy();
+    await userEvent.click(button("Check now"));
+    expect(fleet.asked.at(-1)).toContain('"command":"check-network"');
+    expect(await screen.findByText("degraded: UDP is blocked")).toBeTruthy();
+  });
+
+  it("says that what was found without a server is over", async () => {
+    const fleet = new Fleet();
+    const network = { ...LIMITED, reason: "unreachable" as const };
+    fleet.hubs = [hubOf({ network })];
+    await manage(fleet);
+    expect(screen.getByText(/when it could not reach the server/)).toBeTruthy();
+    expect(screen.getByText("It has reached the server since then.")).toBeTruthy();
+  });
+
+  it("says that the network was never checked, and gives a host no button", async () => {
+    const fleet = new Fleet();
+    fleet.hubs = [hubOf()];
+    open(fleet, false);
+    await userEvent.click(await screen.findByRole("button", { name: "Manage: Lisbon" }));
+    expect(screen.getByText("It has not checked its network yet.")).toBeTruthy();
+    expect(screen.queryByRole("button", { name: "Check now" })).toBeNull();
   });
 
   it("shows a screenshot when the box has sent one", async () => {

@@ -8,6 +8,7 @@ import { JoinError } from "../../src/session/join";
 import { App } from "../../src/ui/App";
 import { FakeSession, bert } from "../support/fake-session";
 import { DESIRED, feedOf } from "../support/hub-server";
+import { LIMITED } from "../support/hubs";
 import { show } from "../support/page";
 
 vi.mock("../../src/ui/board/Board", () => ({ default: () => <p>the board</p> }));
@@ -170,6 +171,22 @@ describe("the wall, idle", () => {
     await userEvent.click(button("Install"));
     expect(wall.asked).toEqual([["installUpdate"]]);
     expect(screen.getByText(/is being installed/)).toBeTruthy();
+  });
+
+  it("says in a line what the network lacks, and nothing of one that is good or over", async () => {
+    const { wall } = await open();
+    await screen.findByText("Connected");
+    const said = () => screen.queryByText(/The network is limited\. UDP is blocked/);
+    expect(said()).toBeNull();
+    act(() => wall.desire({}, { network: LIMITED }));
+    expect(said()).toBeTruthy();
+    act(() => wall.desire({}, { network: { ...LIMITED, reason: "unreachable" } }));
+    expect(said()).toBeNull();
+    const cut = { capability: "signalling", outcome: "blocked" as const, advice: "UDP is blocked" };
+    act(() => wall.desire({}, { network: { ...LIMITED, verdicts: [cut] } }));
+    expect(said()).toBeNull();
+    act(() => wall.desire({}, { network: { ...LIMITED, outcome: "ok", verdicts: [] } }));
+    expect(screen.queryByText(/The network/)).toBeNull();
   });
 
   it("says how an update goes, and what runs when one did not work", async () => {

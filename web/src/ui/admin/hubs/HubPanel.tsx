@@ -13,6 +13,7 @@ import { SureButton } from "../../parts/SureButton";
 import { languages, useText } from "../../text";
 import { refusalText } from "../rest";
 import { HubFacts } from "./HubFacts";
+import { NetworkPart } from "./NetworkPart";
 import { UpdateForm } from "./UpdateForm";
 
 const WATCH_MS = 1_000;
@@ -94,6 +95,13 @@ export function HubPanel({ hub, calls, admin, reload }: HubPanelProps) {
           />
         </>
       )}
+
+      <NetworkPart
+        hub={hub}
+        calls={calls}
+        waiting={waiting}
+        onCheck={admin ? () => void run("check-network").then(reload) : null}
+      />
 
       <h4>{t.hubs.support}</h4>
       <div className="row">

@@ -73,6 +73,7 @@ function HubCard({ hub, open, onOpen, children }: HubCardProps) {
   const { status } = hub;
   const { available, state } = status?.update ?? {};
   const offered = state === "available" ? available : null;
+  const outcome = hub.network?.outcome;
   return (
     <li className="card hub-card" aria-label={t.hubs.details(hub.name)}>
       <div className="hub-card-head">
@@ -81,6 +82,9 @@ function HubCard({ hub, open, onOpen, children }: HubCardProps) {
         <span className="hub-id">{groupHubId(hub.hub_id)}</span>
         <span className="tag">{doingWords(t, hub)}</span>
         {offered && <span className="tag signal">{t.hubs.available(offered)}</span>}
+        {(outcome === "degraded" || outcome === "blocked") && (
+          <span className="tag signal">{t.hubs.networkIs[outcome]}</span>
+        )}
         <button
           type="button"
           className="button"

@@ -1,5 +1,5 @@
 /** A hub's state in words. */
-import type { Hub, HubCode } from "../../../protocol/hub-types";
+import type { Hub, HubCode, HubNetworkVerdict, HubNetworkReason } from "../../../protocol/hub-types";
 import { groupHubId } from "../../parts/route";
 import type { Messages } from "../../text";
 
@@ -47,6 +47,23 @@ export function spanWords(t: Messages, seconds: number): string {
   if (minutes < 60) return t.hubs.minutes(minutes);
   const hours = Math.floor(minutes / 60);
   return hours < 48 ? t.hubs.hours(hours) : t.hubs.days(Math.floor(hours / 24));
+}
+
+/** Why a check of the network was made. */
+export function reasonWords(t: Messages, reason: HubNetworkReason): string {
+  return t.hubs.reasons[reason] ?? reason;
+}
+
+/** What was looked at, with advice for what is not good; the same advice is said once. */
+export function advised(verdicts: readonly HubNetworkVerdict[]): HubNetworkVerdict[] {
+  const said = new Set<string>();
+  return verdicts
+    .filter(({ outcome }) => outcome !== "skipped")
+    .map((verdict) => {
+      const news = verdict.outcome !== "ok" && !said.has(verdict.advice);
+      if (news) said.add(verdict.advice);
+      return { ...verdict, advice: news ? verdict.advice : "" };
+    });
 }
 
 const TIME = String.raw`([01]\d|2[0-3]):[0-5]\d`;
