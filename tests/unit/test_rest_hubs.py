@@ -202,9 +202,9 @@ class RoomTests(HubCase):
         self.go(self.room.hub_id, self.room.pin)
         told = self.seat().json()
         self.assertEqual((told["role"], told["waiting"]), ("viewer", True))
-        body = {"name": "Lisbon", "pin": self.room.pin}
+        namesake = {"name": "Lisbon", "pin": self.room.pin}
         self.wall += 1
-        self.ask("POST", f"{self.hub}/join", json=body)
+        self.ask("POST", f"{self.hub}/join", json=namesake)
         waiting = self.ask("GET", f"{self.hub}/lobby", self.ada).json()["waiting"]
         self.assertEqual([one["name"] for one in waiting], ["Lisbon"] * 2)
         self.assertEqual([one["hub"] for one in waiting], [self.hub_id, None])
