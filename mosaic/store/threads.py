@@ -185,8 +185,16 @@ class Reader(DatabaseThread):
     def _answer(self, operation: Operation) -> Any:
         try:
             connection = self._connected()
-            with connection.begin():
+            database = driver(connection)
+            # Past SQLAlchemy, whose own transaction costs more than a short read.
+            database.execute("BEGIN")
+            try:
                 return operation.call(connection)
+            finally:
+                if connection.in_transaction():
+                    connection.rollback()
+                else:
+                    database.rollback()
         except Exception as error:
             if isinstance(error, DATABASE_ERRORS):
                 self._disconnect()

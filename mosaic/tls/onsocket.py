@@ -175,7 +175,8 @@ class TlsOnSocket(DirectWrites):
             return None
         if self.disconnecting:
             self.stopReading()
-        if self._tempDataLen or self.producer is not None or self._is_closing():
+        pulled = self.producer is not None and not self.streamingProducer
+        if self._tempDataLen or pulled or self._is_closing():
             self.startWriting()
         return None
 

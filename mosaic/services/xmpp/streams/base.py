@@ -155,7 +155,12 @@ class StreamBase:
         if self._held is not None:
             self._hold_more(events, len(data))
             return
-        self._act(events)
+        if self._phase is Phase.BOUND:
+            self._act(events)
+        else:
+            self._outbox.collect()
+            self._act(events)
+            self._outbox.send()
         if self._phase is Phase.BOUND and self._held is None and parser.idle:
             self._place = self._house.parsers.put(parser)
             self._parser = None
@@ -454,7 +459,13 @@ class StreamBase:
 
     def _run(self, steps: Coroutine[Any, Any, None]) -> None:
         """Start steps that may wait; a fault of ours ends the stream."""
-        Deferred.fromCoroutine(steps).addErrback(self._failed)
+        try:
+            waiting = begin(steps)
+        except Exception as error:
+            self._failed(Failure(error))  # type: ignore[no-untyped-call]
+            return
+        if waiting is not None:
+            waiting.addErrback(self._failed)
 
     def _failed(self, reason: Failure) -> None:
         _log.failure("an XMPP stream failed", reason)
