@@ -150,8 +150,10 @@ class StreamBase:
         events = parser.feed(data)
         if not events:
             self._crumb(len(data))
-        elif self._crumbs is not None and not self._crumbs.resting:
-            self._crumbs = None
+        elif self._crumbs is not None:
+            self._crumbs.whole()
+            if self._phase is Phase.BOUND and not self._crumbs.resting:
+                self._crumbs = None
         if self._held is not None:
             self._hold_more(events, len(data))
             return
@@ -329,9 +331,16 @@ class StreamBase:
         """A read that completed nothing: one byte, if a peer means ill."""
         if self._phase is Phase.CLOSED:
             return
-        if self._crumbs is None:
-            self._crumbs = Crumbs(self._house.clock, self._read_on)
-        if self._crumbs.another(size_bytes):
+        crumbs = self._crumbs
+        if crumbs is None:
+            crumbs = self._crumbs = Crumbs(self._house.clock, self._read_on)
+        rests = crumbs.another(size_bytes)
+        if crumbs.too_many(has_session=self._phase is Phase.BOUND):
+            self._house.counters.streams_refused += 1
+            self.close("policy-violation", "too much in too small pieces")
+            # What goes on coming would cost as much as before.
+            self.transport.abortConnection()
+        elif rests:
             self.transport.pauseProducing()
 
     def _read_on(self) -> None:
