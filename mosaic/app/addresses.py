@@ -11,7 +11,8 @@ LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 class Addresses:
     """Public host and bound ports; None where a service does not listen.
 
-    more_udp_ports: further ones of TURN, such as 53 for strict networks.
+    more_udp_ports: further ones of TURN, such as 53 for strict networks. turn_udp,
+    turn_tcp: whether turn_port is one of that kind.
     """
 
     public_host: str
@@ -20,6 +21,8 @@ class Addresses:
     turn_port: int | None = None
     turn_tls_port: int | None = None
     more_udp_ports: tuple[int, ...] = ()
+    turn_udp: bool = True
+    turn_tcp: bool = True
 
     @property
     def https_url(self) -> str | None:
@@ -58,8 +61,10 @@ class Addresses:
         urls: list[str] = []
         if self.turn_port is not None:
             at = f"{name}:{self.turn_port}"
-            urls += [f"stun:{at}", f"turn:{at}?transport=udp"]
-            urls.append(f"turn:{at}?transport=tcp")
+            if self.turn_udp:
+                urls += [f"stun:{at}", f"turn:{at}?transport=udp"]
+            if self.turn_tcp:
+                urls.append(f"turn:{at}?transport=tcp")
         urls += [f"turn:{name}:{port}?transport=udp" for port in self.more_udp_ports]
         if self.turn_tls_port is not None:
             urls.append(f"turns:{name}:{self.turn_tls_port}?transport=tcp")

@@ -357,6 +357,8 @@ class _Builder:
             more_udp_ports=tuple(sorted({a.port for a in udp[1:]} - {udp[0].port}))
             if udp
             else (),
+            turn_udp=bool(udp),
+            turn_tcp=bool(self.settings.endpoints.turn_tcp),
         )
         write_run_file(
             self.state,
@@ -444,7 +446,7 @@ class _Builder:
         metrics.watch(
             "mosaic_drcp",
             lambda: self.drcp.counters,
-            gauges=("connections", "rooms", "documents", "people"),
+            gauges=("connections", "rooms", "documents", "people", "full"),
         )
         metrics.watch(
             "mosaic_turn_service",

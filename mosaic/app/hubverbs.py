@@ -22,6 +22,7 @@ def hub_record(hub: Hub, *, doing: str, last_seen: float) -> dict[str, Any]:
         "room": hub.desired.room,
         "version": hub.version,
         "platform": hub.platform,
+        "network": None if hub.network is None else hub.network.outcome,
         "last_seen": round(last_seen, 3),
         "enrolled_at": round(hub.enrolled_at, 3),
     }

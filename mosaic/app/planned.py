@@ -16,6 +16,8 @@ _PORT = re.compile(r"(?:^|:)(?:tcp|tcp6|ssl|tls|mosaic-tls|udp):(?:port=)?(\d+)"
 def known_addresses(settings: Settings, state: Path | None = None) -> Addresses:
     """Addresses as the server last ran with, else as configured."""
     run = read_run_file(state or state_folder(settings))
+    ends = settings.endpoints
+    turn = {"turn_udp": bool(ends.turn_udp), "turn_tcp": bool(ends.turn_tcp)}
     if run is not None:
         return Addresses(
             public_host=run.public_host,
@@ -23,9 +25,9 @@ def known_addresses(settings: Settings, state: Path | None = None) -> Addresses:
             http_port=run.http_port,
             turn_port=run.turn_port,
             turn_tls_port=run.turn_tls_port,
-            more_udp_ports=planned_ports(settings.endpoints.turn_udp)[1:],
+            more_udp_ports=planned_ports(ends.turn_udp)[1:],
+            **turn,
         )
-    ends = settings.endpoints
     return Addresses(
         public_host=settings.public_host,
         tls_port=planned_port(ends.rest),
@@ -33,6 +35,7 @@ def known_addresses(settings: Settings, state: Path | None = None) -> Addresses:
         turn_port=planned_port(ends.turn_udp) or planned_port(ends.turn_tcp),
         turn_tls_port=planned_port(ends.turn_tls),
         more_udp_ports=planned_ports(ends.turn_udp)[1:],
+        **turn,
     )
 
 

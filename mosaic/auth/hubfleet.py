@@ -29,9 +29,11 @@ _log = Logger()
 
 @dataclass(slots=True, eq=False)
 class Waiter:
-    """Somebody who follows the feed. news: fires when there may be some."""
+    """Somebody who follows the feed. news: fires when there may be some. screen:
+    a screen, which is told what the agent reports too."""
 
     news: Deferred[None]
+    screen: bool = False
     timer: IDelayedCall | None = None
 
 
@@ -81,6 +83,8 @@ class HubCounters:
     presenting: int = 0
     updating: int = 0
     waiting: int = 0
+    network_degraded: int = 0
+    network_blocked: int = 0
     tokens: int = 0
     tokens_refused: int = 0
     enrolments: int = 0
@@ -95,6 +99,8 @@ LEVELS = (
     "presenting",
     "updating",
     "waiting",
+    "network_degraded",
+    "network_blocked",
 )
 """Of HubCounters, those that may fall."""
 
@@ -284,9 +290,9 @@ class Fleet:
         self.changed(hub)
 
     # News -----------------------------------------------------------------
-    def wait(self, live: Live, seconds: float) -> Waiter:
+    def wait(self, live: Live, seconds: float, *, screen: bool = False) -> Waiter:
         """Its news fires once: at news, after the time, or when all ends."""
-        waiter = Waiter(Deferred())
+        waiter = Waiter(Deferred(), screen)
         waiter.timer = self._clock.callLater(seconds, self.let_go, live, waiter)
         live.waiters.append(waiter)
         if len(live.waiters) > MAX_WAITERS:
@@ -301,6 +307,12 @@ class Fleet:
         if waiter.timer is not None and waiter.timer.active():
             waiter.timer.cancel()
         waiter.news.callback(None)
+
+    def tell_screens(self, live: Live) -> None:
+        """The agent has reported something that its walls show."""
+        for waiter in list(live.waiters):
+            if waiter.screen:
+                self.let_go(live, waiter)
 
     def _wake(self, live: Live) -> None:
         for waiter in list(live.waiters):
@@ -338,6 +350,9 @@ class Fleet:
         counters.enrolled = len(self._hubs)
         for live in self._hubs.values():
             counters.waiting += len(live.waiters)
+            if live.hub.network is not None:
+                counters.network_degraded += live.hub.network.outcome == "degraded"
+                counters.network_blocked += live.hub.network.outcome == "blocked"
             name = live.doing.name.lower() if live.online else "offline"
             setattr(counters, name, getattr(counters, name) + 1)
         return counters

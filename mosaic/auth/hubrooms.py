@@ -132,7 +132,12 @@ class HubRooms:
             raise RoomUnavailable("closed")
         role, waiting = _standing(live.hub, desired, room)
         issued = await self._tokens.room(
-            room.hub_id, name=live.hub.name, account=None, role=role, waiting=waiting
+            room.hub_id,
+            name=live.hub.name,
+            account=None,
+            role=role,
+            waiting=waiting,
+            hub=live.hub.hub_id,
         )
         who = issued.principal
         seat = HubSeat(

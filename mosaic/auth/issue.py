@@ -17,6 +17,8 @@ LEEWAY_S = 60.0
 """Wall clocks step and drift: a token lives this much longer than it says."""
 
 MAX_ROOM_TOKEN_S = 366 * 86_400.0
+SEAT = "seat"
+"""The kind of a room token that a hub was given: which hub is in its HubSeat."""
 
 
 class TokenDesk:
@@ -54,8 +56,10 @@ class TokenDesk:
         role: Role,
         waiting: bool = False,
         ttl_s: float | None = None,
+        hub: str | None = None,
     ) -> Issued:
-        """A token for one participant of one room.
+        """A token for one participant of one room. hub: the room box that takes
+        the seat; the caller keeps it as a HubSeat.
 
         It never carries administrator's rights, so that one which leaks with
         a link opens that room alone. Raises NotFound, ValueError (ttl_s).
@@ -67,7 +71,7 @@ class TokenDesk:
         now = self._wall()
         draft = StoredToken(
             digest=b"",
-            kind="room",
+            kind="room" if hub is None else SEAT,
             name=name,
             account=account,
             hub_id=hub_id,
@@ -77,7 +81,7 @@ class TokenDesk:
             expires_at=now + ttl_s,
             waiting=waiting,
         )
-        return await self._issue(draft, admin=False)
+        return await self._issue(draft, admin=False, hub=hub)
 
     async def setup_code(self) -> str:
         """A one-time code that makes the first administrator."""
@@ -107,15 +111,18 @@ class TokenDesk:
     async def principal(self, token: str) -> Principal:
         """Who a session or room token speaks for. Raises InvalidToken."""
         stored = await self.find(token)
-        if stored.kind not in {"session", "room"}:
+        if stored.kind not in {"session", "room", SEAT}:
             raise InvalidToken("this token is not valid")
-        admin = False
+        admin, hub = False, None
+        if stored.kind == SEAT:
+            seat = await self._store.hub_seat(stored.participant_id)
+            hub = None if seat is None else seat.hub_id
         if stored.kind == "session" and stored.account is not None:
             try:
                 admin = (await self._store.account(stored.account)).admin
             except NotFound:
                 raise InvalidToken("this account was removed") from None
-        return _principal(stored, admin=admin)
+        return _principal(stored, admin=admin, hub=hub)
 
     async def revoke(self, token: str) -> None:
         """Forget a token; unknown ones are no error."""
@@ -134,14 +141,19 @@ class TokenDesk:
         """Remove tokens that can never be used again; how many."""
         return await self._store.remove_tokens(expired_before=self._wall() - LEEWAY_S)
 
-    async def _issue(self, draft: StoredToken, *, admin: bool) -> Issued:
+    async def _issue(
+        self, draft: StoredToken, *, admin: bool, hub: str | None = None
+    ) -> Issued:
         token = tokens.mint()
         stored = replace(draft, digest=tokens.digest(token))
         await self._store.add_token(stored)
-        return Issued(token=token, principal=_principal(stored, admin=admin))
+        principal = _principal(stored, admin=admin, hub=hub)
+        return Issued(token=token, principal=principal)
 
 
-def _principal(stored: StoredToken, *, admin: bool) -> Principal:
+def _principal(
+    stored: StoredToken, *, admin: bool, hub: str | None = None
+) -> Principal:
     return Principal(
         name=stored.name,
         account=stored.account,
@@ -151,4 +163,5 @@ def _principal(stored: StoredToken, *, admin: bool) -> Principal:
         participant_id=stored.participant_id,
         expires_at=stored.expires_at,
         waiting=stored.waiting,
+        hub=hub,
     )

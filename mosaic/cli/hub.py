@@ -11,7 +11,7 @@ from typing import Any
 
 from mosaic.app.control import ControlError, NoServer, ask
 from mosaic.app.hubverbs import hub_record
-from mosaic.cli import hub_find, hub_run, hub_update
+from mosaic.cli import hub_check, hub_find, hub_run, hub_update
 from mosaic.cli.errors import Refused
 from mosaic.cli.office import open_office
 from mosaic.cli.output import add_json_flag, show, show_table
@@ -20,15 +20,16 @@ from mosaic.config.settings import Settings
 from mosaic.workspace.hubcodes import format_code
 from mosaic.workspace.ids import parse_hub_id
 
-COLUMNS = ("hub_id", "name", "doing", "room", "version", "last_seen")
+COLUMNS = ("hub_id", "name", "doing", "room", "version", "network", "last_seen")
 
 
 def add_to(verbs: Any) -> None:
     """Add the verb and its actions."""
     parser = verbs.add_parser(
-        "hub", help="room boxes: run, enrol-code, list, remove, update"
+        "hub", help="room boxes: run, check, enrol-code, list, remove, update"
     )
     actions = parser.add_subparsers(metavar="ACTION", required=True)
+    hub_check.add_action(actions)
     hub_find.add_action(actions)
     hub_run.add_action(actions)
     hub_update.add_actions(actions)

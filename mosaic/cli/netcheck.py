@@ -85,7 +85,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
             trust=trust,
             patience=Patience(connect_s=5.0),
         ),
-        told=_ignore if options.json else _tell,
+        told=_ignore if options.json else tell_check,
         quick=options.quick,
         long=options.long,
         known=KnownServers(state_folder(settings) / "known_servers.json"),
@@ -101,7 +101,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     report = came[0]
     if isinstance(report, Failure):
         report.raiseException()
-    _show(report, as_json=options.json)
+    show_report(report, as_json=options.json)
     return int(report.exit_code)
 
 
@@ -134,7 +134,8 @@ def _trust(settings: Settings, options: argparse.Namespace) -> Any:
         raise Refused(f"--ca {path} is no certificate") from error
 
 
-def _show(report: Any, *, as_json: bool) -> None:
+def show_report(report: Any, *, as_json: bool) -> None:
+    """The verdicts, or all of it as JSON."""
     import msgspec
 
     if as_json:
@@ -152,7 +153,8 @@ def shown(text: str) -> str:
     return "".join(each if each.isprintable() else "?" for each in text)
 
 
-def _tell(check: Any) -> None:
+def tell_check(check: Any) -> None:
+    """One line, and one of advice."""
     took = "" if check.ms is None else f"{check.ms:.0f} ms"
     where = f"[{check.stage}] " if check.stage else ""
     line = (

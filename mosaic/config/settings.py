@@ -211,6 +211,7 @@ class Hubs(Section, frozen=True):
         "screenshot",
         "log",
         "wipe",
+        "check-network",
     )
     waiting_commands: int = 32
     command_timeout_s: float = 86400.0

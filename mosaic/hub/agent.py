@@ -18,6 +18,7 @@ from mosaic.hub.calls import CallRefused
 from mosaic.hub.feed import Desired
 from mosaic.hub.machine import HubMachine, State
 from mosaic.hub.memory import MemoryFile, Result
+from mosaic.hub.netwatch import NetworkChecks, NoNetworkChecks
 from mosaic.hub.participant import Seat
 from mosaic.hub.server import HubUnknown, Server
 from mosaic.hub.sitting import Sitter
@@ -91,6 +92,7 @@ class Parts:
     commands: Callable[[HubAgent], Commands]
     presence: Callable[[HubAgent], Presence]
     updates: Updates = field(default_factory=NoUpdates)
+    network: Callable[[HubAgent], NetworkChecks] = lambda agent: NoNetworkChecks()
     show: Callable[[Desired], object] = lambda desired: None
     screens: Callable[[], list[dict[str, Any]]] = list
     calendar: Callable[[], list[dict[str, Any]] | None] = lambda: None
@@ -130,6 +132,7 @@ class HubAgent:
         self._random = random
         self._backoff = Backoff(random)
         self._sitter = parts.sit(self._seat_told)
+        self.network = parts.network(self)
         self._commands = parts.commands(self)
         self._presence = parts.presence(self)
         self._running = False
@@ -166,6 +169,7 @@ class HubAgent:
         if self._ticker is not None and self._ticker.active():
             self._ticker.cancel()
         self._presence.stop()
+        self.network.stop()
         self.look()
         if self._poll is not None:
             self._poll.cancel()
@@ -280,6 +284,7 @@ class HubAgent:
         self._backoff.worked()
         self.advice = ""
         self._presence.start()
+        self.network.reached()
         if not self.machine.reached and self.parts.reached is not None:
             self._spawn(self.parts.reached(), "meeting the server")
         if not self._healthy:
@@ -293,6 +298,7 @@ class HubAgent:
         if self.machine.problem != str(error):
             _log.warn("server lost: {reason}", reason=str(error))
         self.hear(ServerLost(str(error)))
+        self.network.lost()
 
     def _polled(self, work: Coroutine[Any, Any, Any]) -> Deferred[Any]:
         self._poll = poll = Deferred.fromCoroutine(work)

@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from dataclasses import replace as replace_field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +18,12 @@ from urllib.parse import urlsplit
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.ssl import Certificate, trustRootFromCertificates
-from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 
 from mosaic.hub.agent import HubAgent, Parts
 from mosaic.hub.announce import Announcement
+from mosaic.hub.calendar.reading import reading_in_a_process
+from mosaic.hub.calendar.source import CalendarSource
 from mosaic.hub.calendar.watch import CalendarWatch
 from mosaic.hub.calls import Calls
 from mosaic.hub.commands import HubCommands
@@ -43,13 +44,15 @@ from mosaic.hub.server import Server, XmppLogin
 from mosaic.hub.sitting import HeadlessSitter, Sitter
 from mosaic.hub.sound import Sound
 from mosaic.hub.updating import NoUpdates
+from mosaic.hub.withnetwork import network_for
 from mosaic.hub.withupdates import connect_updates, updates_for
-from mosaic.hub.words import EntryBegins, UpdateRuns
+from mosaic.hub.words import EntryBegins
 from mosaic.proxy.client import Dialler, http_client
 from mosaic.proxy.discover import routes_for
 from mosaic.proxy.endpoint import Patience
 from mosaic.proxy.logins import LoginFileError, Logins, read_logins
 from mosaic.proxy.routes import ProxyTextError
+from mosaic.proxy.trust import authorities_in, platform_and
 
 if TYPE_CHECKING:
     from mosaic.hub.updates.updates import HubUpdates
@@ -189,7 +192,7 @@ def build_hub(
             log=log.text,
             screenshot=made[0].screenshot if made else None,
             clear_screens=made[0].clear if made else None,
-            updating=lambda running: agent.hear(UpdateRuns(running)),
+            network=agent.network,
         )
 
     def presence(agent: HubAgent) -> HubPresence:
@@ -212,13 +215,14 @@ def build_hub(
         if options.join_calendar:
             agent.hear(EntryBegins(key, room))
 
+    # Calendars stand elsewhere, with certificates that the whole world knows.
+    abroad = replace_field(dialler, trust=platform_and(trust))
     calendar = CalendarWatch(
         reactor,
-        http_client(dialler),
+        CalendarSource(http_client(abroad), logins=calendar_logins, wall=time.time),
+        reading_in_a_process(reactor),
         server=options.server,
-        logins=calendar_logins,
         wall=time.time,
-        run_in_thread=deferToThread,
         begins=begins,
         changed=lambda: agent.report(),
     )
@@ -230,6 +234,7 @@ def build_hub(
         commands=commands,
         presence=presence,
         updates=updates,
+        network=lambda agent: network_for(reactor, dialler, options, server, agent),
         show=Sound(reactor).show,
         screens=lambda: made[0].describe() if made else [],
         calendar=calendar.as_reported,
@@ -340,8 +345,8 @@ def trust_of(path: Path | None) -> Any:
     if path is None:
         return None
     try:
-        return trustRootFromCertificates([Certificate.loadPEM(path.read_bytes())])
+        return authorities_in(path.read_bytes())
     except OSError as error:
         raise OptionError(f"--ca {path}: {error.strerror}") from error
-    except Exception as error:  # OpenSSL's own
-        raise OptionError(f"--ca {path} is no certificate") from error
+    except ValueError as error:
+        raise OptionError(f"--ca {path} {error}") from error

@@ -57,7 +57,9 @@ class _Body(Protocol):
         self._abort()
 
     def _abort(self) -> None:
-        transport: Any = self.transport
+        # Twisted gives a body a proxy of the connection that can only be closed in
+        # good order: over TLS, the rest would be taken for as long as it is sent.
+        transport: Any = getattr(self.transport, "_producer", self.transport)
         if transport is not None:
             transport.abortConnection()
 
@@ -135,7 +137,7 @@ class Calls:
                 self._hop, "no answer in time", stage="application"
             ) from None
         except Exception as error:
-            raise _explained(error, self._hop) from error
+            raise explained(error, self._hop) from error
         if 200 <= status < 300:
             return content
         raise _refusal(status, answer, content)
@@ -153,7 +155,7 @@ class Calls:
         return response.code, response.headers, await read_body(response)
 
 
-def _explained(error: Exception, hop: str) -> Exception:
+def explained(error: Exception, hop: str) -> Exception:
     """What Twisted says of a connection that broke, as a HopError."""
     cause: BaseException = error
     if isinstance(error, ResponseFailed):
@@ -180,12 +182,12 @@ def _refusal(status: int, headers: Any, content: bytes) -> CallRefused:
         status,
         kind.removeprefix(PROBLEM) if kind.startswith(PROBLEM) else "",
         str(detail)[:300],
-        retry_after_s=_retry_after(headers),
+        retry_after_s=retry_after(headers),
         extra=extra,
     )
 
 
-def _retry_after(headers: Any) -> float | None:
+def retry_after(headers: Any) -> float | None:
     """Seconds (RFC 9110 section 10.2.3); a date is taken as a minute."""
     values = headers.getRawHeaders("Retry-After") or []
     if not values:

@@ -1,4 +1,5 @@
-"""What an administrator may order: updates, a screenshot, the log, a wipe."""
+"""What an administrator may order: updates, a screenshot, the log, a wipe, a check
+of the network."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import Any
 
 from mosaic.hub.feed import Command
 from mosaic.hub.memory import Result
+from mosaic.hub.netwatch import CheckFailed, NetworkChecks
 from mosaic.hub.server import Server
 from mosaic.hub.updating import UpdateRefused, Updates
 
@@ -18,8 +20,8 @@ CACHE = "cache"
 
 class HubCommands:
     """agent.Commands. screenshot: PNG bytes, or None where there is no screen.
-    clear_screens: drops what the meeting left in the browsers. updating: told
-    when an update begins and ends."""
+    clear_screens: drops what the meeting left in the browsers. network: the checks
+    of the network."""
 
     def __init__(
         self,
@@ -30,7 +32,7 @@ class HubCommands:
         log: Callable[[], bytes],
         screenshot: Callable[[], Awaitable[bytes]] | None,
         clear_screens: Callable[[], Awaitable[None]] | None,
-        updating: Callable[[bool], None],
+        network: NetworkChecks,
     ) -> None:
         self._server = server
         self._updates = updates
@@ -38,7 +40,7 @@ class HubCommands:
         self._log = log
         self._screenshot = screenshot
         self._clear_screens = clear_screens
-        self._updating = updating
+        self._network = network
 
     async def run(self, hub_id: str, command: Command) -> tuple[Result, bool]:
         """agent.Commands.run."""
@@ -46,11 +48,7 @@ class HubCommands:
             case "update-check":
                 return await self._update(self._updates.check), False
             case "update-install":
-                self._updating(True)
-                try:
-                    result = await self._update(self._updates.install)
-                finally:
-                    self._updating(False)
+                result = await self._update(self._updates.install)
                 return result, result.ok and self._updates.state.state == "restart"
             case "screenshot":
                 return await self._send_screenshot(hub_id, command.id), False
@@ -61,6 +59,8 @@ class HubCommands:
             case "wipe":
                 await self.wipe()
                 return Result(ok=True), False
+            case "check-network":
+                return await self._check_network(), False
         detail = f"this version knows no command {command.command[:40]!r}"
         return Result(ok=False, detail=detail), False
 
@@ -82,6 +82,14 @@ class HubCommands:
             else (f"{state.state}: {state.available}")
         )
         return Result(ok=state.state != "failed", detail=state.problem or words)
+
+    async def _check_network(self) -> Result:
+        """The result itself goes to the server before the answer."""
+        try:
+            found = await self._network.check("asked")
+        except CheckFailed as error:
+            return Result(ok=False, detail=str(error))
+        return Result(ok=True, detail=found.words)
 
     async def _send_screenshot(self, hub_id: str, id_: str) -> Result:
         if self._screenshot is None:

@@ -32,7 +32,7 @@ class Desired(Struct, frozen=True, kw_only=True):
 
 class Command(Struct, frozen=True, kw_only=True):
     """One thing to do once: restart, update-check, update-install, screenshot,
-    log or wipe."""
+    log, wipe or check-network."""
 
     id: str
     command: str
@@ -43,8 +43,8 @@ class Entry(Struct, frozen=True, kw_only=True):
     """One event of the room's calendar; times in Unix seconds. room: the Hub ID
     to join, where the event names one."""
 
-    start: int
-    end: int
+    start: float
+    end: float
     title: str = ""
     room: str | None = None
 

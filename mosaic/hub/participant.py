@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+MEETING, PRESENTING = "meeting", "presenting"
+"""What a wall draws: a meeting, and in it what somebody presents."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomPass:
@@ -43,9 +46,10 @@ class Seat:
     """How it goes in the room, told each time it changes.
 
     state: "joining", "live" (in the meeting), "presenting" (live, and sending a
-    screen), "offline" (the connection is gone; it comes back by itself), "ended"
-    (it does not; with a new pass it would: close code 4401 or 4409) or "out" (the
-    room does not want it: removed by a host, closed; 4403, 4404, 4423). problem:
+    screen; of a wall: showing one), "offline" (the connection is gone; it comes
+    back by itself), "ended" (it does not; with a new pass it would: close code
+    4401 or 4409) or "out" (the room does not want it: removed by a host, closed;
+    4403, 4404, 4423). problem:
     one line for people, where something is wrong.
     """
 

@@ -93,7 +93,7 @@ def _stop(reactor: Any) -> None:
 def _quiet(observer: Any) -> Any:
     """Nothing below info, and not what Twisted says of each connection."""
     predicate = LogLevelFilterPredicate(defaultLogLevel=LogLevel.info)
-    for namespace in ("twisted", "treq", "autobahn", "txaio", "stdout"):
+    for namespace in ("twisted", "log_legacy", "treq", "autobahn", "txaio", "stdout"):
         predicate.setLogLevelForNamespace(namespace, LogLevel.warn)
     return FilteringLogObserver(observer, [predicate])
 

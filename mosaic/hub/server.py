@@ -146,6 +146,10 @@ class Server:
         """Say what we do."""
         await self._as_hub("PUT", hub_id, "/status", status)
 
+    async def report_network(self, hub_id: str, found: dict[str, Any]) -> None:
+        """What a check of the network found (netfound.as_reported)."""
+        await self._as_hub("PUT", hub_id, "/network-check", found)
+
     async def answer(self, hub_id: str, command_id: str, result: Result) -> None:
         """Say how a command went."""
         body = {"ok": result.ok, "detail": result.detail[:300]}

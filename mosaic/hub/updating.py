@@ -11,9 +11,12 @@ from typing import Protocol
 class UpdateState:
     """As it stands in the hub's status.
 
-    state: "none" (up to date), "available", "installing", "restart" (installed,
-    waits for a restart), "failed" or "off" (updates are not set up). available:
-    the version that can be had. notes: what it brings. size: what there is to
+    state: "none" (nothing newer is known), "available", "installing", "restart"
+    (installed, waits for a restart), "taken-back" (`available` was installed, did
+    not prove itself here, and what ran before runs again), "failed" (to
+    install `available`, or, without one, to look for one) or "off" (updates are
+    not set up). available: the version that can be had, if need be
+    once more. notes: what it brings. size: what there is to
     fetch, in bytes. problem: one line, where something is wrong.
     """
 
@@ -22,6 +25,11 @@ class UpdateState:
     notes: str | None = None
     size: int | None = None
     problem: str | None = None
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it is being installed, up to the restart that it wants."""
+        return self.state in ("installing", "restart")
 
 
 class UpdateRefused(Exception):

@@ -12,6 +12,7 @@ from mosaic.hub.keys import HubKey
 from mosaic.hub.machine import State
 from mosaic.hub.options import HubOptions, OptionError
 from mosaic.hub.updating import NoUpdates
+from mosaic.hub.words import UpdateRuns
 from mosaic.proxy.client import Dialler
 
 if TYPE_CHECKING:
@@ -54,10 +55,15 @@ def updates_for(
 def connect_updates(
     updates: HubUpdates | NoUpdates, agent: HubAgent, ended: Callable[[bool], None]
 ) -> None:
-    """What changes is reported; the window waits for an idle hub. ended: as the
-    agent's own."""
+    """What changes is reported, asked for or not; the window waits for an idle
+    hub. ended: as the agent's own."""
     if isinstance(updates, NoUpdates):
         return
-    updates.changed = agent.report
+
+    def changed() -> None:
+        agent.hear(UpdateRuns(updates.state.under_way))
+        agent.report()
+
+    updates.changed = changed
     updates.may_install = lambda: agent.machine.state is State.IDLE
     updates.restart = lambda: ended(True)

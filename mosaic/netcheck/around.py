@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -81,16 +82,21 @@ class Server:
 
 @dataclass(slots=True, kw_only=True)
 class Around:
-    """server: what is checked. dialler: how TCP goes out. quick: without numbers.
-    long: with a minute of silence. known: keys of earlier runs. facts: once REST
-    has said them."""
+    """server: what is checked. dialler: how TCP goes out. hush: whether to measure
+    nothing now, asked before each measurement. long: with a minute of silence.
+    known: keys of earlier runs. facts: once REST has said them."""
 
     server: Server
     dialler: Dialler
-    quick: bool = False
+    hush: Callable[[], bool] = lambda: False
     long: bool = False
     known: KnownServers = field(default_factory=KnownServers)
     facts: ServerFacts | None = None
+
+    @property
+    def quick(self) -> bool:
+        """Without numbers, now."""
+        return self.hush()
 
     @property
     def reactor(self) -> Any:

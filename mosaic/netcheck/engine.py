@@ -35,6 +35,8 @@ NEEDS_THE_PORT = ("proxy", "tls", "rest", "drcp", "updates", "bandwidth")
 EARLY = ("dns", "tcp", "proxy")
 
 Told = Callable[[Check], None]
+Quick = bool | Callable[[], bool]
+"""Whether to measure nothing; a function is asked before each measurement."""
 
 
 async def check_network(
@@ -42,7 +44,7 @@ async def check_network(
     dialler: Dialler,
     *,
     told: Told = lambda check: None,
-    quick: bool = False,
+    quick: Quick = False,
     long: bool = False,
     known: KnownServers | None = None,
 ) -> Report:
@@ -51,7 +53,8 @@ async def check_network(
     url: `https://host[:port]`. dialler: how TCP goes out, with its proxies and
     trust; its reactor may be any, also the asyncio one. told: each check as it is
     done (the TLS check twice, where REST shows that it was inspected). quick: no
-    measurements. long: also a minute of silence. known: keys of earlier contacts.
+    measurements (Quick). long: also a minute of silence. known: keys of
+    earlier contacts.
 
     Takes some five seconds, `quick` one, `long` sixty more; a dead way costs its
     timeouts. Raises ValueError for a URL that is none, and nothing else.
@@ -74,14 +77,14 @@ class NetworkCheck:
         dialler: Dialler,
         *,
         told: Told = lambda check: None,
-        quick: bool = False,
+        quick: Quick = False,
         long: bool = False,
         known: KnownServers | None = None,
     ) -> None:
         self._around = Around(
             server=server,
             dialler=dialler,
-            quick=quick,
+            hush=quick if callable(quick) else lambda: quick,
             long=long,
             known=known or KnownServers(),
         )

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mosaic.netcheck.around import Around, RegionFacts
 from mosaic.netcheck.datagrams import Datagrams, measure
@@ -52,7 +52,7 @@ class RegionChecks:
     async def _region(self, region: RegionFacts) -> Check:
         name = f"region-{region.name}"
         urls = list(relay_urls(region.urls))
-        found, by = await self._pinged(urls)
+        found, by = await ping_place(self._around, urls)
         near = None if found is None else score(found)
         if found is None or near is None:
             return Check(
@@ -96,47 +96,6 @@ class RegionChecks:
         last = {url.way: url for url in urls if url.relay}
         return {way: await self._relay(url) for way, url in last.items()}
 
-    async def _pinged(self, urls: list[RelayUrl]) -> tuple[Evenness | None, str]:
-        """By UDP, else by what passes a proxy."""
-        for url in urls:
-            if url.way == "udp":
-                found = await self._by_udp(url)
-                if found is not None and found.loss < 1:
-                    return found, "udp"
-                break
-        for way in ("tls", "tcp"):
-            for url in urls:
-                if url.way == way:
-                    try:
-                        return await self._by_stream(url), way
-                    except HopError:
-                        break
-        return None, ""
-
-    async def _by_udp(self, url: RelayUrl) -> Evenness | None:
-        reactor = self._around.reactor
-        try:
-            server = await address_of(reactor, url.host, url.port)
-        except HopError:
-            return None
-        datagrams = Datagrams(reactor)
-        try:
-            return await measure(datagrams, reactor, server, count=PINGS, gap_s=GAP_S)
-        finally:
-            await datagrams.close()
-
-    async def _by_stream(self, url: RelayUrl) -> Evenness:
-        talk, _ = await open_talk(self._around, url)
-        trips: list[float | None] = []
-        try:
-            for _ in range(PINGS):
-                began = self._around.reactor.seconds()
-                await talk.ask(binding(secrets.token_bytes(12)))
-                trips.append((self._around.reactor.seconds() - began) * 1000)
-        finally:
-            await talk.close()
-        return evenness(trips)
-
     async def _relay(self, url: RelayUrl) -> str:
         """ "ok", or where it failed."""
         try:
@@ -156,3 +115,50 @@ class RegionChecks:
             detail=f"{order[0][0]} ({words})",
             data={"order": [name for name, _ in order]},
         )
+
+
+async def ping_place(
+    around: Around, urls: Sequence[RelayUrl]
+) -> tuple[Evenness | None, str]:
+    """How even the way to a place is, and by which one: by UDP, else by what passes
+    a proxy. None if nothing answers."""
+    for url in urls:
+        if url.way == "udp":
+            found = await _by_udp(around, url)
+            if found is not None and found.loss < 1:
+                return found, "udp"
+            break
+    for way in ("tls", "tcp"):
+        for url in urls:
+            if url.way == way:
+                try:
+                    return await _by_stream(around, url), way
+                except HopError:
+                    break
+    return None, ""
+
+
+async def _by_udp(around: Around, url: RelayUrl) -> Evenness | None:
+    reactor = around.reactor
+    try:
+        server = await address_of(reactor, url.host, url.port)
+    except HopError:
+        return None
+    datagrams = Datagrams(reactor)
+    try:
+        return await measure(datagrams, reactor, server, count=PINGS, gap_s=GAP_S)
+    finally:
+        await datagrams.close()
+
+
+async def _by_stream(around: Around, url: RelayUrl) -> Evenness:
+    talk, _ = await open_talk(around, url)
+    trips: list[float | None] = []
+    try:
+        for _ in range(PINGS):
+            began = around.reactor.seconds()
+            await talk.ask(binding(secrets.token_bytes(12)))
+            trips.append((around.reactor.seconds() - began) * 1000)
+    finally:
+        await talk.close()
+    return evenness(trips)

@@ -8,7 +8,7 @@ import asyncio
 import socket
 import ssl as tls_module
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from treq.client import HTTPClient
@@ -21,6 +21,7 @@ from zope.interface import implementer
 
 from mosaic.proxy.endpoint import Patience, ProxiedEndpoint
 from mosaic.proxy.logins import Logins
+from mosaic.proxy.refusals import Refusals
 from mosaic.proxy.routes import Routes, direct_routes
 from mosaic.proxy.sockets import (
     P,
@@ -28,6 +29,7 @@ from mosaic.proxy.sockets import (
     create_connection,
     open_connection,
 )
+from mosaic.proxy.tickets import Tickets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,8 @@ class Dialler:
     trust: Any = None
     proxy_trust: Any = None
     patience: Patience | None = None
+    tickets: Tickets = field(default_factory=Tickets)
+    refusals: Refusals = field(default_factory=Refusals)
 
     def endpoint(
         self,
@@ -71,6 +75,8 @@ class Dialler:
             logins=self.logins,
             patience=self.patience,
             proxy_trust=self.proxy_trust,
+            tickets=self.tickets,
+            refusals=self.refusals,
         )
 
     def socket(

@@ -21,6 +21,7 @@ from mosaic.proxy.routes import (
 from mosaic.proxy.system import gnome, macos
 from mosaic.proxy.system.environment import from_environment
 from mosaic.proxy.system.found import SystemProxies, SystemRoutes
+from mosaic.proxy.trust import platform_and
 
 COMMAND_S = 3.0
 GRAMMAR = "auto, direct, http://host:port, socks5h://host:port or pac+https://â€¦"
@@ -29,7 +30,8 @@ GRAMMAR = "auto, direct, http://host:port, socks5h://host:port or pac+https://â€
 def routes_for(text: str, *, reactor: Any, logins: Logins, trust: Any = None) -> Routes:
     """The routes that a `--proxy` asks for. May run a short command.
 
-    trust: for the server that a PAC script comes from. Raises ProxyTextError.
+    trust: for the server that a PAC script comes from, beside the platform's
+    authorities. Raises ProxyTextError.
     """
     wanted = text.strip()
     if wanted == "direct":
@@ -100,7 +102,11 @@ def _of_system(
 def _script(url: str, reactor: Any, logins: Logins, trust: Any) -> Routes:
     if not url.startswith(("http://", "https://", "file://")):
         raise ProxyTextError(f"a PAC script has an http, https or file URL; {GRAMMAR}")
+    # Its server is the network's, not Mosaic's: `trust` is too little.
     straight = Dialler(
-        reactor=reactor, routes=direct_routes(), logins=Logins(), trust=trust
+        reactor=reactor,
+        routes=direct_routes(),
+        logins=Logins(),
+        trust=platform_and(trust),
     )
     return PacRoutes(reactor, url, http=http_client(straight), logins=logins)

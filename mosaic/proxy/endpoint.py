@@ -26,13 +26,25 @@ from twisted.internet.interfaces import (
 from twisted.internet.ssl import optionsForClientTLS
 from zope.interface import implementer
 
+from mosaic.proxy import kerberos
+from mosaic.proxy.kerberos import KerberosScheme
 from mosaic.proxy.logins import Logins
+from mosaic.proxy.refusals import Refusals
 from mosaic.proxy.routes import Proxy, Routes, direct_routes
 from mosaic.proxy.securing import SecuredFactory, secured
 from mosaic.proxy.spnego import MISSING, SpnegoScheme, is_installed
+from mosaic.proxy.tickets import Tickets
 from mosaic.proxy.tunnel import Core, TunnelFactory, http_core, socks_core
 from mosaic.wire.connect import ConnectClient, authority
-from mosaic.wire.hops import HopError, Login, NameUnknown, NoAnswer, Unreachable
+from mosaic.wire.hops import (
+    HopError,
+    Login,
+    LoginRefused,
+    NameUnknown,
+    NoAnswer,
+    TicketRefused,
+    Unreachable,
+)
 from mosaic.wire.httpauth import Basic, Digest, Scheme
 from mosaic.wire.socks5 import Socks5Client
 
@@ -55,7 +67,9 @@ class ProxiedEndpoint:
 
     tls: None for a plain connection, else it is verified inside the tunnel
     (optionsForClientTLS). scheme: what PAC scripts are told. proxy_trust: the
-    CAs for https:// proxies, the platform's by default.
+    CAs for https:// proxies, the platform's by default. tickets, refusals: shared with
+    other endpoints, so that one asks the KDC at a time, and none says a password
+    again that was just refused.
 
     connect() fails with HopError, which names the hop that refused; then, `used` is
     the proxy and `login_scheme` how we logged in there, "" without a login.
@@ -73,7 +87,11 @@ class ProxiedEndpoint:
         logins: Logins | None = None,
         patience: Patience | None = None,
         proxy_trust: Any = None,
+        tickets: Tickets | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
+        self._refusals = refusals or Refusals()
+        self._tickets = tickets or Tickets()
         self._reactor = reactor
         self._host = host
         self._port = port
@@ -99,7 +117,7 @@ class ProxiedEndpoint:
             try:
                 if proxy.kind == "direct":
                     return await self._straight(factory)
-                return await self._through(proxy, factory)
+                return await self._allowed(proxy, factory)
             except (NameUnknown, Unreachable) as error:
                 # A direct way that fails is no proxy's death.
                 if proxy.kind != "direct":
@@ -111,8 +129,25 @@ class ProxiedEndpoint:
     async def _straight(self, factory: IProtocolFactory) -> Any:
         return await self._dial(self._host, self._port, self._hop, factory, self._tls)
 
-    async def _through(self, proxy: Proxy, factory: IProtocolFactory) -> Any:
-        core = self._core(proxy, self._logins.for_proxy(proxy))
+    async def _allowed(self, proxy: Proxy, factory: IProtocolFactory) -> Any:
+        """Through the proxy, unless it refused this login a short while ago."""
+        login = self._logins.for_proxy(proxy)
+        if login is not None:
+            self._refusals.check(proxy, login, self._reactor.seconds())
+        try:
+            opened = await self._through(proxy, login, factory)
+        except LoginRefused as error:
+            # A ticket is no password: refusing it counts nowhere.
+            if login is not None and not isinstance(error, TicketRefused):
+                self._refusals.add(proxy, login, error, self._reactor.seconds())
+            raise
+        self._refusals.remove(proxy)
+        return opened
+
+    async def _through(
+        self, proxy: Proxy, login: Login | None, factory: IProtocolFactory
+    ) -> Any:
+        core = self._core(proxy, login)
         to_proxy = None
         if proxy.kind == "https":
             to_proxy = optionsForClientTLS(proxy.host, trustRoot=self._proxy_trust)
@@ -128,6 +163,10 @@ class ProxiedEndpoint:
                 tunnel.done, self._patience.tunnel_s, tunnel.abort, deadline
             )
             if opened is None:  # to be dialled again
+                if isinstance(tunnel.unready, KerberosScheme):
+                    await self._tickets.get(
+                        tunnel.unready, self._reactor, self._patience.tunnel_s
+                    )
                 continue
             self.login_scheme = core.login_scheme
             return opened if inner is None else await self._handshake(inner, tunnel)
@@ -139,13 +178,14 @@ class ProxiedEndpoint:
                 lambda: Socks5Client(self._host, self._port, hop=proxy.hop, login=login)
             )
         target = authority(self._host, self._port)
-        missing = {} if is_installed() else {"NTLM": MISSING, "Negotiate": MISSING}
+        schemes = schemes_for(login, proxy, target)
         return http_core(
             ConnectClient(
                 target,
                 hop=proxy.hop,
-                schemes=[] if login is None else schemes_for(login, proxy.host, target),
-                missing=missing,
+                schemes=schemes,
+                missing=_missing(login),
+                unasked=login is None and bool(schemes),
             )
         )
 
@@ -199,20 +239,34 @@ class ProxiedEndpoint:
                 timer.cancel()
 
 
-def schemes_for(login: Login, proxy_host: str, target: str) -> list[Scheme]:
-    """The ways to log in, the one that tells least first."""
+def schemes_for(login: Login | None, proxy: Proxy, target: str) -> list[Scheme]:
+    """The ways to log in, the one that tells least first; but Kerberos by a password
+    behind NTLM, which asks no third party."""
+    tickets: list[Scheme] = []
+    if kerberos.is_installed():
+        tickets.append(KerberosScheme(proxy.host, login, hop=proxy.hop))
+    if login is None or login.keytab:
+        return tickets
     schemes: list[Scheme] = []
     if is_installed():
-        schemes += [
-            SpnegoScheme("NTLM", login, host=proxy_host),
-            SpnegoScheme("Negotiate", login, host=proxy_host),
-        ]
+        schemes.append(SpnegoScheme("NTLM", login, host=proxy.host))
+        if "@" in login.username:  # a principal; the realm is a must
+            schemes += tickets
+        schemes.append(SpnegoScheme("Negotiate", login, host=proxy.host))
     schemes.append(
         Digest(login, method="CONNECT", uri=target, cnonce=lambda: token_urlsafe(18))
     )
     if ":" not in login.username:
         schemes.append(Basic(login))
     return schemes
+
+
+def _missing(login: Login | None) -> dict[str, str]:
+    """What an extra would bring, by scheme."""
+    missing = {} if is_installed() else {"NTLM": MISSING, "Negotiate": MISSING}
+    if login is not None and login.keytab and not kerberos.is_installed():
+        missing["Negotiate"] = kerberos.MISSING
+    return missing
 
 
 def _explained(error: Exception, hop: str, host: str, port: int) -> Exception:

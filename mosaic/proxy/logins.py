@@ -2,7 +2,9 @@
 
 One proxy a line: `host[:port] user password`; the password goes to the end of
 the line. `*` in place of a host means any proxy, also one that a PAC script
-names: use it only where the script is trusted. `#` begins a comment line.
+names: use it only where the script is trusted. `#` begins a comment line. In place
+of the password, `keytab:/path` names the Kerberos keys of the user, a principal
+(`*`: the first in the file).
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from mosaic.proxy.routes import Proxy
 from mosaic.wire.hops import Login
 
 MAX_FILE_BYTES = 65536
+KEYTAB = "keytab:"
 
 
 class LoginFileError(Exception):
@@ -68,5 +71,12 @@ def read_logins(path: Path) -> Logins:
             raise LoginFileError(
                 f"{path} line {number}: write `host[:port] user password`"
             )
-        rows[parts[0].lower()] = Login(parts[1], parts[2])
+        keytab = ""
+        if parts[2].startswith(KEYTAB):
+            keytab = parts[2].removeprefix(KEYTAB)
+            if not keytab.startswith("/"):
+                raise LoginFileError(
+                    f"{path} line {number}: write keytab:/ and the rest of the path"
+                )
+        rows[parts[0].lower()] = Login(parts[1], "" if keytab else parts[2], keytab)
     return Logins(rows)

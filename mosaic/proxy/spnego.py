@@ -1,7 +1,6 @@
 """NTLM and Negotiate, by pyspnego (the extra `hub`).
 
-pyspnego is maintained, pure Python for NTLM, and uses the system's GSSAPI for
-Kerberos where python-gssapi is installed beside it.
+pyspnego is maintained, and pure Python for NTLM. Kerberos is kerberos.py's.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import binascii
 from importlib.util import find_spec
 from typing import Any
 
-from mosaic.wire.hops import Login
+from mosaic.wire.hops import HopError, Login, LoginRefused
 from mosaic.wire.httpauth import Challenge
 
 MISSING = "NTLM and Negotiate need more: pip install 'mosaic-meetings[hub]'"
@@ -29,6 +28,7 @@ class SpnegoScheme:
     """
 
     bound = True
+    ready = True
 
     def __init__(self, name: str, login: Login, *, host: str) -> None:
         self.name = name
@@ -60,3 +60,7 @@ class SpnegoScheme:
         if not made:
             return None
         return f"{self.name} {base64.b64encode(made).decode()}"
+
+    def refused(self, hop: str) -> HopError:
+        """User or password are wrong."""
+        return LoginRefused(hop, self.name)

@@ -13,8 +13,9 @@ from twisted.internet.protocol import Factory
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 
-from mosaic.wire.connect import ConnectClient, Event, Opened, Redial, Send
+from mosaic.wire.connect import ConnectClient, Event, Opened, Prepare, Redial, Send
 from mosaic.wire.hops import HopError, NoAnswer
+from mosaic.wire.httpauth import Scheme
 from mosaic.wire.socks5 import Socks5Client
 
 
@@ -113,6 +114,10 @@ class _Tunnel(TwistedProtocol):
                     case Redial():
                         self._finish(None)
                         self.transport.loseConnection()
+                    case Prepare(scheme):
+                        self._factory.unready = scheme
+                        self._finish(None)
+                        self.transport.loseConnection()
                     case Opened(leftover):
                         self._open(leftover)
         except (HopError, ValueError):
@@ -140,7 +145,8 @@ class _Tunnel(TwistedProtocol):
 
 
 class TunnelFactory(Factory):
-    """One dial. done: the protocol behind the tunnel, None to dial again."""
+    """One dial. done: the protocol behind the tunnel, None to dial again, when
+    `unready` has been prepared if there is one."""
 
     noisy = False
 
@@ -150,6 +156,7 @@ class TunnelFactory(Factory):
         self.hop = hop
         self.done: Deferred[Any] = Deferred()
         self.connection: _Tunnel | None = None
+        self.unready: Scheme | None = None
 
     def buildProtocol(self, address: Any) -> TwistedProtocol:
         """For the connection to the proxy."""

@@ -50,8 +50,10 @@ hubs = Table(
     Column("calendar", Text, nullable=False),
     Column("seq", Integer, nullable=False),
     Column("last_seen", Float, nullable=False),
+    Column("network", Text, nullable=False, server_default="null"),
 )
-"""desired, update, calendar: JSON of the dataclasses in workspace.hubs."""
+"""desired, update, calendar, network: JSON of the dataclasses in workspace.hubs and
+workspace.hubnetwork."""
 
 
 def _hub() -> Column[str]:

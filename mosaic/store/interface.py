@@ -34,7 +34,8 @@ EMPTY_UPDATE = b"\x00\x00"
 class StoredToken:
     """A token as stored: the SHA-256 of the secret, never the secret.
 
-    kind: "session", "room" or "setup". waiting: still in the lobby.
+    kind: "session", "room", "seat" (a hub's for a room) or "setup". waiting:
+    still in the lobby.
     """
 
     digest: bytes

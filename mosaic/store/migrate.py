@@ -8,7 +8,7 @@ from sqlalchemy import Connection, inspect, text
 
 from mosaic.store.interface import StoreError
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest step: knowing it here spares the import of Alembic at most starts."""
 
 

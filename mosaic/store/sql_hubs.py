@@ -26,6 +26,7 @@ from mosaic.store.errors import NameTaken, NotFound
 from mosaic.store.hubs import TooMany
 from mosaic.store.hubs_schema import hub_codes, hubs
 from mosaic.workspace.hubcodes import HubCode
+from mosaic.workspace.hubnetwork import HubNetwork
 from mosaic.workspace.hubs import (
     CalendarEntry,
     Desired,
@@ -39,6 +40,7 @@ _JSON: dict[str, Any] = {
     "desired": Desired,
     "update": UpdatePolicy,
     "calendar": tuple[CalendarEntry, ...],
+    "network": HubNetwork | None,
 }
 
 

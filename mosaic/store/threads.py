@@ -184,21 +184,25 @@ class Reader(DatabaseThread):
 
     def _answer(self, operation: Operation) -> Any:
         try:
-            connection = self._connected()
-            database = driver(connection)
-            # Past SQLAlchemy, whose own transaction costs more than a short read.
-            database.execute("BEGIN")
-            try:
-                return operation.call(connection)
-            finally:
-                if connection.in_transaction():
-                    connection.rollback()
-                else:
-                    database.rollback()
+            return self._read(operation.call)
         except Exception as error:
             if isinstance(error, DATABASE_ERRORS):
                 self._disconnect()
             return _Failed(self._explain(error))
+
+    def _read(self, call: Callable[[Connection], T]) -> T:
+        """One snapshot for all that the function asks."""
+        connection = self._connected()
+        database = driver(connection)
+        # plain statements: SQLAlchemy's begin() costs more than a small question
+        database.execute("BEGIN")
+        try:
+            return call(connection)
+        finally:
+            if connection.in_transaction():
+                connection.rollback()
+            else:
+                database.rollback()
 
 
 class Writer(DatabaseThread):

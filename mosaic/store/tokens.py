@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
+from sqlalchemy.dialects import sqlite
 
 from mosaic.store import accounts, rooms
+from mosaic.store.database import driver
 from mosaic.store.interface import NameTaken, NotFound, StoredToken
 from mosaic.store.schema import tokens
 from mosaic.workspace.model import Role
+
+_NAMES = tuple(column.name for column in tokens.columns)
+_BY_DIGEST = str(
+    select(tokens)
+    .where(tokens.c.digest == bindparam("digest"))
+    .compile(dialect=sqlite.dialect())
+)
 
 
 def add(connection: Connection, token: StoredToken) -> None:
@@ -26,8 +36,12 @@ def add(connection: Connection, token: StoredToken) -> None:
 
 
 def get(connection: Connection, digest: bytes) -> StoredToken | None:
-    """The token of that digest, expired or not, or None."""
-    return _first(connection, select(tokens).where(tokens.c.digest == digest))
+    """The token of that digest, expired or not, or None.
+
+    Whoever comes in asks: SQLite answers in a tenth of the time that SQLAlchemy takes.
+    """
+    row = driver(connection).execute(_BY_DIGEST, (digest,)).fetchone()
+    return None if row is None else _token(dict(zip(_NAMES, row, strict=True)))
 
 
 def change(
@@ -62,7 +76,7 @@ def waiting(connection: Connection, hub_id: str, *, now: float) -> list[StoredTo
         tokens.c.hub_id == hub_id, tokens.c.waiting, tokens.c.expires_at > now
     )
     rows = connection.execute(question.order_by(tokens.c.created_at, tokens.c.digest))
-    return [_token(row) for row in rows]
+    return [_token(dict(row._mapping)) for row in rows]
 
 
 def remove(connection: Connection, digest: bytes) -> None:
@@ -88,11 +102,11 @@ def _first(
     connection: Connection, question: Select[tuple[object, ...]]
 ) -> StoredToken | None:
     row = connection.execute(question.limit(1)).first()
-    return None if row is None else _token(row)
+    return None if row is None else _token(dict(row._mapping))
 
 
-def _token(row: Row[tuple[object, ...]]) -> StoredToken:
-    values = dict(row._mapping)
+def _token(values: dict[str, Any]) -> StoredToken:
     if values["role"] is not None:
         values["role"] = Role(values["role"])
+    values["waiting"] = bool(values["waiting"])
     return StoredToken(**values)

@@ -20,6 +20,11 @@ else:
     Base = object
 
 
+SENT_BYTES = 1 << 20
+"""About this much leaves in one go, then others have their turn: a turn of the
+reactor costs as much as to encrypt and send 100 KB, and a large board is 4 MB."""
+
+
 class DirectWrites(Base):
     """Mixed into one of Twisted's transports, from the left."""
 
@@ -41,7 +46,11 @@ class DirectWrites(Base):
                     self.startWriting()  # doWrite asks it for more
                 return
             if isinstance(sent, int) and sent > 0:
-                data = data[sent:]
+                # What is left waits where it is: megabytes are not copied.
+                self.dataBuffer, self.offset = data, sent
+                self._maybePauseProducer()
+                self.startWriting()
+                return
             # An error is met again, and told, by doWrite.
         self._tempDataBuffer.append(data)
         self._tempDataLen += len(data)

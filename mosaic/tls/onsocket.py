@@ -26,7 +26,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mosaic.tls import openssl
-from mosaic.tls.direct import DirectWrites
+from mosaic.tls.direct import SENT_BYTES, DirectWrites
 
 CLOSE_S = 10.0
 """How long a connection that is being closed may go without progress, which
@@ -241,7 +241,7 @@ class TlsOnSocket(DirectWrites):
         """Encrypt and send: how many bytes have left, or what ends the connection."""
         if not data:
             return 0
-        sent, reason = openssl.send(self._ssl, data)
+        sent, reason = openssl.send(self._ssl, data, SENT_BYTES)
         if reason == openssl.DONE or reason == openssl.WANT_WRITE:
             return sent
         if reason == openssl.WANT_READ:

@@ -21,8 +21,6 @@ JOINED_BYTES = 65536
 """Records that wait are joined, up to this and one record more."""
 JOINED_RECORDS = 256
 """So many at most: a record of one byte costs as much time as one of hundreds."""
-SENT_BYTES = 131072
-"""About this much leaves in one go, then others have their turn."""
 
 _lib: Any = Binding.lib
 _ffi: Any = Binding.ffi
@@ -63,10 +61,10 @@ def receive(ssl: Any) -> tuple[bytes, int]:
     return _buffer(_input, total)[:], DONE
 
 
-def send(ssl: Any, data: bytes | memoryview) -> tuple[int, int]:
+def send(ssl: Any, data: bytes | memoryview, at_most: int) -> tuple[int, int]:
     """Write what the kernel takes: how many bytes, and why not all.
 
-    The reason is as in receive(); DONE also where SENT_BYTES were reached.
+    The reason is as in receive(); DONE also where at_most bytes were reached.
     After WANT_WRITE the next call must begin with the bytes that are left.
     """
     forget_errors()
@@ -76,7 +74,7 @@ def send(ssl: Any, data: bytes | memoryview) -> tuple[int, int]:
         return (sent, DONE) if sent > 0 else (0, _error(ssl, sent))
     total = 0
     with _ffi.from_buffer(data) as start:
-        while total < min(size, SENT_BYTES):
+        while total < min(size, at_most):
             # One record at a time: of several, OpenSSL says nothing before the
             # last has left, and its progress would not be seen.
             sent = _write(ssl, start + total, min(size - total, RECORD_BYTES))

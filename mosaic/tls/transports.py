@@ -11,7 +11,7 @@ from twisted.internet import tcp, unix
 from twisted.internet.main import CONNECTION_LOST
 
 from mosaic.tls.context import ServerContext
-from mosaic.tls.direct import DirectWrites
+from mosaic.tls.direct import SENT_BYTES, DirectWrites
 from mosaic.tls.onsocket import TlsOnSocket
 
 
@@ -49,9 +49,9 @@ class PlainServer(UpgradesInPlace, tcp.Server):
     with_tls = TlsServer
 
     def writeSomeData(self, data: bytes | memoryview) -> int | Exception:  # type: ignore[override]  # doWrite gives both
-        """As Twisted's, which wraps what is short, too."""
-        if len(data) > self.SEND_LIMIT:
-            return super().writeSomeData(data)  # type: ignore[arg-type]  # it slices either
+        """As Twisted's, which wraps what is short, and sends less at a time."""
+        if len(data) > SENT_BYTES:
+            data = memoryview(data)[:SENT_BYTES]
         try:
             return self.socket.send(data)
         except BlockingIOError:

@@ -13,12 +13,12 @@ import h11
 
 from mosaic.wire.hops import (
     HopError,
-    LoginRefused,
     LoginWanted,
     NoAnswer,
     NoProxyProtocol,
     SchemeUnknown,
     TargetRefused,
+    TicketFailed,
 )
 from mosaic.wire.httpauth import Challenge, Digest, Scheme, parse_challenges
 
@@ -56,7 +56,14 @@ class Redial:
     """The proxy ends this connection: make a new one and `begin()` there."""
 
 
-Event = Send | Opened | Redial
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """As Redial, but first the scheme must be made ready, which takes time."""
+
+    scheme: Scheme
+
+
+Event = Send | Opened | Redial | Prepare
 
 
 def authority(host: str, port: int) -> str:
@@ -70,6 +77,7 @@ class ConnectClient:
     target: see authority(). hop: how errors name the proxy. schemes: the ways
     to log in, the one to prefer first; empty without a login. missing: words
     for a person where a proxy offers only schemes that an extra would bring.
+    unasked: the only scheme is one that needs no login of ours (Kerberos).
     """
 
     def __init__(
@@ -79,7 +87,9 @@ class ConnectClient:
         hop: str,
         schemes: Sequence[Scheme] = (),
         missing: dict[str, str] | None = None,
+        unasked: bool = False,
     ) -> None:
+        self._unasked = unasked
         self._target = target
         self._hop = hop
         self._schemes = list(schemes)
@@ -87,6 +97,7 @@ class ConnectClient:
         self._scheme: Scheme | None = None
         self._authorization: str | None = None
         self._rounds = 0
+        self._legs = 0
         self._start()
 
     def _start(self) -> None:
@@ -157,7 +168,11 @@ class ConnectClient:
             for name, value in self._response.headers
             if name == b"proxy-authenticate"
         ]
-        self._answer(parse_challenges(values))
+        later = self._answer(parse_challenges(values))
+        if later is not None:
+            self._over = True
+            yield Prepare(later)
+            return
         if reusable and self._http.our_state is h11.DONE:
             keeps = self._http.their_state is h11.DONE
         else:
@@ -168,7 +183,7 @@ class ConnectClient:
             yield self._request()
             return
         self._over = True
-        if self._scheme is not None and self._scheme.bound and self._rounds > 1:
+        if self._scheme is not None and self._scheme.bound and self._legs > 1:
             # A middle leg: the connection carries the login, and it is gone.
             raise NoAnswer(
                 self._hop,
@@ -177,23 +192,36 @@ class ConnectClient:
             )
         yield Redial()
 
-    def _answer(self, challenges: list[Challenge]) -> None:
+    def _answer(self, challenges: list[Challenge]) -> Scheme | None:
+        """Find what to say; or the scheme that is to be prepared for it."""
         offered = _names(challenges)
         if not self._schemes:
             raise LoginWanted(self._hop, offered)
         if self._scheme is not None:
             said = self._respond(self._scheme, challenges)
             if said is None:
-                raise LoginRefused(self._hop, self._scheme.name)
+                raise self._scheme.refused(self._hop)
             self._authorization = said
-            return
+            self._legs += 1
+            return None
         for scheme in self._schemes:
+            if not scheme.ready:
+                if scheme.name in offered:
+                    return scheme
+                continue
             said = self._respond(scheme, challenges)
             if said is not None:
                 self._scheme, self._authorization = scheme, said
-                return
+                self._legs = 1
+                return None
+        if self._unasked:
+            raise LoginWanted(self._hop, offered, self._ticket())
         words = next(filter(None, map(self._missing.get, offered)), "")
         raise SchemeUnknown(self._hop, offered, words)
+
+    def _ticket(self) -> TicketFailed | None:
+        tried = (getattr(scheme, "failure", None) for scheme in self._schemes)
+        return next((each for each in tried if isinstance(each, TicketFailed)), None)
 
     @staticmethod
     def _respond(scheme: Scheme, challenges: list[Challenge]) -> str | None:
@@ -218,7 +246,7 @@ class ConnectClient:
         status = response.status_code
         if status == 401:  # tinyproxy's word for a wrong password
             if self._scheme is not None:
-                return LoginRefused(self._hop, self._scheme.name)
+                return self._scheme.refused(self._hop)
             return LoginWanted(self._hop)
         reason = bytes(response.reason).decode("latin-1", "replace")[:80]
         return TargetRefused(

@@ -16,10 +16,15 @@ Stage = Literal["dns", "tcp", "proxy", "tls", "application"]
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A user and a password for a proxy; never shown in a repr or an error."""
+    """A user and a password for a proxy; never shown in a repr or an error.
+
+    keytab: in place of the password, the file with the user's Kerberos keys; the
+    user is then a principal, or `*` for the first in the file.
+    """
 
     username: str
     password: str
+    keytab: str = ""
 
     def __repr__(self) -> str:
         return "Login(…)"
@@ -75,15 +80,21 @@ class ProxyError(HopError):
 
 
 class LoginWanted(ProxyError):
-    """It wants a login and none was given. offered: its schemes."""
+    """It wants a login and none was given. offered: its schemes. ticket: what became
+    of the Kerberos ticket that would have done as well."""
 
-    def __init__(self, hop: str, offered: Sequence[str] = ()) -> None:
+    def __init__(
+        self, hop: str, offered: Sequence[str] = (), ticket: TicketFailed | None = None
+    ) -> None:
         ways = f" ({', '.join(offered)})" if offered else ""
+        none, or_else = "", ""
+        if ticket is not None:
+            none, or_else = ", nor is there a Kerberos ticket", f"; or {ticket.advice}"
         super().__init__(
             hop,
-            f"wants a login{ways} and none is set",
+            f"wants a login{ways} and none is set{none}",
             "put user and password for this proxy into a file of mode 0600 and "
-            "name it with --proxy-login",
+            f"name it with --proxy-login{or_else}",
         )
         self.offered = tuple(offered)
 
@@ -98,6 +109,70 @@ class LoginRefused(ProxyError):
             "check user and password in the file that --proxy-login names",
         )
         self.scheme = scheme
+
+
+TicketTrouble = Literal["none", "expired", "service", "clock", "kdc", "login", "other"]
+"""Why there is no Kerberos ticket for a proxy."""
+
+_TICKETS: dict[TicketTrouble, tuple[str, str]] = {
+    "none": (
+        "wants a Kerberos ticket and there is none",
+        "run kinit as this program's user, or give it a keytab: KRB5_CLIENT_KTNAME, or "
+        "keytab:/path in the file that --proxy-login names",
+    ),
+    "expired": (
+        "wants a Kerberos ticket, and the one here has expired",
+        "run kinit again; with a keytab (KRB5_CLIENT_KTNAME, or keytab:/path in the "
+        "file that --proxy-login names) tickets are renewed",
+    ),
+    "service": (
+        "has no Kerberos service under this name",
+        "name the proxy as the domain does, by its full host name and no address, or "
+        "ask for the service principal HTTP/NAME to be made",
+    ),
+    "clock": (
+        "wants a Kerberos ticket, and the clocks differ too much for one",
+        "set this machine's clock (NTP): Kerberos allows five minutes",
+    ),
+    "kdc": (
+        "wants a Kerberos ticket, and no KDC could be asked for it",
+        "check the realm in /etc/krb5.conf, and that port 88 of its KDC is open from "
+        "here",
+    ),
+    "login": (
+        "wants a Kerberos ticket, and the KDC gives none for this login",
+        "check the principal, and its password or keytab, in the file that "
+        "--proxy-login names",
+    ),
+    "other": (
+        "wants a Kerberos ticket, and there is none to be had",
+        "try kinit and kvno HTTP/NAME on this machine, which say more",
+    ),
+}
+
+
+class TicketFailed(ProxyError):
+    """There is no Kerberos ticket for it. text: the library's words."""
+
+    def __init__(self, hop: str, kind: TicketTrouble, text: str) -> None:
+        message, advice = _TICKETS[kind]
+        super().__init__(hop, f"{message} ({text})" if text else message, advice)
+        self.kind: TicketTrouble = kind
+
+
+class TicketRefused(LoginRefused):
+    """It does not accept the Kerberos ticket. service: whom the ticket is for."""
+
+    def __init__(self, hop: str, service: str) -> None:
+        ProxyError.__init__(
+            self,
+            hop,
+            f"refused the Kerberos ticket for {service} (Negotiate)",
+            "its clock and ours may differ by more than five minutes (NTP), its keytab "
+            "may be old or another service's, or it does not let this user pass: ask "
+            "who runs the proxy",
+        )
+        self.scheme = "Negotiate"
 
 
 class SchemeUnknown(ProxyError):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from mosaic.wire.hops import Login
+from mosaic.wire.hops import HopError, Login, LoginRefused
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - RFC 9110 section 5.6.2
 _TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*(?=\s*(,|$))")
@@ -40,15 +40,28 @@ class Scheme(Protocol):
     """A way to log in, for one connection at most.
 
     name: as in the header, "Basic". bound: it authenticates the connection,
-    so its legs may not change it.
+    so its legs may not change it. ready: whether it can respond at once; if not,
+    it is prepared first, where waiting harms nobody.
     """
 
-    name: str
-    bound: bool
+    @property
+    def name(self) -> str:
+        """See above."""
+
+    @property
+    def bound(self) -> bool:
+        """See above."""
+
+    @property
+    def ready(self) -> bool:
+        """See above."""
 
     def respond(self, challenge: Challenge) -> str | None:
         """The value of Proxy-Authorization; None if there is nothing more to
         say, because what was said has been refused."""
+
+    def refused(self, hop: str) -> HopError:
+        """What is said of that. hop: how errors name the proxy."""
 
 
 def parse_challenges(values: Sequence[str]) -> list[Challenge]:
@@ -97,6 +110,7 @@ class Basic:
 
     name = "Basic"
     bound = False
+    ready = True
 
     def __init__(self, login: Login) -> None:
         if ":" in login.username:
@@ -110,6 +124,10 @@ class Basic:
             return None
         self._said = True
         return "Basic " + base64.b64encode(self._pair).decode()
+
+    def refused(self, hop: str) -> HopError:
+        """User or password are wrong."""
+        return LoginRefused(hop, self.name)
 
 
 _HASHES: dict[str, Callable[[bytes], str]] = {
@@ -128,6 +146,7 @@ class Digest:
 
     name = "Digest"
     bound = False
+    ready = True
 
     def __init__(
         self, login: Login, *, method: str, uri: str, cnonce: Callable[[], str]
@@ -159,6 +178,10 @@ class Digest:
             return None
         self._nonces.add(nonce)
         return "Digest " + self._answer(asked, nonce)
+
+    def refused(self, hop: str) -> HopError:
+        """User or password are wrong."""
+        return LoginRefused(hop, self.name)
 
     def _answer(self, asked: dict[str, str], nonce: str) -> str:
         algorithm = asked.get("algorithm", "MD5")

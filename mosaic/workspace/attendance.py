@@ -32,7 +32,7 @@ class Attendee:
     """A participant as the other doors see them.
 
     id: of the participant. account: None for a guest. hand: raised; the others
-    of these four say what they send.
+    of these four say what they send. hub: the Hub ID of a room box.
     """
 
     id: str
@@ -44,6 +44,7 @@ class Attendee:
     mic: bool = False
     cam: bool = False
     screen: bool = False
+    hub: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +79,7 @@ def here(source: str, attendee: Attendee) -> Payload:
         "mic": attendee.mic,
         "cam": attendee.cam,
         "screen": attendee.screen,
+        "hub": attendee.hub,
     }
 
 
@@ -127,6 +129,7 @@ class Attendance:
                 role=Role(payload["role"]),
                 account=payload["account"],
                 via=Via(payload["via"]),
+                hub=payload.get("hub"),
                 **{key: bool(payload[key]) for key in ("hand", "mic", "cam", "screen")},
             )
         except (KeyError, ValueError):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
+from mosaic.workspace.hubnetwork import HubNetwork
 from mosaic.workspace.names import display_name
 
 COMMANDS = (
@@ -16,11 +17,14 @@ COMMANDS = (
     "screenshot",
     "log",
     "wipe",
+    "check-network",
 )
 """What can be asked of an agent (docs/protocols/hub.md)."""
 HOST_COMMANDS = frozenset({"screenshot"})
 """What a host may ask of a hub in the room; the others need an administrator."""
 LAYOUTS = ("auto", "board", "people", "screen")
+HUBS = "hubs"
+"""In front of the domain: where hubs are contacts, each by its Hub ID."""
 ACCOUNT_PREFIX = "hub-"
 """In front of the Hub ID: the account by which an agent logs in over XMPP."""
 
@@ -120,6 +124,7 @@ class Hub:
 
     public_key: Ed25519, 32 octets. code: digest of the activation code that it
     came by. seq: grows with whatever its feed shows. last_seen: 0 for never.
+    network: its latest check, None before the first.
     """
 
     hub_id: str
@@ -135,6 +140,7 @@ class Hub:
     calendar: tuple[CalendarEntry, ...] = ()
     seq: int = 1
     last_seen: float = 0.0
+    network: HubNetwork | None = None
 
 
 def with_seq(before: Hub, after: Hub, *, touch: bool = False) -> Hub:

@@ -61,7 +61,8 @@ class Principal:
     account: the account name, or None for a guest. name: shown to others.
     hub_id and role: set for a room token, None for a session token.
     participant_id: stable for the life of a room token (16 hex digits), ""
-    for a session. waiting: True while a guest stands in the lobby.
+    for a session. waiting: True while a guest stands in the lobby. hub: the Hub
+    ID of the room box that takes this seat, None for people.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Principal:
     participant_id: str
     expires_at: float
     waiting: bool = False
+    hub: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import time
+from importlib.resources import files
 from urllib.parse import quote
 
 from playwright.sync_api import Page, expect
 
+from mosaic.hub.local.page import Wall, state_page
+from mosaic.hub.netfound import Found
+from mosaic.netcheck.result import Report, Verdict
 from tests.browser.test_meeting import (
     HEARING,
     INK,
@@ -17,8 +21,28 @@ from tests.browser.test_meeting import (
     wait_for,
 )
 from tests.support.browser import DESKTOP, PHONE, BrowserTestCase, keep_screenshot
-from tests.support.hubwall import PASSWORD, AgentPage, EnrolledBox
+from tests.support.hubwall import NO_UDP, PASSWORD, AgentPage, EnrolledBox
 
+TCP = "ask for TCP port 443 of hub.example.org to be opened"
+NO_WAY = Found(
+    server="https://hub.example.org",
+    at=1790000000.0,
+    reason="unreachable",
+    quick=False,
+    report=Report(
+        server="https://hub.example.org",
+        via="environment",
+        outcome="blocked",
+        verdicts=(
+            Verdict(capability="signalling", outcome="blocked", advice=TCP),
+            Verdict(capability="presence", outcome="blocked", advice=TCP),
+            Verdict(capability="media", outcome="degraded", advice=NO_UDP),
+            Verdict(capability="quality", outcome="ok", advice="round trip 12 ms"),
+        ),
+        checks=(),
+        took_s=9.5,
+    ),
+)
 WALL = {"width": 1920, "height": 1080}
 BIG_WALL = {"width": 3840, "height": 2160}
 FOUND = {
@@ -112,6 +136,11 @@ class WallTests(HubCase):
         agent.heard("meeting")
         keep_screenshot(page, "hub-meeting-board")
         self.assert_wall(page, "wall in a meeting", 44)
+        ada.get_by_role("button", name="Share screen").click()
+        agent.heard("meeting", ',"presenting":true')
+        ada.get_by_role("button", name="Stop sharing").first.click()
+        agent.told.clear()
+        agent.heard("meeting")
         self.box.desire(screen_on=False)
         expect(page.get_by_role("img", name="The screen is off")).to_be_visible()
         expect(ada.get_by_label("muted").first).to_be_visible()
@@ -146,6 +175,7 @@ class WallTests(HubCase):
                 },
             ],
         )
+        self.box.report_network()
         looks = (("hd", WALL, "light", 44), ("4k", BIG_WALL, "dark", 88))
         for name, size, scheme, least in looks:
             page = self.page(viewport=size, color_scheme=scheme)
@@ -153,6 +183,8 @@ class WallTests(HubCase):
             expect(
                 page.get_by_role("button", name="Join: Design review")
             ).to_be_visible()
+            limited = page.get_by_text(f"The network is limited. {NO_UDP}")
+            expect(limited).to_be_visible()
             keep_screenshot(page, f"hub-idle-{name}-{scheme}")
             self.assert_wall(page, f"idle wall {name}", least)
             page.get_by_role("button", name="Join another room").click()
@@ -164,8 +196,40 @@ class WallTests(HubCase):
         page.get_by_role("button", name="Install").click()
         expect(page.get_by_text("is being installed")).to_be_visible()
         self.assertEqual(self.box.answer_commands(), ["update-install"])
+        keep_screenshot(page, "hub-idle-4k-installing")
+        self.box.report(update={**FOUND, "state": "taken-back"})
+        page.get_by_role("button", name="Update 1.3.0 did not work").click()
+        expect(page.get_by_text("Version 1.2.0 runs again.")).to_be_visible()
+        keep_screenshot(page, "hub-idle-4k-taken-back")
+        self.assert_wall(page, "an update that was taken back", 88)
+        page.get_by_role("button", name="Later").click()
 
         self.any_room_by_keyboard_alone(page)
+        self.the_boxes_own_page_says_why()
+
+    def the_boxes_own_page_says_why(self) -> None:
+        """Without a server: each capability in a word, advice in a line."""
+        wall = Wall(
+            state="offline",
+            name="Lisbon",
+            hub_id=self.box.hub_id,
+            offline_id="9178260581",
+            address="10.1.2.3",
+            server="https://hub.example.org",
+            problem="server hub.example.org:443: no TCP connection (timeout)",
+            advice="ask for TCP port 443 of hub.example.org to be opened",
+            version="1.2.0",
+            network=NO_WAY,
+        )
+        css = (files("mosaic.hub.local") / "hub.css").read_text()
+        for name, size in (("wall", WALL), ("phone", PHONE)):
+            page = self.page(viewport=size)
+            # A wall asks again by itself; here it holds still to be looked at.
+            page.set_content(state_page(wall).replace("http-equiv", "data-was"))
+            page.add_style_tag(content=css)
+            keep_screenshot(page, f"hub-local-network-{name}")
+            self.assert_accessible(page, f"the box's own page {name}")
+            self.assert_no_sideways_scroll(page)
 
     def any_room_by_keyboard_alone(self, page: Page) -> None:
         """Wrong PIN, right PIN, and out again."""
@@ -215,8 +279,14 @@ class LookingAfterHubsTests(HubCase):
         self.wall(wall)
         page.goto(f"{self.server.url}/join/{hub_id}#token={quote(made['token'])}")
         page.get_by_role("button", name="Leave").wait_for()
+        room = {"hub_id": hub_id, "pin": self.box.feed()["hub"]["pin"]}
+        namesake = self.page()
+        self.join(namesake, room, "Lisbon")
         open_panel(page, "People")
-        row = page.locator(".person").filter(has_text="Lisbon")
+        rows = page.locator(".person").filter(has_text="Lisbon")
+        expect(rows).to_have_count(2)
+        row = rows.filter(has_text="hub")
+        expect(rows.get_by_role("button", name=re.compile("^Control"))).to_have_count(1)
         row.get_by_role("button", name="Control the hub: Lisbon").click()
         row.get_by_label("Volume").fill("20")
         row.get_by_label("Volume").dispatch_event("change")
@@ -229,6 +299,7 @@ class LookingAfterHubsTests(HubCase):
         row.get_by_role("button", name="Leave the room").click()
         row.get_by_role("button", name="Really leave").click()
         expect(wall.get_by_text("Join at")).to_be_visible()
+        namesake.close()
         desired = self.box.feed()["desired"]
         self.assertEqual(
             (desired["volume"], desired["layout"], desired["room"]),
@@ -239,8 +310,11 @@ class LookingAfterHubsTests(HubCase):
         """A host's control; listed, followed live, commanded, and removed."""
         self.a_host_controls_the_hub_in_the_room()
         self.box.report(update=FOUND, problem="UDP is blocked here.")
+        self.box.report_network()
         for name, size, scheme in (
+            ("phone", PHONE, "light"),
             ("phone", PHONE, "dark"),
+            ("desktop", DESKTOP, "dark"),
             ("desktop", DESKTOP, "light"),
         ):
             page = self.page(viewport=size, color_scheme=scheme)
@@ -250,6 +324,12 @@ class LookingAfterHubsTests(HubCase):
             card = page.get_by_role("listitem", name="Hub Lisbon")
             card.get_by_role("button", name="Manage").click()
             expect(card.get_by_text("UDP is blocked here.")).to_be_visible()
+            card.get_by_text("Everything that was tried").click()
+            expect(card.get_by_text("no answer over UDP")).to_be_visible()
+            expect(card.get_by_text(NO_UDP)).to_be_visible()
+            heading = page.get_by_role("heading", name="Network", exact=True)
+            heading.scroll_into_view_if_needed()
+            keep_screenshot(page, f"admin-hub-network-{name}-{scheme}")
             page.get_by_role(
                 "heading", name="Hubs", exact=True
             ).scroll_into_view_if_needed()
@@ -262,6 +342,11 @@ class LookingAfterHubsTests(HubCase):
         expect(card.get_by_text("Waiting for its answer")).to_be_visible()
         self.assertEqual(self.box.answer_commands(), ["screenshot"])
         expect(card.get_by_role("img", name="Screenshot of Lisbon")).to_be_visible()
+        card.get_by_role("button", name="Check now").click()
+        self.box.report_network(outcome="ok", reason="asked", verdicts=[])
+        self.assertEqual(self.box.answer_commands(), ["check-network"])
+        expect(card.get_by_text("asked for here")).to_be_visible()
+        expect(card.get_by_text("Network limited")).to_have_count(0)
         desired = self.box.feed()["desired"]
         self.assertEqual((desired["muted"], desired["layout"]), (True, "board"))
         self.box.report(doing="updating")

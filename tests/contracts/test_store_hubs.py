@@ -7,6 +7,7 @@ from dataclasses import replace
 from mosaic.store.errors import NameTaken, NotFound
 from mosaic.store.hubs import HubSeat, TooMany
 from mosaic.workspace.hubcodes import HubCode
+from mosaic.workspace.hubnetwork import HubNetwork, NetworkTrial, NetworkVerdict
 from mosaic.workspace.hubs import (
     CalendarEntry,
     Desired,
@@ -45,6 +46,13 @@ HUB = Hub(
     enrolled_at=NOW,
     version="1.0",
     platform="Debian 12",
+)
+NETWORK = HubNetwork(
+    at=NOW,
+    reason="daily",
+    outcome="degraded",
+    verdicts=(NetworkVerdict(capability="media", outcome="degraded", advice="TLS"),),
+    checks=(NetworkTrial(name="udp-53", outcome="blocked", ms=2104.0),),
 )
 MEETING = CalendarEntry(start=1, end=2, title="Review", room="100000009", pin="012345")
 
@@ -180,6 +188,7 @@ class HubContract(HubsCase):
             calendar_url="https://example.org/a.ics",
             calendar=(MEETING, replace(MEETING, pin=None)),
             last_seen=NOW + 5,
+            network=NETWORK,
         )
         done = self.result(self.store.change_hub(HUB.hub_id, lambda hub: wanted))
         self.assertEqual(done, replace(wanted, seq=2))
@@ -188,7 +197,8 @@ class HubContract(HubsCase):
     def test_what_the_feed_does_not_show_is_no_news(self) -> None:
         """Unless it is told to be."""
         change = self.store.change_hub
-        seen = self.result(change(HUB.hub_id, lambda h: replace(h, last_seen=NOW)))
+        found = replace(HUB, last_seen=NOW, network=NETWORK)
+        seen = self.result(change(HUB.hub_id, lambda hub: found))
         self.assertEqual(seen.seq, 1)
         same = self.result(change(HUB.hub_id, lambda hub: hub, touch=True))
         self.assertEqual((same.seq, self.hub().seq), (2, 2))

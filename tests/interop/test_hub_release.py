@@ -7,46 +7,26 @@ that hold next to nothing.
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
 import sys
 import time
 
 from tests.interop.test_hub_updates import FeedCase
-from tests.interop.test_packaging import SKIPPED
-from tests.support.running import ROOT, run_command
-
-WANTED = os.environ.get("MOSAIC_RELEASE_RUN") == "1"
+from tests.support.running import run_command
+from tests.support.supervised import REAL_RELEASES, build_release
 
 
 class ReleaseRunTests(FeedCase):
     """Built by `mosaic release build`, installed by the agent itself."""
 
-    if not WANTED:
+    if not REAL_RELEASES:
         skip = "set MOSAIC_RELEASE_RUN=1"
     timeout = 1200
 
     def build(self, version: str) -> None:
         """A release of this tree under another version, signed and published."""
-        tree = self.folder / f"tree-{version}"
-        shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*SKIPPED))
-        module = tree / "mosaic" / "__init__.py"
-        module.write_text(
-            re.sub(
-                r'__version__ = ".*"', f'__version__ = "{version}"', module.read_text()
-            )
-        )
-        shutil.rmtree(tree / "web")
         began = time.monotonic()
-        done = run_command(
-            *("release", "build", "--folder", str(self.publisher.folder / "release")),
-            *("--source", str(tree), "--no-build-isolation", "--json"),
-            seconds=600,
-        )
-        self.assertEqual(done.returncode, 0, done.stderr)
-        self.publisher.finish()
-        self.say(f"built {version} in {time.monotonic() - began:.0f} s: {done.stdout}")
+        said = build_release(self.publisher, self.folder / f"tree-{version}", version)
+        self.say(f"built {version} in {time.monotonic() - began:.0f} s: {said}")
 
     def say(self, line: str) -> None:
         """A figure."""
@@ -66,7 +46,6 @@ class ReleaseRunTests(FeedCase):
 
     def test_two_builds(self) -> None:
         """The second one is healthy, and only one wheel was fetched for it."""
-        os.environ["MOSAIC_SKIP_WEB"] = "1"
         self.build("1.0.0")
         code = self.server.command_json("hub", "enrol-code")["code"]
         self.install("1.0.0")

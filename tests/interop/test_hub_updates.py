@@ -8,22 +8,18 @@ project and all that they need (test_hub_release).
 from __future__ import annotations
 
 import json
-import signal
-import site
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from mosaic.hub.updates.slotfiles import Report, SlotFiles
-from mosaic.release.feed import Feed
-from mosaic.release.online import OnlineKeys
-from tests.support.feeds import PROJECT, Publisher
-from tests.support.running import ROOT, RunningMosaic, environment
+from mosaic.hub.updates.slotfiles import Report
+from tests.support.feeds import PROJECT
+from tests.support.running import RunningMosaic, environment
+from tests.support.supervised import Supervisor, begin_feed, release
 
 PROGRAM = """
 import json, pathlib, sys, time
@@ -46,13 +42,6 @@ def program(version: str, *, healthy: bool = True) -> dict[str, str]:
     }
 
 
-def linked(version: str) -> dict[str, str]:
-    """This checkout and its libraries, under another version."""
-    lines = [str(ROOT), *site.getsitepackages()]
-    lines += [f"import mosaic; mosaic.__version__ = {version!r}"]
-    return {"linked.pth": "\n".join(lines) + "\n"}
-
-
 class FeedCase(SynchronousTestCase):
     """One server with a feed, and a supervisor to be started."""
 
@@ -62,47 +51,24 @@ class FeedCase(SynchronousTestCase):
         self.folder.mkdir(parents=True)
         self.server = RunningMosaic().start()
         self.addCleanup(self.server.stop)
-        self.publisher = Publisher(self.folder / "publisher", now=time.time())
-        self.publisher.feed = Feed(self.server.state / "updates")
-        self.publisher.online = OnlineKeys(self.server.state / "keys")
-        self.publisher.begin()
+        self.publisher = begin_feed(self.server, self.folder / "publisher")
         self.hub = self.folder / "hub"
-        self.files = SlotFiles(self.hub / "slots")
+        self.supervisor = Supervisor(self.hub)
+        self.files = self.supervisor.files
         self.ca = str(self.server.state / "tls" / "ca.pem")
 
     def supervise(self, *more: str) -> None:
         """Until the test ends."""
-        command = [sys.executable, "-m", "mosaic.cli", "hub", "supervise"]
-        command += ["--state", str(self.hub), *more]
-        log = (self.folder / "supervise.log").open("w")
-        self.addCleanup(log.close)
-        running = subprocess.Popen(command, env=environment(), stdout=log, stderr=log)
-
-        def stop() -> None:
-            running.send_signal(signal.SIGTERM)
-            self.assertEqual(running.wait(30), 0)
-
-        self.addCleanup(stop)
+        self.supervisor.start(*more)
+        self.addCleanup(lambda: self.assertEqual(self.supervisor.stop(), 0))
 
     def wait_for(self, what: str, holds: Callable[[], Any]) -> None:
         """Within a minute."""
-        until = time.monotonic() + 60
-        while not holds():
-            log = (self.folder / "supervise.log").read_text()
-            self.assertLess(time.monotonic(), until, f"{what}\n{log}")
-            time.sleep(0.05)
+        self.supervisor.wait_for(what, holds)
 
     def report_on(self, version: str) -> Report:
         """How its trial went."""
-
-        def there() -> bool:
-            report = self.files.report()
-            return report is not None and report.version == version
-
-        self.wait_for(f"a report on {version}", there)
-        report = self.files.report()
-        assert report is not None
-        return report
+        return self.supervisor.report_on(version)
 
 
 class HubUpdateTests(FeedCase):
@@ -183,11 +149,8 @@ class AgentUpdateTests(FeedCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         login = {"name": "ada", "password": "correct horse"}
         self.token = self.server.call("POST", "/sessions", login)[1]["token"]
-        code = self.server.command_json("hub", "enrol-code")["code"]
-        self.supervise(
-            *("--", "--server", self.server.tls_url, "--ca", self.ca, "--headless"),
-            *("--proxy", "direct", "--no-announce", "--enrol-code", code),
-        )
+        self.supervisor.start_hub(self.server, "--headless")
+        self.addCleanup(lambda: self.assertEqual(self.supervisor.stop(), 0))
         self.wait_for("enrolled", lambda: self.admin("GET", "/hubs")["hubs"])
         self.path = f"/hubs/{self.admin('GET', '/hubs')['hubs'][0]['hub_id']}"
 
@@ -220,13 +183,7 @@ class AgentUpdateTests(FeedCase):
         """Found, installed and running; then one that cannot start."""
         state, detail = self.command("update-check")
         self.assertEqual(state, "failed", detail)
-        more: dict[str, Any] = {"others": (), "imports": ("json",)}
-        self.publisher.release(
-            "1.0",
-            files=linked("1.0"),
-            notes="Better",
-            **more | {"imports": ("mosaic",)},
-        )
+        release(self.publisher, "1.0", notes="Better")
         self.assertEqual(self.command("update-check"), ("done", "available: 1.0"))
         update = self.admin("GET", self.path)["status"]["update"]
         self.assertEqual((update["available"], update["notes"]), ("1.0", "Better"))
@@ -234,7 +191,7 @@ class AgentUpdateTests(FeedCase):
         self.assertTrue(self.report_on("1.0").ok)
         self.wait_for("1.0 is there", self.runs("1.0"))
 
-        self.publisher.release("2.0", files={"empty.py": ""}, **more)
+        release(self.publisher, "2.0", broken=True)
         self.assertEqual(self.command("update-install"), ("done", "restart: 2.0"))
         report = self.report_on("2.0")
         self.assertFalse(report.ok)

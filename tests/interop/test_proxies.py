@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor as _reactor
@@ -152,6 +154,29 @@ class HttpProxyTests(ProxyCase):
         error = await self.refusal(LoginWanted, squid)
         self.assertIn(scheme, error.message)
 
+    async def test_users_as_domains_write_them(self) -> None:
+        """Samba's server, which is not our library's: each way to write a user, each
+        level of compatibility (0 to 2 answer with NTLMv1), and a wrong password."""
+        path = Path(self.mktemp())
+        path.write_text("[libdefaults]\ndns_lookup_kdc = false\n")
+        self.addCleanup(os.environ.pop, "KRB5_CONFIG", None)
+        os.environ["KRB5_CONFIG"] = str(path.absolute())  # a principal has no KDC
+        for scheme in ("NTLM", "Negotiate"):
+            squid = self.started(proxies.samba_squid(scheme))
+            for user in (f"CORP\\{USER}", f"{USER}@corp.example", USER, f".\\{USER}"):
+                login = Login(user, PASSWORD)
+                self.assertEqual(await self.get(squid, login=login), b"hello")
+            for level in ("0", "1", "2", "3", "4", "5"):
+                self.patch(os, "environ", {**os.environ, "LM_COMPAT_LEVEL": level})
+                login = Login(f"CORP\\{USER}", PASSWORD)
+                self.assertEqual(await self.get(squid, login=login), b"hello")
+            for user in (f"CORP\\{USER}", f"{USER}@corp.example", USER):
+                error = await self.refusal(
+                    LoginRefused, squid, login=Login(user, "wrong")
+                )
+                self.assertIn(scheme, error.message)
+            await self.refusal(LoginWanted, squid)
+
     async def test_squid_over_tls(self) -> None:
         """An https:// proxy: TLS to it, then CONNECT with a login, then TLS in the
         tunnel; each of the two certificates is the right one's."""
@@ -234,6 +259,21 @@ class WayTests(ProxyCase):
         """Going round a proxy that says no would break the site's rules."""
         guarded = self.started(proxies.microsocks(login=True), "socks5h")
         await self.refusal(LoginWanted, guarded, DIRECT)
+
+    async def test_refused_password_is_not_said_again_at_once(self) -> None:
+        """A hub dials every few seconds, and a domain locks its account: the proxy,
+        which is gone by then, is not even asked."""
+        proxy = proxies.tinyproxy(login=True)
+        way = self.started(proxy)
+        dialler = Dialler(
+            reactor=reactor,
+            routes=FixedRoutes([way], clock=reactor.seconds, source="test"),
+            logins=Logins({"127.0.0.1": WRONG}),
+        )
+        for _ in range(2):
+            got: Any = dialler.socket("localhost", self.target.port)
+            await self.assertFailure(got, LoginRefused)
+            proxy.stop()
 
     async def test_unknown_name(self) -> None:
         """Of the server when direct, of the proxy otherwise."""

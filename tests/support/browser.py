@@ -62,7 +62,7 @@ class BrowserTestCase(SynchronousTestCase):
         self.server = self.make_server()
         self.addCleanup(self.server.stop)
         self.server.start()
-        playwright = sync_playwright().start()
+        self.playwright = playwright = sync_playwright().start()
         self.addCleanup(playwright.stop)
         self.browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         self.addCleanup(self.browser.close)

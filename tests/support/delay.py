@@ -9,6 +9,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from queue import SimpleQueue
+from selectors import EVENT_READ, DefaultSelector
 from types import TracebackType
 
 
@@ -103,15 +104,27 @@ def _wait_for_room(unacknowledged: deque[tuple[float, int]], window: int) -> Non
 
 
 class DelayedDatagrams:
-    """The same for datagrams to one server, of one client at a time; in a thread,
-    so that it also works while a test waits for a process."""
+    """The same for datagrams to one server, of any clients; in a thread, so that it
+    also works while a test waits for a process. at: where it listens; port 0 for
+    any."""
 
-    def __init__(self, target: tuple[str, int], *, delay_s: float) -> None:
+    def __init__(
+        self,
+        target: tuple[str, int],
+        *,
+        delay_s: float,
+        at: tuple[str, int] = ("127.0.0.1", 0),
+    ) -> None:
         self._target = target
         self._delay_s = delay_s
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
+        self._socket.bind(at)
         self.port = int(self._socket.getsockname()[1])
+        self._selector = DefaultSelector()
+        self._selector.register(self._socket, EVENT_READ)
+        self._clients: dict[tuple[str, int], socket.socket] = {}
+        self._waiting: deque[tuple[float, socket.socket, bytes, tuple[str, int]]]
+        self._waiting = deque()
         self._open = True
         threading.Thread(target=self._run, daemon=True).start()
 
@@ -120,24 +133,30 @@ class DelayedDatagrams:
         self._open = False
 
     def _run(self) -> None:
-        waiting: deque[tuple[float, bytes, tuple[str, int]]] = deque()
-        client = self._target
-        with self._socket:
-            while self._open:
-                now = time.monotonic()
-                while waiting and waiting[0][0] <= now:
-                    _, data, to = waiting.popleft()
-                    with suppress(OSError):
-                        self._socket.sendto(data, to)
-                self._socket.settimeout(
-                    max(waiting[0][0] - now, 0.0005) if waiting else 0.2
-                )
-                try:
-                    data, sender = self._socket.recvfrom(65536)
-                except OSError:
-                    continue
-                if sender == self._target:
-                    to = client
-                else:
-                    client, to = sender, self._target
-                waiting.append((time.monotonic() + self._delay_s, data, to))
+        while self._open:
+            now = time.monotonic()
+            while self._waiting and self._waiting[0][0] <= now:
+                _, by, data, to = self._waiting.popleft()
+                with suppress(OSError):
+                    by.sendto(data, to)
+            due = self._waiting[0][0] - now if self._waiting else 0.2
+            for key, _ in self._selector.select(max(due, 0.0005)):
+                with suppress(OSError):
+                    self._read(key.fileobj)  # type: ignore[arg-type]  # we registered
+        for each in (self._socket, *self._clients.values()):
+            each.close()
+        self._selector.close()
+
+    def _read(self, source: socket.socket) -> None:
+        data, sender = source.recvfrom(65536)
+        late = time.monotonic() + self._delay_s
+        if source is not self._socket:
+            client = next(c for c, by in self._clients.items() if by is source)
+            self._waiting.append((late, self._socket, data, client))
+            return
+        if sender not in self._clients:
+            by = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            by.bind(("127.0.0.1", 0))
+            self._clients[sender] = by
+            self._selector.register(by, EVENT_READ)
+        self._waiting.append((late, self._clients[sender], data, self._target))

@@ -13,6 +13,10 @@ from tests.support.running import RunningMosaic
 
 PASSWORD = "correct horse"
 SOON_S = 15.0
+NO_UDP = (
+    "UDP is blocked: video and voice use TLS. Ask for UDP port 53 of the server to be"
+    " opened for better video."
+)
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
     "0000000c49444154089963601890f70000009e0001a0b5cdd20000000049454e44ae426082"
@@ -88,6 +92,36 @@ class EnrolledBox:
         }
         self.call("PUT", "/status", {**usual, **status})
 
+    def report_network(self, **found: Any) -> None:
+        """What it found; the rest is a network without UDP."""
+        usual = {
+            "outcome": "degraded",
+            "reason": "daily",
+            "age_s": 60,
+            "via": "environment",
+            "took_s": 9.5,
+            "verdicts": [
+                {"capability": "signalling", "outcome": "ok"},
+                {"capability": "presence", "outcome": "ok"},
+                {"capability": "media", "outcome": "degraded", "advice": NO_UDP},
+                {"capability": "direct", "outcome": "skipped"},
+                {"capability": "quality", "outcome": "ok"},
+            ],
+            "checks": [
+                {"name": "rest", "outcome": "ok", "ms": 12.0},
+                {
+                    "name": "udp-53",
+                    "outcome": "blocked",
+                    "ms": 2104.0,
+                    "stage": "application",
+                    "detail": "no answer over UDP",
+                    "advice": "ask for UDP port 53 to hub.example.org to be opened",
+                },
+                {"name": "turn-tls", "outcome": "ok", "ms": 61.0},
+            ],
+        }
+        self.call("PUT", "/network-check", {**usual, **found})
+
     def answer_commands(self) -> list[str]:
         """Answer what comes, a screenshot with a picture; their names. What was
         clicked a moment ago may still be on its way."""
@@ -141,9 +175,10 @@ class AgentPage:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self._server.server_port}/k3y/1"
 
-    def heard(self, shown: str) -> None:
-        """Until screen 1 has told that it shows this; RuntimeError if it does not."""
-        said = f'/k3y/1/screen {{"screen":1,"shown":"{shown}"}}'
+    def heard(self, shown: str, more: str = "") -> None:
+        """Until screen 1 has told that it shows this; RuntimeError if it does not.
+        more: JSON behind that."""
+        said = f'/k3y/1/screen {{"screen":1,"shown":"{shown}"{more}}}'
         until = time.monotonic() + SOON_S
         while said not in self.told:
             if time.monotonic() > until:

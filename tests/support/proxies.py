@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import SkipTest
@@ -84,17 +84,23 @@ class ProxyProcess:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def squid(scheme: str = "", *, tls_pem: str = "", extra: str = "") -> ProxyProcess:
+def squid(
+    scheme: str = "",
+    *,
+    tls_pem: str = "",
+    extra: str = "",
+    login: Sequence[str] = (),
+) -> ProxyProcess:
     """scheme: "" for no login, else Basic, Digest, NTLM (squid's fake helper, which
     checks the form of the messages alone), or NTLM-checked and Negotiate (a helper
     of ours that knows the password). tls_pem: key and certificate of https_port.
-    extra: a line more."""
+    extra: a line more. login: lines of one's own in place of the scheme's."""
     (program,) = need("squid")
     proxy = ProxyProcess()
     rules = ["http_access allow all"]
     if scheme:
         rules = [
-            *_squid_login(proxy, scheme),
+            *(login or _squid_login(proxy, scheme)),
             "acl known proxy_auth REQUIRED",
             "http_access allow known",
             "http_access deny all",
@@ -121,6 +127,44 @@ def squid(scheme: str = "", *, tls_pem: str = "", extra: str = "") -> ProxyProce
     ]
     path = proxy.write("squid.conf", "\n".join(config) + "\n")
     return proxy.run(program, "-N", "-f", path)
+
+
+def kerberos_squid(
+    keytab: Path, environment: dict[str, str], *, before: Sequence[str] = ()
+) -> ProxyProcess:
+    """squid with its Kerberos helper, which has the keys in the keytab. before: words
+    in front of the helper."""
+    given = [f"{name}={value}" for name, value in environment.items()]
+    helper = f"{_SQUID_HELPERS}/negotiate_kerberos_auth"
+    words = ["/usr/bin/env", *given, *before, helper, "-k", str(keytab)]
+    login = [
+        f"auth_param negotiate program {' '.join(words)} -s GSS_C_NO_NAME",
+        "auth_param negotiate children 1",
+    ]
+    return squid("Negotiate", login=login)
+
+
+def samba_squid(scheme: str) -> ProxyProcess:
+    """squid with Samba's ntlm_auth, which knows PASSWORD and takes any user. scheme:
+    NTLM, or Negotiate (NTLM in SPNEGO)."""
+    (program,) = need("ntlm_auth")
+    folder = Path(tempfile.mkdtemp(prefix="mosaic-samba-"))
+    folder.chmod(0o777)
+    names = ["private dir", "lock directory", "state directory", "cache directory"]
+    names += ["ncalrpc dir", "pid directory"]
+    lines = ["[global]", "workgroup = CORP", "netbios name = PROXY"]
+    lines += [f"{name} = {folder}" for name in names]
+    (folder / "smb.conf").write_text("\n".join(lines) + "\n")
+    protocol = {"NTLM": "squid-2.5-ntlmssp", "Negotiate": "gss-spnego"}[scheme]
+    words = [program, f"--helper-protocol={protocol}", f"--password={PASSWORD}"]
+    kind = scheme.lower()
+    login = [
+        f"auth_param {kind} program {' '.join(words)} --configfile={folder}/smb.conf",
+        f"auth_param {kind} children 1",
+    ]
+    proxy = squid(scheme, login=login)
+    proxy.at_end.append(lambda: shutil.rmtree(folder, ignore_errors=True))
+    return proxy
 
 
 def _squid_login(proxy: ProxyProcess, scheme: str) -> list[str]:

@@ -27,15 +27,16 @@ class _Hello(Resource):
 
 
 class TlsTarget:
-    """Listens at once. trust: for clients; it is made for the name localhost."""
+    """Listens at once. trust: for clients; it is made for the name localhost.
+    root: what is served, "hello" by default."""
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, root: Resource | None = None) -> None:
         self.pem = self_signed_pem()
         pem = self.pem.encode()
         certificate = PrivateCertificate.loadPEM(pem)
         self.trust = trustRootFromCertificates([Certificate.loadPEM(pem)])
         self._reactor = reactor
-        self._open: Any = WrappingFactory(Site(_Hello()))
+        self._open: Any = WrappingFactory(Site(root or _Hello()))
         self._port = reactor.listenSSL(
             0, self._open, certificate.options(), interface="127.0.0.1"
         )

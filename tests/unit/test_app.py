@@ -67,8 +67,12 @@ class AddressTests(SynchronousTestCase):
         )
 
     def test_nothing_listens_nothing_is_promised(self) -> None:
-        """A service that is off has no URL."""
+        """A service that is off has no URL: browsers would wait for it."""
         self.assertEqual(Addresses(public_host="x").turn_urls("x"), ())
+        udp = Addresses(public_host="x", turn_port=53, turn_tcp=False)
+        self.assertEqual(udp.turn_urls("x"), ("stun:x:53", "turn:x:53?transport=udp"))
+        tcp = Addresses(public_host="x", turn_port=80, turn_udp=False)
+        self.assertEqual(tcp.turn_urls("x"), ("turn:x:80?transport=tcp",))
 
 
 class BannerTests(SynchronousTestCase):

@@ -10,9 +10,9 @@ from pycrdt import Doc, Text
 from twisted.trial.unittest import SynchronousTestCase
 
 from mosaic.config.settings import Drcp
+from mosaic.services.drcp.desk import MAX_DOCUMENTS
 from mosaic.services.drcp.pace import MAX_TICK_S, MIN_TICK_S, Pace, TokenBucket
 from mosaic.services.drcp.people import RING, EventRing
-from mosaic.services.drcp.room import MAX_DOCUMENTS
 from mosaic.wire.drcp import client, hocuspocus
 from mosaic.wire.drcp.yprotocols import Step, Type, encode_sync
 from mosaic.workspace.model import Role
@@ -298,6 +298,21 @@ class OutboundTests(SynchronousTestCase):
         hub.tick()
         bob.hear()
         self.assertEqual(str(bob.text), "x" * 2000 + "y")
+
+    def test_full_sockets_are_counted(self) -> None:
+        """Also by who pauses twice, resumes, is closed, or pauses after that:
+        nobody looks for slow readers where there are none."""
+        hub, _, bob = self.slow()
+        counters, outbound = hub.service.counters, bob.connection.outbound
+        self.assertEqual(counters.full, 1)
+        outbound.pauseProducing()
+        self.assertEqual(counters.full, 1)
+        outbound.resumeProducing()
+        self.assertEqual(counters.full, 0)
+        outbound.pauseProducing()
+        bob.drop()
+        outbound.pauseProducing()
+        self.assertEqual(counters.full, 0)
 
     def test_awareness_is_dropped_first(self) -> None:
         """Cursors are not queued; the present ones come after the drain."""

@@ -266,7 +266,7 @@ class Meeting(RuleBasedStateMachine):
             link.fetch()
             link.drop(tell=False)
         for room in self.hub.service.rooms.values():
-            for document in room.documents.values():
+            for document in room.desk.documents.values():
                 document.stop()  # the dead do not go on when a read comes back
         self.commit(done=False)
         for call in self.hub.clock.getDelayedCalls():
@@ -338,7 +338,7 @@ class Meeting(RuleBasedStateMachine):
     def live_document(self) -> Doc[Any]:
         """What the server would give to somebody who joins now."""
         room = self.hub.service.rooms.get(HUB)
-        live = None if room is None else room.documents.get(NAME)
+        live = None if room is None else room.desk.documents.get(NAME)
         if live is None or not live.epoch:
             return self.stored()
         doc: Doc[Any] = Doc()

@@ -31,6 +31,22 @@ class PeopleTests(SynchronousTestCase):
         self.assertTrue(ann.events[1]["data"]["hand"])
         self.assertEqual([e["seq"] for e in ann.events], [2, 3, 4])
 
+    def test_a_hub_is_marked_and_nobody_else(self) -> None:
+        """By the token: what somebody says of themselves changes nothing."""
+        hub = Hub()
+        box = hub.native("lisbon", hub="412907338")
+        liar = hub.native("liar", name="Lisbon")
+        mine = {"hand": True, "hub": "412907338", "via": "xmpp"}
+        liar.say(client.event("state", mine))
+        box.hear()
+        (welcome,) = liar.of(Type.WELCOME)
+        self.assertEqual(
+            [person.get("hub") for person in welcome["people"]], ["412907338", None]
+        )
+        self.assertEqual([e["type"] for e in box.events], ["join", "person"])
+        for event in box.events:
+            self.assertEqual(set(event["data"]) & {"hub", "via"}, set())
+
     def test_chat_is_kept_once_and_told_after_commit(self) -> None:
         """The same message_id twice is one line."""
         hub = Hub()
@@ -294,4 +310,4 @@ def _stored(who: str, account: str | None = None) -> StoredToken:
 
 
 def _attachments(hub: Hub) -> list[Any]:
-    return list(hub.service.rooms[HUB].documents["board"].attachments)
+    return list(hub.service.rooms[HUB].desk.documents["board"].attachments)

@@ -165,7 +165,7 @@ class DocumentTests(SynchronousTestCase):
         bob.open()
         ann.type("a")
         hub.tick()
-        document = hub.service.rooms[HUB].documents["board"]
+        document = hub.service.rooms[HUB].desk.documents["board"]
 
         class Panic(BaseException):
             """What a Rust panic looks like."""
@@ -202,7 +202,7 @@ class DocumentTests(SynchronousTestCase):
         second = far.get_update(before)
         ann.say(client.sync(1, Step.UPDATE, second))
         hub.tick()
-        document = hub.service.rooms[HUB].documents["board"]
+        document = hub.service.rooms[HUB].desk.documents["board"]
         saved = self.successResultOf(self.deferred(document.snapshot()))
         self.assertFalse(saved)
         bob = hub.native("bob")

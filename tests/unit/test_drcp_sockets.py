@@ -13,17 +13,19 @@ from autobahn.twisted.websocket import WebSocketServerProtocol
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet import tcp
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
+from mosaic.services.drcp.compat import YConnection, check_y
 from mosaic.services.drcp.connection import Connection
 from mosaic.services.drcp.direct import eager_write
 from mosaic.services.drcp.heartbeat import LOOK_S, Heartbeat
 from mosaic.services.drcp.sockets import Socket, SocketFactory, masks_natively
 from mosaic.wire.drcp.frames import begins_small_frame, small_frames
 from mosaic.wire.drcp.native import PING_S
-from tests.support.drcp import Hub
+from tests.support.drcp import HUB, FakeWire, Hub
 
 LIMIT = 300
 HANDSHAKE = (
@@ -234,6 +236,21 @@ class SocketTests(SynchronousTestCase):
         hub.clock.pump([LOOK_S] * int(PING_S + 1))
         self.assertTrue(transport.disconnecting)
         self.flushWarnings()
+
+
+class AdmittedTests(SynchronousTestCase):
+    """The door for stock clients, which looks at the token before it opens."""
+
+    def test_it_looks_once(self) -> None:
+        """The store is asked at the handshake, and not again."""
+        hub = Hub()
+        token = hub.token("ada")
+        looked = check_y(hub.service, HUB, "board", token)
+        admitted = self.successResultOf(Deferred.fromCoroutine(looked))
+        self.patch(hub.service, "admit", None)
+        wire = FakeWire()
+        YConnection(hub.service, wire, HUB, "board", token, admitted=admitted)
+        self.assertTrue(wire.messages())
 
 
 class Heart:

@@ -110,7 +110,7 @@ class ReferenceTests(SynchronousTestCase):
             held.append(gate)
             return gate.addCallback(lambda _: function(*args))
 
-        room.shelf._run_in_thread = later
+        room.desk.shelf._run_in_thread = later
         bob, cid, dan = [self.enter(who) for who in ("bob", "cid", "dan")]
         for peer in (bob, cid, dan):
             peer.open()

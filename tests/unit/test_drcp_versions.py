@@ -173,12 +173,12 @@ class RestoringTests(VersionCase):
         ada.type("first")
         version = self.name()
         ada.type(" second")
-        epoch = self.hub.service.rooms[HUB].documents["board"].epoch
+        epoch = self.hub.service.rooms[HUB].desk.documents["board"].epoch
         self.restore(version)
         self.assertTrue(self.restore(self.versions()[0]))
         ada.hear()
         self.assertEqual(str(ada.text), "first second")
-        again = self.hub.service.rooms[HUB].documents["board"].epoch
+        again = self.hub.service.rooms[HUB].desk.documents["board"].epoch
         self.assertEqual(again, epoch)
 
     def test_an_edit_made_offline_meanwhile_is_kept(self) -> None:

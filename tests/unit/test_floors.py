@@ -27,7 +27,7 @@ FLOORS = {
     "auth": 3,
     "services": 4,
     "hub": 4,
-    "netcheck": 4,
+    "netcheck": 3,
     "release": 4,
     "app": 5,
     "cli": 6,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -15,15 +17,26 @@ from mosaic.hub.commands import HubCommands
 from mosaic.hub.keys import load_or_make_key
 from mosaic.hub.machine import HubMachine, State
 from mosaic.hub.memory import MemoryFile
+from mosaic.hub.netfound import Found
+from mosaic.hub.netwatch import NoNetworkChecks
 from mosaic.hub.participant import RoomPass, Seat
 from mosaic.hub.server import Server
 from mosaic.hub.sitting import HeadlessSitter
-from mosaic.hub.updating import NoUpdates
-from mosaic.hub.words import UpdateRuns
+from mosaic.hub.updates.updates import HubUpdates
+from mosaic.hub.updating import NoUpdates, UpdateState
+from mosaic.hub.withupdates import connect_updates
+from mosaic.netcheck.result import Report
 from mosaic.wire.hops import LoginWanted
 from tests.support.hub_server import CODE, HUB_ID, FakeHubServer
 
 ROOM = "100000009"
+
+
+class FakeUpdates:
+    """Says what it is told to say."""
+
+    state = UpdateState()
+    changed: Callable[[], None]
 
 
 class FakePresence:
@@ -59,6 +72,29 @@ class FakeParticipant:
         self.inside = None
 
 
+class FakeNetwork(NoNetworkChecks):
+    """Writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def reached(self) -> None:
+        self.heard.append("reached")
+
+    def lost(self) -> None:
+        self.heard.append("lost")
+
+    def stop(self) -> None:
+        self.heard.append("stop")
+
+    async def check(self, reason: str) -> Found:
+        self.heard.append(reason)
+        report = Report(
+            server="x", via="direct", outcome="ok", verdicts=(), checks=(), took_s=1
+        )
+        return Found(server="x", at=0, reason=reason, quick=False, report=report)
+
+
 class AgentTests(SynchronousTestCase):
     """Time is a Clock's, the network a StubTreq's."""
 
@@ -82,6 +118,7 @@ class AgentTests(SynchronousTestCase):
             monotonic=self.clock.seconds,
         )
         self.presence = FakePresence()
+        self.network = FakeNetwork()
 
         def sit(told: Any) -> HeadlessSitter:
             def participant(say: Any) -> FakeParticipant:
@@ -98,7 +135,7 @@ class AgentTests(SynchronousTestCase):
                 log=lambda: b"a line\n",
                 screenshot=None,
                 clear_screens=None,
-                updating=lambda running: agent.hear(UpdateRuns(running)),
+                network=agent.network,
             )
 
         agent = HubAgent(
@@ -110,6 +147,7 @@ class AgentTests(SynchronousTestCase):
                 sit=sit,
                 commands=commands,
                 presence=lambda agent: self.presence,
+                network=lambda agent: self.network,
             ),
             code=code,
             name="Lisbon",
@@ -220,6 +258,35 @@ class AgentTests(SynchronousTestCase):
         self.assertEqual(said["c3"], "this hub has no screen")
         self.assertIn("dance", said["c4"])
         self.assertFalse(self.server.results["c4"]["ok"])
+
+    def test_the_network_is_watched_and_checked_on_command(self) -> None:
+        """Told whether the server is there; the answer says how it is."""
+        agent = self.agent()
+        self.assertEqual(set(self.network.heard), {"reached"})
+        self.server.order("check-network", "c1")
+        self.settle()
+        self.assertIn("asked", self.network.heard)
+        self.assertEqual(self.server.results["c1"], {"ok": True, "detail": "ok"})
+        self.server.refusals[f"/hubs/{HUB_ID}/feed"] = (503, "")
+        self.server.change()
+        self.settle()
+        self.assertEqual(self.network.heard[-1], "lost")
+        Deferred.fromCoroutine(agent.stop())
+        self.assertEqual(self.network.heard[-1], "stop")
+
+    def test_an_update_under_way_is_told_until_the_restart(self) -> None:
+        """Whoever asked for it, and if nobody did."""
+        agent = self.agent()
+        updates = FakeUpdates()
+        connect_updates(cast(HubUpdates, updates), agent, self.ended.append)
+        told = []
+        for state in ("available", "installing", "restart", "failed"):
+            updates.state = UpdateState(state=state)
+            updates.changed()
+            self.settle()
+            assert self.server.status is not None
+            told.append(self.server.status["doing"])
+        self.assertEqual(told, ["idle", "updating", "updating", "idle"])
 
     def test_restart_is_answered_before_it_happens(self) -> None:
         """Else the administrator would wait for ever."""

@@ -343,6 +343,8 @@ class ScreensTests(SynchronousTestCase):
         self.assertEqual(self.seats[-1][1].state, "joining")
         self.screens.screen_shows(1, "meeting")
         self.assertEqual(self.seats[-1], ("1", Seat(state="live")))
+        self.screens.screen_shows(1, "presenting")
+        self.assertEqual(self.seats[-1], ("1", Seat(state="presenting")))
         self.screens.screen_shows(1, "dark")
         self.assertEqual(self.seats[-1][1].state, "live")
         self.screens.screen_shows(1, "no connection")

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
@@ -16,11 +18,33 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mosaic.hub.local.page import Wall, enrol_form, proxy_form, state_page
 from mosaic.hub.local.site import LocalPage, proxy_in
+from mosaic.hub.netfound import Found
+from mosaic.hub.netwatch import CheckFailed
 from mosaic.hub.proxylogin import FILE, LoginTextError, ProxyLogins
+from mosaic.netcheck.result import Check, Report, Verdict
 from mosaic.proxy.routes import parse_proxy
 from mosaic.wire.hops import LoginRefused
 
 SERVER = "https://hub.example.org"
+UDP = "UDP is blocked: video and voice use TLS."
+FOUND = Found(
+    server=SERVER,
+    at=1790000000.0,
+    reason="local",
+    quick=False,
+    report=Report(
+        server=SERVER,
+        via="direct",
+        outcome="degraded",
+        verdicts=(
+            Verdict(capability="signalling", outcome="ok", advice="Good."),
+            Verdict(capability="media", outcome="degraded", advice=UDP),
+            Verdict(capability="direct", outcome="skipped", advice="not checked"),
+        ),
+        checks=(Check(name="udp-53", outcome="blocked", detail="<b>"),),
+        took_s=1.0,
+    ),
+)
 
 
 class FakeOwner:
@@ -34,6 +58,7 @@ class FakeOwner:
         self.codes: list[str] = []
         self.shown: list[tuple[int, str]] = []
         self.refuses: str | None = None
+        self.checked = 0
 
     def wall(self) -> Wall:
         return self.now
@@ -42,6 +67,12 @@ class FakeOwner:
         if self.refuses:
             raise LoginTextError(self.refuses)
         self.logins.append((host, user, password))
+
+    async def check_network(self) -> Found:
+        self.checked += 1
+        if self.refuses:
+            raise CheckFailed(self.refuses)
+        return FOUND
 
     def enrol(self, code: str) -> None:
         self.codes.append(code)
@@ -116,6 +147,52 @@ class LocalPageTests(SynchronousTestCase):
             self.assertEqual(self.ask("GET", path)[0], 404)
         self.assertEqual(self.ask("PUT", "/state")[0], 404)
 
+    def test_a_check_of_the_network_is_begun_and_shown(self) -> None:
+        """By a button; each capability in a word, and what to do in a line."""
+        status, headers, _ = self.form("/check", "")
+        self.assertEqual((status, self.owner.checked), (303, 1))
+        self.assertEqual(headers["location"], f"/{self.page.key}/")
+        self.owner.now = replace(self.owner.now, network=FOUND, checking=True)
+        page = self.ask("GET", "/")[2]
+        self.assertIn("<dt>Video and voice</dt><dd>limited: UDP is blocked", page)
+        self.assertIn("<dt>Meetings</dt><dd>good</dd>", page)
+        self.assertNotIn("Direct calls", page)
+        self.assertIn("disabled>Checking the network", page)
+        self.assertEqual(self.form("/check", "", Origin="https://evil.org")[0], 403)
+        self.assertEqual(self.ask("GET", "/check")[0], 404)
+        german = state_page(replace(self.owner.now, locale="de", network=FOUND))
+        self.assertIn("Bild und Ton", german)
+
+    def test_a_good_network_is_no_news_on_a_wall_that_works(self) -> None:
+        """It says how to join, and gets out of the way."""
+        good = msgspec.structs.replace(FOUND.report, outcome="ok", verdicts=())
+        wall = replace(
+            self.owner.now,
+            reached=True,
+            network=msgspec.structs.replace(FOUND, report=good),
+        )
+        self.assertNotIn("Network check", state_page(wall))
+        self.assertIn("Network check", state_page(replace(wall, network=FOUND)))
+
+    def test_what_was_found_without_a_server_is_over_with_one(self) -> None:
+        """Whoever asked for it; without a server it is what there is."""
+        cut = Verdict(capability="signalling", outcome="blocked", advice="443")
+        report = msgspec.structs.replace(FOUND.report, verdicts=(cut,))
+        for changes in ({"reason": "unreachable"}, {"report": report}):
+            found = msgspec.structs.replace(FOUND, **changes)
+            wall = replace(self.owner.now, network=found)
+            self.assertIn("Network check", state_page(wall))
+            self.assertNotIn("Network check", state_page(replace(wall, reached=True)))
+
+    def test_a_program_waits_for_the_result(self) -> None:
+        """`mosaic hub check`; what hindered it is said in one line."""
+        status, _, content = self.ask("POST", "/check", Accept="application/json")
+        self.assertEqual(status, 200)
+        self.assertEqual(msgspec.json.decode(content, type=Found), FOUND)
+        self.owner.refuses = "no"
+        status, _, content = self.ask("POST", "/check", Accept="application/json")
+        self.assertEqual((status, content), (503, "no\n"))
+
     def test_state_is_for_the_servers_origin_alone(self) -> None:
         """Other sites get no permission to read it."""
         status, headers, body = self.ask("GET", "/1/state", Origin=SERVER)
@@ -149,6 +226,10 @@ class LocalPageTests(SynchronousTestCase):
         status, _, _ = self.ask("POST", "/2/screen", said, Origin=SERVER)
         self.assertEqual(status, 204)
         self.assertEqual(self.owner.shown, [(2, "meeting")])
+        for word in ("meeting", "idle"):
+            said = b'{"shown": "%b", "presenting": true}' % word.encode()
+            self.ask("POST", "/1/screen", said, Origin=SERVER)
+        self.assertEqual(self.owner.shown[1:], [(1, "presenting"), (1, "idle")])
         foreign = self.ask("POST", "/screen", said, Origin="https://evil.example")
         self.assertEqual(foreign[0], 403)
         for bad in (b"", b"[]", b'{"shown": 1}', b"[" * 9000, b"x" * 20000):

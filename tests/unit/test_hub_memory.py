@@ -126,7 +126,7 @@ class ParserTests(SynchronousTestCase):
             "desired": {"room": null, "volume": 60, "muted": false,
             "screen_on": true, "layout": "auto", "locale": "en"},
             "commands": [{"id": "1", "command": "restart", "arguments": {}}],
-            "calendar": [{"start": 1790000000, "end": 1790003600,
+            "calendar": [{"start": 1790000000, "end": 1790003600.0,
             "title": "Design review", "room": "412907338"}],
             "update": {"channel": "stable", "window": null}, "later": 1}"""
         )

@@ -8,120 +8,19 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
-from tuf.api.exceptions import DownloadHTTPError, DownloadLengthMismatchError
-from twisted.trial.unittest import SynchronousTestCase
 
-from mosaic.hub.updates.client import Box, FeedClient, Found, Offer
+from mosaic.hub.updates.client import Box
 from mosaic.hub.updates.errors import UpdateError
-from mosaic.hub.updates.install import Slots
 from mosaic.release.channel import Channel
 from mosaic.release.files import write_whole
 from mosaic.release.keys import load_public, load_signer
-from mosaic.release.online import OnlineKeys
-from mosaic.release.roles import ROOT, TARGETS, latest_in, read_document
-from mosaic.release.wheels import describe_wheels
+from mosaic.release.roles import latest_in, read_document
 from mosaic.workspace.releases import Installed, Manifest, index_name, manifest_name
+from tests.support.attacked import DAY_S, AttackCase
 from tests.support.feeds import Publisher
-
-DAY_S = 86400.0
-BASE = "https://server/updates"
-ENDLESS = b"x" * 65536
-
-
-class Served:
-    """What a hub gets to see of a folder. changed: other bytes, by the end of a
-    URL; a function is given what is there. asked: every URL."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.changed: dict[str, bytes | Callable[[bytes], bytes] | None] = {}
-        self.endless: str | None = None
-        self.asked: list[str] = []
-
-    def __call__(self, url: str, file: IO[bytes], max_bytes: int) -> None:
-        """A Download, bounded as the real one is."""
-        self.asked.append(url)
-        name = url.removeprefix(f"{BASE}/")
-        if self.endless and name.endswith(self.endless):
-            self.pour(file, max_bytes)
-        path = self.folder / name
-        data = path.read_bytes() if path.is_file() else None
-        for end, other in self.changed.items():
-            if name.endswith(end):
-                data = other(data or b"") if callable(other) else other
-        if data is None:
-            raise DownloadHTTPError("HTTP 404", 404)
-        if len(data) > max_bytes:
-            raise DownloadLengthMismatchError(f"{url} does not end")
-        file.write(data)
-
-    def pour(self, file: IO[bytes], max_bytes: int) -> None:
-        """A body without an end."""
-        while True:
-            max_bytes -= len(ENDLESS)
-            if max_bytes < 0:
-                raise DownloadLengthMismatchError("does not end")
-            file.write(ENDLESS)
-
-
-class AttackCase(SynchronousTestCase):
-    """A hub with 1.0 that has seen the feed once."""
-
-    def setUp(self) -> None:
-        """Everything is as it should be."""
-        self.folder = Path(self.mktemp()).absolute()
-        self.publisher = Publisher(self.folder / "publisher", now=time.time())
-        self.begin()
-        self.publisher.release("1.0")
-        self.served = Served(self.publisher.feed.folder)
-        self.client = self.hub("hub")
-        self.slots = Slots(self.folder / "hub" / "slots")
-        self.box = Box(installed=Installed(version="1.0"), ring=50)
-        self.assertIsNone(self.client.look("stable", self.box).offer)
-
-    def begin(self) -> None:
-        """The ceremony, as each test needs it."""
-        self.publisher.begin()
-
-    def hub(self, name: str, root: bytes | None = None) -> FeedClient:
-        """A hub's eyes."""
-        return FeedClient(
-            folder=self.folder / name / "updates",
-            base_url=BASE,
-            download=self.served,
-            root=root,
-        )
-
-    def look(self) -> Found:
-        """Ask the feed."""
-        return self.client.look("stable", self.box)
-
-    def offer(self) -> Offer:
-        """What there is for this hub; there must be something."""
-        offer = self.look().offer
-        assert offer is not None
-        return offer
-
-    def refused(self, why: str, call: Callable[[], Any] | None = None) -> str:
-        """Assert that it is refused for this reason, and that nothing changed."""
-        error = self.assertRaises(UpdateError, call or self.look)
-        self.assertEqual(error.why, why, str(error))
-        self.assertEqual([*(self.folder / "hub").rglob("*.whl")], [])
-        self.assertIsNone(self.slots.files.current())
-        self.assertFalse((self.folder / "hub" / "slots").exists())
-        return str(error)
-
-    def copy_feed(self) -> Path:
-        """The feed as it is now."""
-        kept = self.folder / f"kept-{len([*self.folder.iterdir()])}"
-        shutil.copytree(self.publisher.feed.folder, kept)
-        return kept
 
 
 class FeedAttackTests(AttackCase):
@@ -226,6 +125,15 @@ class FeedAttackTests(AttackCase):
         self.refused("unsigned", lambda: wary.look("stable", self.box))
         confused = self.hub("hub", (thief.feed.metadata / "1.root.json").read_bytes())
         self.refused("root", lambda: confused.look("stable", self.box))
+
+    def test_a_page_instead_of_the_first_root(self) -> None:
+        """A hub that begins behind somebody's login page is not spoilt by it:
+        only what is a root, signed by its own keys, is kept for ever."""
+        new = self.hub("new")
+        self.served.changed["1.root.json"] = b"<html>Please log in</html>"
+        self.refused("wrong", lambda: new.look("stable", self.box))
+        del self.served.changed["1.root.json"]
+        self.assertIsNone(new.look("stable", self.box).offer)
 
     def test_nothing_there(self) -> None:
         """A server without a feed."""
@@ -436,88 +344,3 @@ class KeyAttackTests(AttackCase):
         self.assertIn("older than 1.1, and the policy is strict", found.passed_over[0])
         self.box = Box(installed=installed, ring=50, strict=False)
         self.assertEqual(self.offer().version, "1.0")
-
-
-class HonestTests(AttackCase):
-    """What is not refused."""
-
-    def test_only_what_is_new_is_fetched(self) -> None:
-        """A wheel that did not change is never asked for again."""
-        self.publisher.release("1.1")
-        first = self.offer()
-        self.client.fetch(first)
-        self.publisher.release("1.2")
-        second = self.offer()
-        own = [one for one in second.wheels if one.project == "mosaic-meetings"]
-        self.assertEqual(second.size_bytes, own[0].size_bytes)
-        self.served.asked.clear()
-        self.client.fetch(second)
-        wheels = [url for url in self.served.asked if url.endswith(".whl")]
-        self.assertEqual(len(wheels), 1)
-
-    def test_a_damaged_wheel_is_fetched_again(self) -> None:
-        """Disks forget."""
-        self.publisher.release("1.1")
-        offer = self.offer()
-        paths = self.client.fetch(offer)
-        damaged = next(iter(paths.values()))
-        damaged.write_bytes(b"")
-        self.client.fetch(offer)
-        self.assertGreater(damaged.stat().st_size, 0)
-
-    def test_rings(self) -> None:
-        """A release for a tenth is one for rings 0 to 9."""
-        self.publisher.release("1.1", percent=10)
-        installed = Installed(version="1.0")
-        for ring, there in ((9, True), (10, False)):
-            found = self.client.look("stable", Box(installed=installed, ring=ring))
-            self.assertEqual(found.offer is not None, there)
-
-    def test_a_release_for_another_machine(self) -> None:
-        """Passed over with the reason; an older one that fits is taken."""
-        publisher = self.publisher
-        publisher.release("1.1")
-        folder = publisher.folder / "wheels" / "stable-1.1"
-        manifest = msgspec.structs.replace(
-            Channel(publisher.shop, "stable").manifest("1.1"),
-            version="1.2",
-            python="3.99",
-        )
-        publisher.put(manifest, describe_wheels(folder))
-        publisher.finish()
-        found = self.look()
-        self.assertEqual(found.offer and found.offer.version, "1.1")
-        self.assertIn("needs Python 3.99", found.passed_over[0])
-
-    def test_the_same_version_in_other_words(self) -> None:
-        """1.0 is 1.0.0."""
-        self.box = Box(installed=Installed(version="1.0.0"), ring=50)
-        self.assertIsNone(self.look().offer)
-
-    def test_through_rotations(self) -> None:
-        """A hub that slept through three of them follows the chain."""
-        publisher = self.publisher
-        names = ["root4", "root5", "root6"]
-        have = ["root1", "root2", "root3"]
-        for new in names:
-            old = have.pop(0)
-            publisher.shop.rotate(
-                ROOT,
-                add=[publisher.key(new).public_key],
-                remove=[publisher.key(old).public_key.keyid],
-            )
-            publisher.sign(old, new, have[0])
-            have.append(new)
-        publisher.shop.rotate(
-            TARGETS,
-            add=[publisher.key("targets2").public_key],
-            remove=[publisher.key("targets").public_key.keyid],
-        )
-        publisher.sign(have[0], have[1], "targets2")
-        publisher.release("1.1")
-        self.assertEqual(self.offer().version, "1.1")
-
-    def test_the_keys_of_the_server_alone(self) -> None:
-        """They are made once, and `make` finds them again."""
-        keys = OnlineKeys(self.publisher.online.folder)
-        self.assertEqual(keys.make(), self.publisher.online.make())

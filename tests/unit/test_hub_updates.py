@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from mosaic import __version__
 from mosaic.hub.updates.client import FeedClient
 from mosaic.hub.updates.errors import UpdateError
 from mosaic.hub.updates.install import Slots, run_command
@@ -21,8 +22,8 @@ from mosaic.hub.updates.updates import HAND_OVER, HubUpdates
 from mosaic.hub.updating import UpdateRefused, Updates, UpdateState
 from mosaic.wire.hops import NameUnknown
 from mosaic.workspace.releases import ring_of
+from tests.support.attacked import BASE, Served
 from tests.support.feeds import Publisher
-from tests.unit.test_hub_update_attacks import BASE, Served
 
 HOUR_S = 3600.0
 
@@ -141,6 +142,22 @@ class CheckTests(UpdatesCase):
         self.assertEqual(self.updates.state.state, "failed")
         self.assertIn("cannot be fetched", self.updates.state.problem or "")
 
+    def test_what_is_known_outlives_a_server_that_is_away(self) -> None:
+        """Nothing was tried to be installed: it is still to be had."""
+        self.result(self.updates.check())
+
+        def away(url: str, file: Any, max_bytes: int) -> None:
+            raise DownloadError("away") from NameUnknown("server", "server")
+
+        self.updates._client._fetcher._download = away
+        self.refused(self.updates.check(), NameUnknown)
+        told = self.updates.state
+        self.assertEqual((told.state, told.available), ("available", "1.0"))
+        self.assertIn("cannot be fetched", told.problem or "")
+        self.refused(self.updates.install(), NameUnknown)
+        told = self.updates.state
+        self.assertEqual((told.state, told.available), ("failed", "1.0"))
+
     def test_a_wish_that_makes_no_sense(self) -> None:
         """The server is not believed blindly."""
         for channel, window in (("../x", None), ("stable", "at night")):
@@ -257,11 +274,12 @@ class InstallTests(UpdatesCase):
         assert trial is not None
         files.take_back(trial, "was not healthy within 60 s", at=0)
         self.updates = self.make()
-        self.assertEqual(self.updates.state.state, "failed")
-        self.assertIn(
-            "1.0 was not healthy within 60 s", self.updates.state.problem or ""
-        )
+        told = self.updates.state
+        self.assertEqual((told.state, told.available), ("taken-back", "1.0"))
+        self.assertIn("update 1.0 was not healthy within 60 s", told.problem or "")
+        self.assertIn(f"taken back: {__version__} runs again", told.problem or "")
         state = self.result(self.updates.check())
+        self.assertEqual(state.state, "taken-back")
         self.assertIn("taken back", state.problem)
         self.updates.channel_set("stable", "00:00-23:59")
         self.updates.start()

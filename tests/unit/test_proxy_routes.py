@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mosaic.proxy.logins import LoginFileError, Logins, read_logins
+from mosaic.proxy.refusals import Refusals
 from mosaic.proxy.routes import (
     DEAD_S,
     DIRECT,
@@ -19,7 +20,7 @@ from mosaic.proxy.routes import (
     ProxyTextError,
     parse_proxy,
 )
-from mosaic.wire.hops import Login
+from mosaic.wire.hops import Login, LoginRefused
 
 
 class ProxyTextTests(SynchronousTestCase):
@@ -97,6 +98,15 @@ class LoginFileTests(SynchronousTestCase):
         )
         self.assertEqual(logins.for_proxy(Proxy("http", "x", 1)), Login("c", "three"))
 
+    def test_keytab_in_place_of_a_password(self) -> None:
+        """A box that no person looks after; its path is whole, or nobody finds it."""
+        logins = read_logins(self.file("p:3128 hub@CORP keytab:/etc/my hub.keytab"))
+        login = logins.for_proxy(Proxy("http", "p", 3128))
+        self.assertEqual(login, Login("hub@CORP", "", "/etc/my hub.keytab"))
+        with self.assertRaises(LoginFileError) as caught:
+            read_logins(self.file("p hub@CORP keytab:hub.keytab"))
+        self.assertIn("line 1", str(caught.exception))
+
     def test_without_a_line_the_source_of_the_proxy_decides(self) -> None:
         """http_proxy=http://user:password@host."""
         known = Proxy("http", "p", 1, Login("u", "p"))
@@ -120,3 +130,34 @@ class LoginFileTests(SynchronousTestCase):
         path.write_bytes(b"\xff\xfe")
         with self.assertRaises(LoginFileError):
             read_logins(path)
+
+
+class RefusalTests(SynchronousTestCase):
+    """A login that a proxy has refused."""
+
+    def test_is_not_said_again_at_once_and_ever_less_often(self) -> None:
+        """Four times in half an hour: domains lock an account after five."""
+        refusals, proxy = Refusals(), Proxy("http", "p", 3128)
+        login, error = Login("alice", "wrong"), LoginRefused("proxy p", "NTLM")
+        tries, now = 0, 0.0
+        while now < 1800:
+            try:
+                refusals.check(proxy, login, now)
+            except LoginRefused as said:
+                self.assertIs(said, error)
+            else:
+                tries += 1
+                refusals.add(proxy, login, error, now)
+            now += 15
+        self.assertEqual(tries, 4)
+
+    def test_concerns_no_other_login_or_proxy(self) -> None:
+        """Also not the same one, read or typed anew: a person does not wait."""
+        refusals, proxy = Refusals(), Proxy("http", "p", 3128)
+        login, error = Login("alice", "x"), LoginRefused("proxy p", "NTLM")
+        refusals.add(proxy, login, error, 0)
+        refusals.check(proxy, Login("alice", "x"), 0)
+        refusals.check(Proxy("http", "other", 3128), login, 0)
+        self.assertRaises(LoginRefused, refusals.check, proxy, login, 0)
+        refusals.remove(proxy)
+        refusals.check(proxy, login, 0)

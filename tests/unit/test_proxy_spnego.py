@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import os
+import struct
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from mosaic.proxy.spnego import SpnegoScheme, is_installed
 from mosaic.wire.connect import ConnectClient, Opened, Redial, Send
 from mosaic.wire.hops import Login, LoginRefused
+from mosaic.wire.httpauth import Challenge
 
 HOP = "proxy http://p:3128"
 
@@ -78,6 +80,33 @@ class NtlmTests(SynchronousTestCase):
         with self.assertRaises(LoginRefused) as caught:
             self.ends_with("wrong")
         self.assertEqual(caught.exception.scheme, "NTLM")
+
+    def test_answer_is_of_the_second_version(self) -> None:
+        """NTLMv1's is 24 octets and broken in hours; it takes LM_COMPAT_LEVEL to get
+        it. User and domain stand apart, or together in a principal's name."""
+        for user, level, domain, longer in (
+            ("CORP\\alice", None, "CORP", True),
+            ("alice@corp.example", None, "", True),
+            ("CORP\\alice", "1", "CORP", False),
+        ):
+            if level is not None:
+                os.environ["LM_COMPAT_LEVEL"] = level
+            scheme = SpnegoScheme("NTLM", Login(user, "s3cret"), host="p")
+            first = scheme.respond(Challenge("ntlm")) or ""
+            proxy = NtlmProxy()
+            asked = proxy.answer(b"Proxy-Authorization: " + first.encode())
+            token = asked.partition(b"NTLM ")[2].partition(b"\r\n")[0].decode()
+            answer = scheme.respond(Challenge("ntlm", token)) or ""
+            message = base64.b64decode(answer.partition(" ")[2])
+
+            def at(offset: int, message: bytes = message) -> bytes:
+                size, _, start = struct.unpack_from("<HHI", message, offset)
+                return message[start : start + size]
+
+            # MS-NLMP 2.2.1.3: NtChallengeResponse, DomainName, UserName.
+            self.assertEqual(len(at(20)) > 24, longer)
+            self.assertEqual(at(28).decode("utf-16-le"), domain)
+            self.assertEqual(at(36).decode("utf-16-le"), user.rpartition("\\")[2])
 
     def test_noise_in_a_challenge_is_a_refusal(self) -> None:
         """Whatever the token is, nothing but a HopError comes of it."""

@@ -63,8 +63,9 @@ class CommandTests(HubCase):
         self.problem(self.ask("POST", path, screen), 409)
         self.assertIsNone(self.feed(self.hub_id, screen)["found"])
         found = {"state": "available", "available": "2.1", "notes": "x", "size": 5}
-        self.report(self.hub_id, self.mine, update=found)
-        self.assertEqual(self.feed(self.hub_id, screen)["found"], found)
+        self.report(self.hub_id, self.mine, version="2.0", update=found)
+        told = {**found, "runs": "2.0"}
+        self.assertEqual(self.feed(self.hub_id, screen)["found"], told)
         self.assertIsNone(self.feed(self.hub_id, self.mine)["found"])
         made = [self.ask("POST", path, screen) for _ in range(2)]
         self.assertEqual([reply.status for reply in made], [201, 201])

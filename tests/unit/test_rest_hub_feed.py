@@ -64,6 +64,25 @@ class FeedTests(HubCase):
             self.assertIn(b'"volume":7', one.value())
             self.assertIn(f'"seq":{seq + 1}'.encode(), one.value())
 
+    def test_what_was_found_comes_at_once_to_screens_alone(self) -> None:
+        """Under the same seq: the agent knows it already."""
+        _, hub_id, token = self.newcomer()
+        self.report(hub_id, token, version="2.0")
+        seq = self.feed(hub_id, token)["seq"]
+        wall = self.screen(hub_id, token)
+        agent, screen = [
+            self.following(hub_id, one, f"after={seq}&wait=25")[0]
+            for one in (token, wall)
+        ]
+        found = {"state": "available", "available": "2.1"}
+        self.report(hub_id, token, version="2.0", update=found)
+        self.assertEqual(agent.value(), b"")
+        self.assertIn(b'"available":"2.1"', screen.value())
+        self.assertIn(b'"runs":"2.0"', screen.value())
+        screen = self.following(hub_id, wall, f"after={seq}&wait=25")[0]
+        self.report(hub_id, token, version="2.0", update=found)
+        self.assertEqual(screen.value(), b"")
+
     def test_no_news_is_told_in_the_end(self) -> None:
         """With the same seq, after the time that was asked for."""
         _, hub_id, token = self.newcomer()
@@ -150,6 +169,7 @@ class FeedTests(HubCase):
         self.assertEqual(self.report(hub_id, token, calendar=[given]).status, 204)
         told = self.feed(hub_id, screen)
         self.assertEqual(told["calendar"], [meeting])
+        self.assertIsInstance(told["calendar"][0]["start"], int)  # the contract's
         self.report(hub_id, token)
         self.assertEqual(self.feed(hub_id, screen), told)
         self.change(hub_id, self.ada, calendar_url=None)

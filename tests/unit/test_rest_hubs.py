@@ -145,6 +145,20 @@ class RoomTests(HubCase):
         me = self.ask("GET", f"{API}/me", told["token"]).json()
         self.assertEqual((me["name"], me["hub_id"]), ("Lisbon", self.hub_id))
 
+    def test_its_seat_is_known_as_the_hubs(self) -> None:
+        """By the token alone: the same name, PIN or role make nobody a hub."""
+        home = self.run_steps(self.store.room(self.hub_id))
+        self.go(self.hub_id)
+        body = {"name": "Lisbon", "pin": home.pin}
+        guest = self.ask("POST", f"{API}/rooms/{self.hub_id}/join", json=body).json()
+        body = {"name": "Lisbon", "role": "host"}
+        path = f"{API}/rooms/{self.hub_id}/tokens"
+        made = self.ask("POST", path, self.ada, json=body).json()
+        tokens = [one["token"] for one in (self.seat().json(), guest, made)]
+        who = [self.run_steps(self.door.principal(token)) for token in tokens]
+        self.assertEqual([one.name for one in who], ["Lisbon"] * 3)
+        self.assertEqual([one.hub for one in who], [self.hub_id, None, None])
+
     def test_elsewhere_it_needs_the_pin(self) -> None:
         """Wrong ones are counted, for the hub and not for its network."""
         blue = self.room

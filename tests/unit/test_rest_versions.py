@@ -179,7 +179,7 @@ class RestoringTests(VersionCase):
         before = self.run_steps(self.store.load_document(hub_id, "board"))
         service = self.live._service
         room = self.run_steps(service.room(hub_id))
-        board = self.run_steps(room.document("board"))
+        board = self.run_steps(room.desk.open("board"))
         edit = drawing(b=2.0)
         bob = Author(id="bb", name="Bob", account=None)
         self.run_steps(board.edit(Outcome(edit, check_update(edit)), bob))

@@ -11,7 +11,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from mosaic.tls.direct import DirectWrites
+from mosaic.tls.direct import SENT_BYTES, DirectWrites
+from mosaic.tls.transports import PlainServer
 
 
 class Direct(DirectWrites, Connection):
@@ -113,6 +114,17 @@ class DirectWritesTests(SynchronousTestCase):
         self.connection.write(b"three")
         self.assertEqual(self.kernel.taken, b"onetwothree")
 
+    def test_a_large_rest_is_not_copied(self) -> None:
+        """A board of megabytes waits where it is, behind what has left of it."""
+        board = bytes(range(256)) * 10_000
+        self.connection.write(board)
+        self.assertIs(self.connection.dataBuffer, board)
+        self.kernel.room = 2 * len(board)
+        self.connection.write(b"after")
+        while self.connection in self.reactor.writers:
+            self.connection.doWrite()
+        self.assertEqual(self.kernel.taken, board + b"after")
+
     def test_error_is_found_by_the_reactor(self) -> None:
         """It knows how to end a connection."""
         self.kernel.broken = True
@@ -161,3 +173,15 @@ class DirectWritesTests(SynchronousTestCase):
         self.assertEqual(producer.told, ["resume"])
         self.connection.doWrite()
         self.assertEqual(producer.told, ["resume", "resume"])
+
+
+class PlainServerTests(SynchronousTestCase):
+    """What leaves in one turn."""
+
+    def test_others_have_their_turn(self) -> None:
+        """However much a socket would take."""
+        connection: Any = PlainServer.__new__(PlainServer)
+        connection.socket = kernel = Kernel()
+        kernel.room = 10 * SENT_BYTES
+        self.assertEqual(connection.writeSomeData(bytes(3 * SENT_BYTES)), SENT_BYTES)
+        self.assertEqual(kernel.calls, 1)

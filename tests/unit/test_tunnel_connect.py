@@ -47,9 +47,14 @@ class Legs:
 
     name = "NTLM"
     bound = True
+    ready = True
 
     def __init__(self) -> None:
         self.tokens: list[str] = []
+
+    def refused(self, hop: str) -> HopError:
+        """As all others say it."""
+        return LoginRefused(hop, self.name)
 
     def respond(self, challenge: Challenge) -> str | None:
         """One leg for each token; no more after the third."""

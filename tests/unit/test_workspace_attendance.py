@@ -46,6 +46,16 @@ class AttendanceTests(TestCase):
         self.assertEqual((change.before, change.after), (raised, None))
         self.assertEqual((self.roll.people(HUB), list(self.roll.rooms())), ([], []))
 
+    def test_a_hub_is_told_as_one(self) -> None:
+        """And a door of an earlier version, which says nothing of it, is heard."""
+        box = replace(ANN, account=None, via=Via.BROWSER, hub="412907338")
+        told = attendance.here("other", box)
+        self.roll.heard(TOPIC, told)
+        self.assertEqual(self.roll.people(HUB), [box])
+        del told["hub"]
+        self.roll.heard(TOPIC, told)
+        self.assertEqual(self.roll.people(HUB), [replace(box, hub=None)])
+
     def test_own_words_are_not_heard(self) -> None:
         """A door knows its own people."""
         self.assertIsNone(self.roll.heard(TOPIC, attendance.here("me", ANN)))

@@ -6,6 +6,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mosaic.services.xmpp.rooms.names import NS_OCCUPANT_ID
 from mosaic.store.interface import NotFound
+from mosaic.workspace import attendance
+from mosaic.workspace.attendance import Attendee, Via
 from mosaic.workspace.model import Role
 from tests.support.muc import HOST, Meeting, codes, error, item, nick, shown
 
@@ -106,6 +108,27 @@ class JoinTests(SynchronousTestCase):
         page, own, _ = bob.hear()
         self.assertEqual((nick(page), nick(own)), ("Bob", "Bob (2)"))
         self.assertIn("210", codes(own))
+
+    def test_a_hub_has_the_address_of_its_contact(self) -> None:
+        """In the item, where every client looks; a guest of its name has none."""
+        self.meeting.browser("Lisbon")
+        box = Attendee(
+            id="b1",
+            name="Lisbon",
+            role=Role.EDITOR,
+            account=None,
+            via=Via.BROWSER,
+            hub="412907338",
+        )
+        told = attendance.here("other", box)
+        self.meeting.bus.publish(attendance.topic_of(self.meeting.hub_id), told)
+        self.meeting.settle()
+        bob = self.meeting.client("bob")
+        bob.join()
+        guest, hub, _ = bob.hear()[:3]
+        self.assertEqual((nick(guest), nick(hub)), ("Lisbon", "Lisbon (2)"))
+        self.assertNotIn("jid", item(guest))
+        self.assertEqual(item(hub)["jid"], "412907338@hubs.localhost")
 
     def test_one_nick_on_two_devices(self) -> None:
         """The others see one occupant, until the last device has gone."""

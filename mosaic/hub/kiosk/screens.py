@@ -17,7 +17,7 @@ from mosaic.hub.kiosk.devtools import DevToolsError
 from mosaic.hub.kiosk.flags import kiosk_command, leash
 from mosaic.hub.kiosk.ways import Ways
 from mosaic.hub.options import HubOptions, Screen
-from mosaic.hub.participant import Seat
+from mosaic.hub.participant import MEETING, PRESENTING, Seat
 
 _log = Logger()
 
@@ -130,7 +130,8 @@ class Screens:
         ]
 
     def screen_shows(self, screen: int, shown: str) -> None:
-        """The page on it says so, again and again while it is there."""
+        """The page on it says so, again and again while it is there: MEETING and
+        PRESENTING, or another word."""
         if screen in self.browsers:
             self._said[screen] = (shown, self._reactor.seconds())
             self._tell()
@@ -188,11 +189,14 @@ class Screens:
         if self._room is None:
             return
         said = {self.shown(number) for number in self.browsers}
-        if "meeting" in said:
+        presenting = PRESENTING in said
+        if presenting or MEETING in said:
             self._inside = True
         elif "dark" not in said:
             self._inside = False
         state = "live" if self._inside else "joining"
+        if presenting:
+            state = "presenting"
         self._told(self._room, Seat(state=state, problem=self.problem))
 
     def _look(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from mosaic import __version__
 from mosaic.hub.agent import HubAgent
 from mosaic.hub.local.page import Wall
+from mosaic.hub.netfound import Found
 from mosaic.hub.proxylogin import ProxyLogins
 from mosaic.workspace.ids import offline_hub_id
 
@@ -67,7 +68,13 @@ class LocalOwner:
             advice=self._agent.advice,
             version=__version__,
             locale="en" if feed is None else feed.desired.locale,
+            network=self._agent.network.latest,
+            checking=self._agent.network.running,
         )
+
+    async def check_network(self) -> Found:
+        """site.Owner.check_network."""
+        return await self._agent.network.check("local")
 
     def set_proxy_login(self, host: str, user: str, password: str) -> None:
         """site.Owner.set_proxy_login."""

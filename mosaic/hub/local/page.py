@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from html import escape
+from time import localtime, strftime
 
 from mosaic.hub.local.words import words_for
+from mosaic.hub.netfound import Found
 from mosaic.workspace.ids import format_hub_id, format_offline_hub_id
 
 REFRESH_S = 3
@@ -28,6 +30,8 @@ class Wall:
     advice: str = ""
     version: str = ""
     locale: str = "en"
+    network: Found | None = None
+    checking: bool = False
 
     def as_json(self) -> dict[str, object]:
         """All of it."""
@@ -53,19 +57,45 @@ def state_page(wall: Wall) -> str:
         if wall.advice:
             trouble += f"<h2>{words['do']}</h2><p>{escape(wall.advice)}</p>"
         trouble = f'<section class="trouble">{trouble}</section>'
+    found = wall.network
+    if found is not None and (not wall.reached or (found.bad and not found.over)):
+        trouble += network_part(found, words)
     links = ""
     if wall.state in ("unenrolled", "removed"):
         links += f'<a href="enrol">{words["enrol"]}</a>'
     if not wall.reached:
         links += f'<a href="proxy">{words["proxy"]}</a>'
+    check = words["checking"] if wall.checking else words["check"]
+    off = " disabled" if wall.checking else ""
     body = (
-        f'<p class="state">{words.get(wall.state, escape(wall.state))}</p>'
-        f"<h1>{escape(title)}</h1><dl>{''.join(rows)}</dl>{trouble}"
-        f"<nav>{links}</nav>"
+        f'<div><p class="state">{words.get(wall.state, escape(wall.state))}</p>'
+        f"<h1>{escape(title)}</h1><dl>{''.join(rows)}</dl></div>"
+        f'<div class="news">{trouble}</div>'
+        f'<nav>{links}<form method="post" action="check">'
+        f'<button class="quiet"{off}>{check}</button></form></nav>'
         f"<footer>Mosaic {escape(wall.version)}</footer>"
     )
     again = f'<meta http-equiv="refresh" content="{REFRESH_S}">'
     return _document(language, title, body, head=again)
+
+
+def network_part(found: Found, words: dict[str, str]) -> str:
+    """Each capability in one word, and one line of advice; what several need is
+    said once."""
+    rows, said = "", ""
+    for each in found.report.verdicts:
+        if each.outcome == "skipped":
+            continue
+        name = words.get(f"network_{each.capability}", each.capability)
+        line = words[f"outcome_{each.outcome}"]
+        if each.outcome != "ok" and each.advice != said:
+            said = each.advice
+            line += f": {said}"
+        rows += f'<div class="{each.outcome}"><dt>{escape(name)}</dt>'
+        rows += f"<dd>{escape(line)}</dd></div>"
+    when = strftime("%H:%M", localtime(found.at))
+    title = f"{words['network']} · {when}"
+    return f'<section class="network"><h2>{title}</h2><dl>{rows}</dl></section>'
 
 
 def proxy_form(wall: Wall, *, host: str, said: str = "") -> str:

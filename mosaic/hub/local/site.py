@@ -26,6 +26,9 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
 from mosaic.hub.local.page import Wall, enrol_form, proxy_form, state_page
+from mosaic.hub.netfound import Found
+from mosaic.hub.netwatch import CheckFailed
+from mosaic.hub.participant import MEETING, PRESENTING
 from mosaic.hub.proxylogin import LoginTextError
 from mosaic.proxy.logins import LoginFileError
 from mosaic.workspace.hubcodes import parse_code
@@ -33,6 +36,7 @@ from mosaic.workspace.hubcodes import parse_code
 _log = Logger()
 
 MAX_BODY_BYTES = 16384
+JSON = "application/json"
 POLICY = (
     "default-src 'none'; style-src 'self'; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'"
@@ -43,10 +47,12 @@ _PROXY = re.compile(r"proxy [a-z0-9]+://([^\s/:\[]+|\[[^\]]+\])(:\d+)?:")
 
 class Shown(Struct, kw_only=True):
     """What a screen tells: `idle`, `meeting`, `dark` or `no connection`. screen:
-    from 1; without it the address says which."""
+    from 1; without it the address says which. presenting: of a meeting, it draws
+    what somebody presents."""
 
     shown: str
     screen: int = 0
+    presenting: bool = False
 
 
 class Owner(Protocol):
@@ -62,6 +68,9 @@ class Owner(Protocol):
         """A normalised activation code."""
 
     screens: int
+
+    async def check_network(self) -> Found:
+        """Now. Raises CheckFailed."""
 
     async def ticket(self) -> str:
         """For one screen. Raises what the server's calls raise."""
@@ -168,7 +177,7 @@ class LocalPage(Resource):
     def _state(self, request: Any) -> bytes:
         self._cors(request)
         content = msgspec.json.encode(self._owner.wall().as_json())
-        return self._answer(request, 200, "application/json", content)
+        return self._answer(request, 200, JSON, content)
 
     def _screen(self, request: Any) -> bytes:
         self._cors(request)
@@ -179,7 +188,8 @@ class LocalPage(Resource):
         except (msgspec.DecodeError, ValueError, RecursionError):
             return self._answer(request, 400, "text/plain", b"screen and shown\n")
         screen = said.screen or request.screen or 1
-        self._owner.screen_shows(screen, said.shown[:40])
+        presenting = said.presenting and said.shown == MEETING
+        self._owner.screen_shows(screen, PRESENTING if presenting else said.shown[:40])
         request.setResponseCode(204)
         return b""
 
@@ -227,6 +237,28 @@ class LocalPage(Resource):
         self._owner.enrol(code)
         return self._back(request)
 
+    def _check(self, request: Any) -> Any:
+        """From a form: it goes on behind the page. A program waits for the result."""
+        if not self._own_form(request):
+            return self._answer(request, 403, "text/plain", b"Not from this page\n")
+        if request.getHeader("accept") == JSON:
+            self._later(request, self._checked(request))
+            return NOT_DONE_YET
+        checked = Deferred.fromCoroutine(self._owner.check_network())
+        checked.addErrback(lambda failure: failure.trap(CheckFailed))
+        return self._back(request)
+
+    async def _checked(self, request: Any) -> None:
+        try:
+            found = await self._owner.check_network()
+        except CheckFailed as error:
+            content = self._answer(request, 503, "text/plain", f"{error}\n".encode())
+        else:
+            content = self._answer(request, 200, JSON, msgspec.json.encode(found))
+        request.setHeader("Content-Length", str(len(content)))
+        request.write(content)
+        request.finish()
+
     def _own_form(self, request: Any) -> bool:
         """no-referrer makes a form's Origin `null`; another site's says its own,
         and does not know the key."""
@@ -264,6 +296,7 @@ class LocalPage(Resource):
         (b"POST", "screen"): _screen,
         (b"GET", "proxy"): _proxy_page,
         (b"POST", "proxy"): _proxy_set,
+        (b"POST", "check"): _check,
         (b"GET", "enrol"): _enrol_page,
         (b"POST", "enrol"): _enrol,
     }

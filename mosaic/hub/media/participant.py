@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
@@ -18,6 +18,7 @@ from mosaic.drcpclient.client import DrcpClient
 from mosaic.hub.media.call import PeerCall
 from mosaic.hub.media.ice import NoRelay, Relays
 from mosaic.hub.media.mesh import CallMesh
+from mosaic.hub.media.nearest import NearestRegion, TurnAnswer, pings_by
 from mosaic.hub.media.negotiated import Slot
 from mosaic.hub.media.people import RoomView
 from mosaic.hub.media.servers import Servers, read_servers
@@ -74,6 +75,7 @@ class HeadlessParticipant:
         self, reactor: Any, dialler: Dialler, told: Told, options: MediaOptions
     ) -> None:
         self.relays = Relays(dialler)
+        self.nearest: NearestRegion | None = None
         self._reactor = reactor
         self._dialler = dialler
         self._told = told
@@ -135,6 +137,8 @@ class HeadlessParticipant:
             self._stop_screen()
             await stay.client.stop()
             await Deferred.fromFuture(asyncio.ensure_future(self._hang_up(stay)))
+        if self.nearest is not None:
+            self.nearest.stop()
 
     # What a hub does in a meeting --------------------------------------------
     @property
@@ -327,7 +331,12 @@ class HeadlessParticipant:
         except Exception as error:
             _log.warn("no relay credentials of {url}: {error!r}", url=url, error=error)
             return stay.given
-        return read_servers([found]) if found else stay.given
+        if found is None:
+            return stay.given
+        if self.nearest is None:
+            ping = pings_by(self._dialler, f"{scheme}://{parts.netloc}")
+            self.nearest = NearestRegion(ping, self._reactor.seconds)
+        return await self.nearest.servers(found)
 
     async def _probe(self, stay: _Stay) -> None:
         """Try every way to a relay, so that the calls need not, and trouble is told."""
@@ -339,18 +348,13 @@ class HeadlessParticipant:
 
     async def _ask(
         self, url: str, headers: dict[bytes | str, bytes | str]
-    ) -> IceServer | None:
+    ) -> TurnAnswer | None:
         client = http_client(self._dialler)
         answer = await client.post(url, headers=headers, data=b"", timeout=10)
         content = await answer.content()
         if answer.code != 200:
             return None
-        facts = json.loads(content)
-        return IceServer(
-            urls=tuple(facts["urls"]),
-            username=facts["username"],
-            credential=facts["credential"],
-        )
+        return msgspec.json.decode(content, type=TurnAnswer)
 
     async def _hang_up(self, stay: _Stay) -> None:
         await stay.reception.stop()

@@ -33,6 +33,7 @@ from mosaic.workspace.releases import (
 )
 
 ROOT_BYTES = 512000
+ROOT_FILE = "root.json"
 TRIES = 10
 """Versions of a channel that are looked at, from the newest on."""
 
@@ -164,19 +165,22 @@ class FeedClient:
     def _updater(self) -> Updater:
         metadata = self._folder / "metadata"
         metadata.mkdir(parents=True, exist_ok=True)
+        root = self._first_root()
         updater = Updater(
             str(metadata),
             f"{self._base}/metadata/",
             target_base_url=f"{self._base}/targets/",
             fetcher=self._fetcher,
-            bootstrap=self._first_root(),
+            bootstrap=root,
         )
+        # It is a root, signed by its own keys: only that is kept for ever.
+        self._keep_root(root)
         updater.refresh()
         return updater
 
     def _first_root(self) -> bytes:
         """Given by hand, known, or (once) what the server shows."""
-        file = self._folder / "root.json"
+        file = self._folder / ROOT_FILE
         known = file.read_bytes() if file.exists() else None
         if self._root is not None:
             if known is not None and known != self._root:
@@ -189,11 +193,14 @@ class FeedClient:
         if known is None:
             url = f"{self._base}/metadata/1.root.json"
             known = self._fetcher.download_bytes(url, ROOT_BYTES)
-        if not file.exists():
-            beside = file.with_name(".root.json")
-            beside.write_bytes(known)
-            beside.replace(file)
         return known
+
+    def _keep_root(self, root: bytes) -> None:
+        file = self._folder / ROOT_FILE
+        if not file.exists():
+            beside = file.with_name(f".{ROOT_FILE}")
+            beside.write_bytes(root)
+            beside.replace(file)
 
     def _read(self, updater: Updater, name: str) -> bytes:
         target = updater.get_targetinfo(name)

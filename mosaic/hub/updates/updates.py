@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -118,11 +119,11 @@ class HubUpdates:
 
     async def check(self) -> UpdateState:
         """Ask the feed. Raises UpdateRefused or HopError."""
-        return await self._alone(self._check)
+        return await self._alone(self._check, self._look_failed)
 
     async def install(self) -> UpdateState:
         """Look, fetch, install, flip. Raises UpdateRefused or HopError."""
-        return await self._alone(self._install)
+        return await self._alone(self._install, self._fail)
 
     def channel_set(self, channel: str, window: str | None) -> None:
         """What the administrator wants, said with every answer of the feed.
@@ -194,7 +195,9 @@ class HubUpdates:
 
     # -- the work
 
-    async def _alone(self, work: Callable[[], Any]) -> UpdateState:
+    async def _alone(
+        self, work: Callable[[], Any], failed: Callable[[str], None]
+    ) -> UpdateState:
         if self._busy:
             raise UpdateRefused("an update is being looked for or installed already")
         self._busy = True
@@ -203,11 +206,11 @@ class HubUpdates:
                 await work()
         except UpdateError as error:
             self._found = None  # not again before the next look
-            self._fail(str(error))
+            failed(str(error))
             hop = _hop_in(error)
             raise hop or UpdateRefused(str(error)) from error
         except Exception as error:
-            self._fail(f"{type(error).__name__}: see the log")
+            failed(f"{type(error).__name__}: see the log")
             raise
         finally:
             self._busy = False
@@ -279,12 +282,13 @@ class HubUpdates:
         if offer is None:
             self._set(UpdateState(state="none", problem=problem or None))
             return
+        state = "available"
         if offer.version == self._kept().failed:
-            problem = self._trial_problem() or problem
+            state, problem = "taken-back", self._trial_problem() or problem
         have = self._client.store.have()
         self._set(
             UpdateState(
-                state="available",
+                state=state,
                 available=offer.version,
                 notes=offer.manifest.notes,
                 size=missing_bytes(offer.wheels, have),
@@ -305,14 +309,29 @@ class HubUpdates:
         if failed != self._kept().failed:
             self._keep(failed=failed)
         if not report.ok:
-            self._state = UpdateState(state="failed", problem=self._trial_problem())
+            self._state = UpdateState(
+                state="taken-back",
+                available=report.version,
+                problem=self._trial_problem(),
+            )
 
     def _trial_problem(self) -> str | None:
         report = self._slots.files.report()
         if report is None or report.ok:
             return None
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(report.at))
-        return f"{report.version} {report.why} ({when}): taken back"
+        runs = self._slots.installed().version
+        return (
+            f"update {report.version} {report.why} and was taken back: "
+            f"{runs} runs again ({when})"
+        )
+
+    def _look_failed(self, why: str) -> None:
+        """What is known of a version stays true while the feed cannot be read."""
+        if self._state.available is None:
+            self._fail(why)
+        else:
+            self._set(replace(self._state, problem=why))
 
     def _fail(self, why: str) -> None:
         self._set(

@@ -4,9 +4,6 @@ pycrdt holds Python's lock while it works, so that a thread would not help; and 
 document that makes it panic does so elsewhere.
 """
 
-# Twisted's process transports are not annotated.
-# mypy: allow-untyped-calls
-
 from __future__ import annotations
 
 import secrets
@@ -15,25 +12,18 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredSemaphore, maybeDeferred
-from twisted.internet.error import ProcessDone, ProcessExitedAlready
-from twisted.internet.interfaces import IDelayedCall
-from twisted.internet.protocol import ProcessProtocol
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from mosaic.export.jobs import worker_environment
+from mosaic.export.child import Child
 from mosaic.services.drcp.reckoner import read_answer, write_order
 from mosaic.services.drcp.replica import CrdtError, guarded
 from mosaic.workspace.tasks import Outcome, Task, perform
 from mosaic.workspace.versions import NotRestored
 
-_log = Logger()
-
 SMALL_BYTES = 16384
 """States of together so many bytes take a few milliseconds."""
 AT_ONCE = 2
 """So many children at a time; the others wait."""
-MAX_ERRORS_BYTES = 8192
 
 Apart = Callable[[Task, tuple[bytes, ...]], Deferred[Outcome]]
 """Does a task on states. Fails with NotRestored or CrdtError."""
@@ -82,18 +72,8 @@ class Processes:
         ended: Deferred[Outcome] = Deferred()
         child = _Child(order, ended)
         command = [sys.executable, "-m", "mosaic.services.drcp.reckoner"]
-        self._reactor.spawnProcess(
-            child,
-            command[0],
-            command,
-            env=worker_environment(),
-            path="/",
-            childFDs={0: "w", 1: "r", 2: "r"},
-        )
+        child.spawn(self._reactor, command, path="/", seconds=self._seconds)
         self._children.add(child)
-        child.alarm = self._reactor.callLater(
-            self._seconds, child.stop, f"it took more than {self._seconds:g} seconds"
-        )
         ended.addBoth(self._ended, child)
         return ended
 
@@ -102,18 +82,16 @@ class Processes:
         return result
 
 
-class _Child(ProcessProtocol):
+class _Child(Child):
     """Tells the child what to do, and what it said."""
 
-    transport: Any
+    name = "work on a document"
 
     def __init__(self, order: bytes, ended: Deferred[Outcome]) -> None:
+        super().__init__()
         self._order = order
         self._ended = ended
         self._output: list[bytes] = []
-        self._errors = b""
-        self._stopped = ""
-        self.alarm: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
         """It runs."""
@@ -125,31 +103,14 @@ class _Child(ProcessProtocol):
         """A part of the answer."""
         self._output.append(data)
 
-    def errReceived(self, data: bytes) -> None:
-        """For the log, the end of it."""
-        self._errors = (self._errors + data)[-MAX_ERRORS_BYTES:]
+    def was_stopped(self, why: str) -> None:
+        """Killed."""
+        self._fail(f"it was stopped: {why}")
 
-    def stop(self, why: str) -> None:
-        """Kill it; why is told to whoever waits."""
-        self._stopped = self._stopped or why
-        try:
-            self.transport.signalProcess("KILL")
-        except ProcessExitedAlready:
-            pass
-
-    def processEnded(self, reason: Failure) -> None:
-        """It is gone: say what came of it."""
-        if self.alarm is not None and self.alarm.active():
-            self.alarm.cancel()
-        if self._stopped:
-            self._fail(f"it was stopped: {self._stopped}")
-            return
-        if not isinstance(reason.value, ProcessDone):
-            _log.error(
-                "work on a document broke down: {reason}\n{errors}",
-                reason=reason.getErrorMessage(),
-                errors=self._errors.decode("utf-8", "replace"),
-            )
+    def has_ended(self, reason: Failure) -> None:
+        """Say what came of it."""
+        if not self.is_well(reason):
+            self.log_end(reason)
             self._fail("the work on the document broke down")
             return
         try:

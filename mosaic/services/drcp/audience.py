@@ -24,6 +24,8 @@ class Audience:
 
         state_vector: of the document as it is, asked for if need be.
         """
+        if not self._counters.full:
+            return
         known: bytes | None = None
         for attachment in self.attachments:
             outbound = attachment.outbound

@@ -20,10 +20,10 @@ _Y = ywebsocket.YWebsocketFraming()
 
 MAX_ADDRESSES = 64
 
+Admitted = tuple[Principal, LiveRoom]
 
-async def check_y(
-    service: Entrance, hub_id: str, name: str, token: str
-) -> tuple[Principal, LiveRoom]:
+
+async def check_y(service: Entrance, hub_id: str, name: str, token: str) -> Admitted:
     """Who may open `/y/<hub_id>/<name>?token=`. Raises ProtocolError."""
     principal, room = await service.admit(token)
     if principal.hub_id != hub_id:
@@ -36,24 +36,38 @@ async def check_y(
 
 
 class YConnection(Connection):
-    """One document; the token came with the URL."""
+    """One document; the token came with the URL.
+
+    admitted: what check_y() said in this turn of the reactor, if it was asked.
+    """
 
     def __init__(
-        self, service: Entrance, wire: BoundedWire, hub_id: str, name: str, token: str
+        self,
+        service: Entrance,
+        wire: BoundedWire,
+        hub_id: str,
+        name: str,
+        token: str,
+        *,
+        admitted: Admitted | None = None,
     ) -> None:
         super().__init__(service, wire, _Y, ywebsocket.YWebsocketSession())
         self._attachment: Attachment | None = None
-        self.start(self._enter(hub_id, name, token))
+        self.start(self._enter(hub_id, name, token, admitted))
 
-    async def _enter(self, hub_id: str, name: str, token: str) -> None:
+    async def _enter(
+        self, hub_id: str, name: str, token: str, admitted: Admitted | None
+    ) -> None:
         try:
-            principal, room = await check_y(self.service, hub_id, name, token)
+            if admitted is None:
+                admitted = await check_y(self.service, hub_id, name, token)
         except ProtocolError as error:
             self.service.counters.refused_connections += 1
             self.send([ywebsocket.permission_denied(str(error))])
             raise
         if self.closed:
             return
+        principal, room = admitted
         member = self.join(principal, room)
         attachment = await self.attach(member, room, ywebsocket.CHANNEL, name)
         document = attachment.document

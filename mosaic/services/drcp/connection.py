@@ -280,7 +280,7 @@ class Connection:
         self, member: Member, room: LiveRoom, channel: ev.Channel, name: str
     ) -> Attachment:
         """Open a document; nobody has been told. Raises ProtocolError."""
-        document = await room.document(name)
+        document = await room.desk.open(name)
         await self.outbound.can_write()
         if self.closed or member not in room.members:
             raise ProtocolError("the connection is closing", code=4423)
@@ -300,8 +300,8 @@ class Connection:
             if self._greeting.active():
                 self._greeting.cancel()
             self._greeting = None
-        if room.rounds is not None and not self._rooms:
-            self.wire.read_with(room.rounds)
+        if room.desk.rounds is not None and not self._rooms:
+            self.wire.read_with(room.desk.rounds)
         self._rooms[member] = room
         room.enter(member)
         self._set_limit()

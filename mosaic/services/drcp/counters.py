@@ -7,12 +7,16 @@ from dataclasses import dataclass, fields
 
 @dataclass(slots=True)
 class Counters:
-    """Plain integers that only grow, except the first four (levels)."""
+    """Plain integers that only grow, except the first five (levels).
+
+    full: connections that take no more until their peer has read.
+    """
 
     connections: int = 0
     rooms: int = 0
     documents: int = 0
     people: int = 0
+    full: int = 0
     frames_in: int = 0
     bytes_in: int = 0
     updates_in: int = 0

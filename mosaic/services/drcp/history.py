@@ -26,7 +26,7 @@ class DocumentHistory:
             raise NotFound(f"there is no document {name}")
         try:
             room = await self._service.room(hub_id)
-            return await room.document(name)
+            return await room.desk.open(name)
         except ProtocolError as error:
             if error.code == 4404:
                 raise NotFound(str(error)) from error

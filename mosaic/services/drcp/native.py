@@ -173,7 +173,7 @@ class NativeConnection(Connection):
         """What a state on HTTP holds, and where it is; None: send it all here."""
         if SNAPSHOT_REF not in self._caps:
             return None
-        state = await room.shelf.state_of(document)
+        state = await room.desk.shelf.state_of(document)
         return state.state_vector, state.reference(room.room.hub_id)
 
     def _call(self, call: ev.Rpc) -> None:

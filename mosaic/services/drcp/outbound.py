@@ -102,6 +102,7 @@ class Outbound:
 
     def stop(self) -> None:
         """The connection is over."""
+        self._has_room()
         self.closed = True
         self._queue.clear()
         self.queued_bytes = 0
@@ -110,11 +111,13 @@ class Outbound:
 
     def pauseProducing(self) -> None:
         """The transport's buffer is full."""
-        self.paused = True
+        if not self.paused and not self.closed:
+            self.paused = True
+            self._counters.full += 1
 
     def resumeProducing(self) -> None:
         """The transport's buffer is empty."""
-        self.paused = False
+        self._has_room()
         while self._queue and not self.paused:
             data = self._queue.popleft()
             self.queued_bytes -= len(data)
@@ -127,6 +130,11 @@ class Outbound:
     def stopProducing(self) -> None:
         """The transport is gone."""
         self.stop()
+
+    def _has_room(self) -> None:
+        if self.paused:
+            self.paused = False
+            self._counters.full -= 1
 
     def _too_slow(self) -> None:
         self._counters.slow_closed += 1

@@ -29,6 +29,7 @@ class Person:
     cam: bool = False
     screen: bool = False
     via: Via = Via.BROWSER
+    hub: str | None = None
 
     def merge(self, state: dict[str, Any]) -> bool:
         """Take any of hand, mic, cam, screen; False if one is no bool."""
@@ -50,6 +51,8 @@ class Person:
         }
         if self.via is not Via.BROWSER:
             person["via"] = self.via.value
+        if self.hub is not None:
+            person["hub"] = self.hub
         return person
 
     def attendee(self) -> Attendee:
@@ -64,6 +67,7 @@ class Person:
             mic=self.mic,
             cam=self.cam,
             screen=self.screen,
+            hub=self.hub,
         )
 
 
@@ -79,6 +83,7 @@ def person_of(attendee: Attendee) -> Person:
         cam=attendee.cam,
         screen=attendee.screen,
         via=attendee.via,
+        hub=attendee.hub,
     )
 
 

@@ -1,4 +1,4 @@
-"""One live room: its members, its events and its documents."""
+"""One live room: its members and its events."""
 
 from __future__ import annotations
 
@@ -6,21 +6,14 @@ import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
-
 from mosaic.bus.interface import Bus, Payload
-from mosaic.config.settings import Drcp, History
-from mosaic.services.drcp.apart import Apart
+from mosaic.config.settings import Drcp
 from mosaic.services.drcp.chatting import Chat
 from mosaic.services.drcp.counters import Counters
-from mosaic.services.drcp.document import LiveDocument
+from mosaic.services.drcp.desk import Desk
 from mosaic.services.drcp.member import Member
-from mosaic.services.drcp.pace import MIN_TICK_S, Pace
 from mosaic.services.drcp.people import MAX_EMOJI, EventRing, Person, person_of
-from mosaic.services.drcp.rounds import Rounds
 from mosaic.services.drcp.shared import spawn
-from mosaic.services.drcp.states import RunInThread, Shelf
 from mosaic.store.interface import NotFound, Store
 from mosaic.wire.drcp.framing import websocket_frame
 from mosaic.wire.drcp.lib0 import ProtocolError
@@ -28,58 +21,41 @@ from mosaic.wire.drcp.native import CAPS, MAX_CHANNELS, PING_S, json_message
 from mosaic.wire.drcp.yprotocols import Type
 from mosaic.workspace import attendance
 from mosaic.workspace.attendance import Attendee, Change
-from mosaic.workspace.documents import is_document_name
 from mosaic.workspace.model import Message, Role, Room
-
-_log = Logger()
-
-MAX_DOCUMENTS = 256
 
 
 class LiveRoom:
     """A room while somebody is in it.
 
     people: those with a native connection and those who came through another
-    door, by participant id. elsewhere: the latter. source: by which the other
-    doors know this one. rounds: read its members'
-    sockets, None where that cannot be. idle: called when the last member has
-    left.
+    door, by participant id. desk: its documents. elsewhere: the latter people.
+    source: by which the other doors know this one. idle: called when the last
+    member has left.
     """
 
     def __init__(
         self,
         room: Room,
         history: list[Message],
+        desk: Desk,
         *,
         elsewhere: Iterable[Attendee] = (),
         source: str = "",
         store: Store,
         bus: Bus,
         settings: Drcp,
-        history_settings: History,
-        reactor: IReactorTime,
         wall_clock: Callable[[], float],
-        pace: Pace,
         counters: Counters,
-        rounds: Rounds | None,
         idle: Callable[[], None],
-        run_in_thread: RunInThread,
-        apart: Apart,
     ) -> None:
         self.room = room
         self.members: set[Member] = set()
         self.waiting: set[Member] = set()
-        self.documents: dict[str, LiveDocument] = {}
+        self.desk = desk
         self.people: dict[str, Person] = {
             attendee.id: person_of(attendee) for attendee in elsewhere
         }
         self.ring = EventRing()
-        self.shelf = Shelf(
-            run_in_thread,
-            seconds=reactor.seconds,
-            renew_bytes=settings.snapshot_ref_bytes // 4,
-        )
-        self.rounds = None if rounds is None else rounds.within(self._tick_s)
         self._natives: dict[str, Member] = {}
         self._source = source
         self._bus = bus
@@ -95,11 +71,7 @@ class LiveRoom:
         self._sessions = 0
         self._store = store
         self._settings = settings
-        self._history_settings = history_settings
-        self._reactor = reactor
         self._wall_clock = wall_clock
-        self._pace = pace
-        self._apart = apart
         self._counters = counters
         self._idle = idle
         topic = f"room.{room.hub_id}"
@@ -151,7 +123,13 @@ class LiveRoom:
             self._idle()
 
     def _appear(self, member: Member) -> None:
-        person = Person(member.participant_id, member.name, member.role, member.account)
+        person = Person(
+            member.participant_id,
+            member.name,
+            member.role,
+            member.account,
+            hub=member.principal.hub,
+        )
         self._natives[person.id] = member
         self.people[person.id] = person
         self._counters.people += 1
@@ -255,57 +233,6 @@ class LiveRoom:
             "ping_interval_s": PING_S,
             "greeting_s": settings.handshake_timeout_s,
         }
-
-    # Documents ------------------------------------------------------------
-    async def document(self, name: str) -> LiveDocument:
-        """The live document. Raises ProtocolError (4404, 4413, 4500)."""
-        if not is_document_name(name):
-            raise ProtocolError("no such document", code=4404)
-        document = self.documents.get(name)
-        if document is None:
-            await self._check_number(name)
-            document = self.documents.get(name)
-        if document is None:
-            document = LiveDocument(
-                hub_id=self.room.hub_id,
-                name=name,
-                store=self._store,
-                settings=self._settings,
-                reactor=self._reactor,
-                pace=self._pace,
-                counters=self._counters,
-                history=self._history_settings,
-                wall_clock=self._wall_clock,
-                gather=self._gather,
-                apart=self._apart,
-            )
-            self.documents[name] = document
-            self._counters.documents += 1
-        try:
-            await document.ready()
-        except Exception:
-            _log.failure(
-                "cannot load {name} of {hub_id}", name=name, hub_id=self.room.hub_id
-            )
-            if self.documents.get(name) is document:
-                del self.documents[name]
-                self._counters.documents -= 1
-            raise ProtocolError("the document cannot be read", code=4500) from None
-        return document
-
-    def _tick_s(self) -> float:
-        """The time between two rounds: no document flushes more seldom."""
-        ticks = [document.tick_s for document in self.documents.values()]
-        return max(ticks, default=MIN_TICK_S)
-
-    def _gather(self) -> None:
-        if self.rounds is not None:
-            self.rounds.gather()
-
-    async def _check_number(self, name: str) -> None:
-        names = await self._store.document_names(self.room.hub_id)
-        if name not in names and len(names) >= MAX_DOCUMENTS:
-            raise ProtocolError("the room has too many documents", code=4413)
 
     # Events ---------------------------------------------------------------
     def broadcast(
@@ -454,32 +381,9 @@ class LiveRoom:
         hosts = [m for m in self._natives.values() if m.role is Role.HOST]
         self.tell(hosts, "lobby", {"waiting": waiting})
 
-    # The end --------------------------------------------------------------
-    @property
-    def is_saved(self) -> bool:
-        """Nothing would be lost if the room were unloaded."""
-        return all(
-            document.is_saved and not document.versions.is_busy
-            for document in self.documents.values()
-        )
-
-    async def prune(self) -> None:
-        """Forget old tombstones, as long as nobody is here."""
-        for document in list(self.documents.values()):
-            await document.versions.prune()
-
-    async def drain(self) -> None:
-        """Flush, commit and snapshot every document."""
-        for document in list(self.documents.values()):
-            await document.drain()
-
     def stop(self) -> None:
         """Hear nothing more, no more timers."""
         for subscription in self._subscriptions:
             subscription.cancel()
         self._chat.stop()
-        for document in self.documents.values():
-            document.stop()
-        self._counters.documents -= len(self.documents)
-        if self.rounds is not None:
-            self.rounds.stop()
+        self.desk.stop()

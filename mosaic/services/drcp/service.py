@@ -22,6 +22,7 @@ from mosaic.services.drcp.apart import Apart, here
 from mosaic.services.drcp.chatting import WELCOME_CHAT
 from mosaic.services.drcp.connection import Connection
 from mosaic.services.drcp.counters import Counters
+from mosaic.services.drcp.desk import Desk
 from mosaic.services.drcp.heartbeat import Heartbeat
 from mosaic.services.drcp.pace import Pace
 from mosaic.services.drcp.room import LiveRoom
@@ -127,13 +128,13 @@ class DrcpService(Service):
         for room in list(self.rooms.values()):
             room.broadcast("draining", {"retry_after_s": RETRY_AFTER_S})
         for room in list(self.rooms.values()):
-            await room.drain()
+            await room.desk.drain()
         for connection in list(self.connections):
             connection.close(1012, "restarting")
         await self._wait_for_goodbyes()
         for hub_id, room in list(self.rooms.items()):
             # What arrived between the first drain and the close.
-            await room.drain()
+            await room.desk.drain()
             self._unload_now(hub_id)
         if self.rounds is not None:
             self.rounds.stop()
@@ -233,30 +234,40 @@ class DrcpService(Service):
         room = LiveRoom(
             stored,
             history,
+            self._desk_of(hub_id),
             elsewhere=self._elsewhere.people(hub_id),
             source=self._elsewhere.source,
             store=self._store,
             bus=self._bus,
             settings=self.settings,
-            history_settings=self.history,
-            reactor=self.reactor,
             wall_clock=self.wall_clock,
-            pace=self._pace,
             counters=self.counters,
-            rounds=self.rounds,
             idle=lambda: self._unload_later(hub_id),
-            run_in_thread=self._run_in_thread,
-            apart=self._apart,
         )
         self.rooms[hub_id] = room
         self.counters.rooms += 1
         self._unload_later(hub_id)
         return room
 
+    def _desk_of(self, hub_id: str) -> Desk:
+        return Desk(
+            hub_id,
+            store=self._store,
+            settings=self.settings,
+            history=self.history,
+            reactor=self.reactor,
+            wall_clock=self.wall_clock,
+            pace=self._pace,
+            counters=self.counters,
+            rounds=self.rounds,
+            run_in_thread=self._run_in_thread,
+            apart=self._apart,
+        )
+
     def find_state(self, hub_id: str, etag: str) -> bytes | None:
         """The gzipped state of a document that a client was referred to."""
         room = self.rooms.get(hub_id)
-        state = None if room is None else room.shelf.find(etag)
+        state = None if room is None else room.desk.shelf.find(etag)
         return None if state is None else state.packed
 
     # Leaving --------------------------------------------------------------
@@ -273,11 +284,11 @@ class DrcpService(Service):
             spawn(self._save_and_unload(hub_id, room), "unloading a room")
 
     async def _save_and_unload(self, hub_id: str, room: LiveRoom) -> None:
-        await room.prune()
-        await room.drain()
+        await room.desk.prune()
+        await room.desk.drain()
         if not room.is_empty or self.rooms.get(hub_id) is not room:
             return
-        if room.is_saved:
+        if room.desk.is_saved:
             self._unload_now(hub_id)
         else:
             self._unload_later(hub_id)
@@ -312,5 +323,5 @@ class DrcpService(Service):
 
     def _keep_others_alive(self) -> None:
         for room in self.rooms.values():
-            for document in room.documents.values():
+            for document in room.desk.documents.values():
                 document.audience.keep_alive()

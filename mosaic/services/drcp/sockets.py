@@ -20,7 +20,12 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.web.resource import IResource
 from zope.interface import implementer
 
-from mosaic.services.drcp.compat import HocuspocusConnection, YConnection, check_y
+from mosaic.services.drcp.compat import (
+    Admitted,
+    HocuspocusConnection,
+    YConnection,
+    check_y,
+)
 from mosaic.services.drcp.connection import Connection
 from mosaic.services.drcp.direct import eager_write
 from mosaic.services.drcp.native import NativeConnection
@@ -42,6 +47,8 @@ class Socket(LeanWebSocket):
 
     factory: Any
     connection: Connection | None = None
+    admitted: Admitted | None = None
+    """What a door has found out before the connection is there."""
     heard = True
     """Whether anything has come since the last ping."""
 
@@ -96,7 +103,7 @@ class Socket(LeanWebSocket):
             service.counters.refused_connections += 1
             raise ConnectionDeny(403, "this page may not connect")
         factory: SocketFactory = self.factory
-        return Deferred.fromCoroutine(factory.accept(request))
+        return Deferred.fromCoroutine(factory.accept(self, request))
 
     def onOpen(self) -> None:
         """The handshake is done."""
@@ -200,7 +207,7 @@ class SocketFactory(WebSocketServerFactory):
         )
         self.protocol = options_in_class(self)
 
-    async def accept(self, request: Any) -> str | None:
+    async def accept(self, socket: Socket, request: Any) -> str | None:
         """The subprotocol. Raises ConnectionDeny."""
         return None
 
@@ -212,7 +219,7 @@ class SocketFactory(WebSocketServerFactory):
 class NativeFactory(SocketFactory):
     """`/drcp`."""
 
-    async def accept(self, request: Any) -> str | None:
+    async def accept(self, socket: Socket, request: Any) -> str | None:
         """drcp.1 and nothing else."""
         if SUBPROTOCOL not in request.protocols:
             raise ConnectionDeny(400, f"the subprotocol {SUBPROTOCOL} is needed")
@@ -234,11 +241,11 @@ class HocuspocusFactory(SocketFactory):
 class YFactory(SocketFactory):
     """`/y/<hub_id>/<document>?token=`."""
 
-    async def accept(self, request: Any) -> str | None:
+    async def accept(self, socket: Socket, request: Any) -> str | None:
         """Refuse at the handshake: the stock client comes back at once, for
         ever, after a socket that opened, and more and more slowly otherwise."""
         try:
-            await check_y(self.service, *_y_target(request))
+            socket.admitted = await check_y(self.service, *_y_target(request))
         except ProtocolError as error:
             self.service.counters.refused_connections += 1
             status = _STATUS.get(error.code, 503)
@@ -246,8 +253,10 @@ class YFactory(SocketFactory):
         return None
 
     def connect(self, socket: Socket, request: Any) -> Connection:
-        """Room, document and token come with the URL."""
-        return YConnection(self.service, socket, *_y_target(request))
+        """Room, document and token came with the URL, and were looked at."""
+        admitted, socket.admitted = socket.admitted, None
+        target = _y_target(request)
+        return YConnection(self.service, socket, *target, admitted=admitted)
 
 
 def masks_natively() -> bool:

@@ -23,6 +23,7 @@ from mosaic.services.rest.hubdocuments import (
     HubProof,
     HubTokenView,
     HubXmpp,
+    NetworkResult,
     ScreenTokenView,
     SeatView,
     Status,
@@ -30,7 +31,12 @@ from mosaic.services.rest.hubdocuments import (
     TicketView,
     WantedRoom,
 )
-from mosaic.services.rest.hubviews import feed_view, status_view
+from mosaic.services.rest.hubviews import (
+    feed_view,
+    found_view,
+    network_of,
+    status_view,
+)
 from mosaic.services.rest.operations import Call, Operation, Who
 from mosaic.services.rest.problems import Refusal
 from mosaic.services.rest.rooms import JoinUrl
@@ -162,6 +168,17 @@ class HubAgents:
                 status=204,
             ),
             Operation(
+                id="reportHubNetwork",
+                method="PUT",
+                path="/hubs/{hub_id}/network-check",
+                summary="What the hub found when it checked its network",
+                tag="hubs",
+                who=Who.HUB,
+                run=self.report_network,
+                body=NetworkResult,
+                status=204,
+            ),
+            Operation(
                 id="chooseHubRoom",
                 method="PUT",
                 path="/hubs/{hub_id}/room",
@@ -250,7 +267,7 @@ class HubAgents:
         asked = caller.is_agent and live.status is None and not live.asked
         known = query.after is not UNSET and query.after == live.hub.seq
         if known and not asked and query.wait and not fleet.stopping:
-            waiter = fleet.wait(live, query.wait)
+            waiter = fleet.wait(live, query.wait, screen=not caller.is_agent)
             request: Any = call.request
             request.notifyFinish().addErrback(
                 lambda failure: fleet.let_go(live, waiter)
@@ -306,9 +323,21 @@ class HubAgents:
         if change(live.hub) != live.hub:
             hub = await self._store.change_hub(live.hub.hub_id, change)
             self._hubs.fleet.changed(hub)
+        before = found_view(live)
         self._hubs.fleet.report(
             live, REPORTED[body.doing], status_view(body, at=self._now())
         )
+        if found_view(live) != before:
+            self._hubs.fleet.tell_screens(live)
+
+    async def report_network(self, call: Call, body: NetworkResult) -> None:
+        """Kept over restarts, in place of the one before; no news to the feed."""
+        kept = network_of(body, now=self._now())
+        hub_id = call.caller.as_hub.hub_id
+        hub = await self._store.change_hub(
+            hub_id, lambda hub: replace(hub, network=kept)
+        )
+        self._hubs.fleet.changed(hub)
 
     async def choose(self, call: Call, body: WantedRoom) -> None:
         """By touch or by calendar."""

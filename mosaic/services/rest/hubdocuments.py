@@ -34,6 +34,8 @@ Locale = Annotated[
 ]
 Layout = Literal["auto", "board", "people", "screen"]
 Reported = Literal["idle", "meeting", "presenting", "updating"]
+NetworkOutcome = Literal["ok", "degraded", "blocked", "skipped"]
+NetworkReason = Literal["enrolled", "daily", "unreachable", "asked", "local"]
 Scalar = Annotated[str, Meta(max_length=1000)] | int | float | bool | None
 Arguments = Annotated[
     dict[Annotated[str, Meta(max_length=64)], Scalar], Meta(max_length=16)
@@ -180,10 +182,10 @@ class FeedCommand(Answer):
 
 
 class MeetingView(Answer):
-    """An entry of the room's calendar."""
+    """An entry of the room's calendar; times in whole Unix seconds."""
 
-    start: float
-    end: float
+    start: int
+    end: int
     title: str
     room: str | None
 
@@ -211,9 +213,72 @@ class UpdateState(Body):
     size: Size | None = None
 
 
+class FoundView(Answer):
+    """The same for a screen. runs: the version that the hub runs."""
+
+    state: str
+    available: str | None
+    notes: str | None
+    size: int | None
+    runs: str | None
+
+
+# Its network --------------------------------------------------------------
+class NetworkVerdictDoc(Body):
+    """One capability, and one line of what to do."""
+
+    capability: Short
+    outcome: NetworkOutcome
+    advice: Text = ""
+
+
+class NetworkCheckDoc(Body):
+    """One thing that was tried (docs/netcheck.md). stage: where it failed."""
+
+    name: Annotated[str, Meta(max_length=64)]
+    outcome: NetworkOutcome
+    ms: Annotated[float, Meta(ge=0, le=1e9)] | None = None
+    stage: Short = ""
+    detail: Text = ""
+    advice: Text = ""
+
+
+class NetworkResult(Body):
+    """What an agent found. age_s: how long ago; its clock may be wrong. reason: why
+    it looked. quick: without measurements."""
+
+    outcome: NetworkOutcome
+    reason: NetworkReason
+    age_s: Annotated[float, Meta(ge=0, le=1e9)] = 0.0
+    quick: bool = False
+    via: Text = ""
+    took_s: Annotated[float, Meta(ge=0, le=1e6)] = 0.0
+    verdicts: Annotated[list[NetworkVerdictDoc], Meta(max_length=16)] = []
+    checks: Annotated[list[NetworkCheckDoc], Meta(max_length=64)] = []
+
+
+class NetworkView(Answer):
+    """A hub's latest network check, in short; at: Unix seconds."""
+
+    at: float
+    outcome: NetworkOutcome
+    reason: NetworkReason
+    quick: bool
+    via: str
+    took_s: float
+    verdicts: list[NetworkVerdictDoc]
+
+
+class NetworkDetails(NetworkView):
+    """The same with everything that was tried."""
+
+    checks: list[NetworkCheckDoc]
+
+
 class Feed(Answer):
     """Everything that a hub has to know. commands, calendar_url and report are for
-    the agent alone; found, the update that the agent reported, for the screens."""
+    the agent alone; found, the update that the agent reported, and network, what
+    it found when it checked its network, for the screens."""
 
     seq: int
     hub: FeedHub
@@ -223,7 +288,8 @@ class Feed(Answer):
     calendar_url: str | None
     report: bool
     update: UpdatePolicyView
-    found: UpdateState | None
+    found: FoundView | None
+    network: NetworkView | None
 
 
 class DesiredPatch(Body):
@@ -325,8 +391,8 @@ class StatusView(Answer):
 
 
 class HubView(Answer):
-    """A hub. last_seen: Unix seconds, 0 for never. status: the last report, null
-    if there was none since the server started."""
+    """A hub. last_seen: Unix seconds, 0 for never. network: its latest check. status:
+    the last report, null if there was none since the server started."""
 
     hub_id: str
     name: str
@@ -339,6 +405,7 @@ class HubView(Answer):
     desired: DesiredView
     update: UpdatePolicyView
     has_calendar: bool
+    network: NetworkView | None
     status: StatusView | None
 
 
@@ -353,7 +420,13 @@ class NewCommand(Body):
     """What to ask of a hub."""
 
     command: Literal[
-        "restart", "update-check", "update-install", "screenshot", "log", "wipe"
+        "restart",
+        "update-check",
+        "update-install",
+        "screenshot",
+        "log",
+        "wipe",
+        "check-network",
     ]
     arguments: Arguments = {}
 

@@ -17,10 +17,11 @@ from mosaic.services.rest.hubdocuments import (
     HubsView,
     HubView,
     MadeHubCode,
+    NetworkDetails,
     NewHubCode,
     UpdatePatch,
 )
-from mosaic.services.rest.hubviews import hub_view
+from mosaic.services.rest.hubviews import hub_view, network_details
 from mosaic.services.rest.operations import Call, Operation, Who
 from mosaic.services.rest.rules import checked, shown_as_422
 from mosaic.store.interface import NotFound, Store
@@ -137,6 +138,16 @@ class HubOperations:
                 answer=HubView,
             ),
             Operation(
+                id="showHubNetwork",
+                method="GET",
+                path="/hubs/{hub_id}/network-check",
+                summary="What the hub found when it last checked its network",
+                tag="hubs",
+                who=Who.ADMITTED,
+                run=self.network,
+                answer=NetworkDetails,
+            ),
+            Operation(
                 id="changeHub",
                 method="PATCH",
                 path="/hubs/{hub_id}",
@@ -206,6 +217,13 @@ class HubOperations:
     async def show(self, call: Call, body: None) -> HubView:
         """One of them."""
         return hub_view(self._hubs.fleet, await self._rights.commanded(call))
+
+    async def network(self, call: Call, body: None) -> NetworkDetails:
+        """The latest; 404 before the first."""
+        live = await self._rights.commanded(call)
+        if live.hub.network is None:
+            raise NotFound("this hub has not checked its network yet")
+        return network_details(live.hub.network)
 
     async def change(self, call: Call, body: HubPatch) -> HubView:
         """Write what is given."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -13,15 +14,21 @@ from mosaic.services.rest.hubdocuments import (
     Feed,
     FeedCommand,
     FeedHub,
+    FoundView,
     HubView,
     MeetingView,
+    NetworkCheckDoc,
+    NetworkDetails,
+    NetworkResult,
+    NetworkVerdictDoc,
+    NetworkView,
     Status,
     StatusView,
     UpdatePolicyView,
-    UpdateState,
     WindowView,
 )
 from mosaic.services.rest.rooms import JoinUrl
+from mosaic.workspace.hubnetwork import HubNetwork, NetworkTrial, NetworkVerdict
 from mosaic.workspace.hubs import Desired, UpdatePolicy
 from mosaic.workspace.model import Room
 
@@ -42,6 +49,7 @@ def hub_view(fleet: Fleet, live: Live) -> HubView:
         desired=desired_view(hub.desired),
         update=update_view(hub.update),
         has_calendar=hub.calendar_url is not None,
+        network=network_view(hub.network),
         status=cast("StatusView | None", live.status),
     )
 
@@ -78,19 +86,72 @@ def feed_view(
             for one in (live.commands if agent else ())
         ],
         calendar=[
-            MeetingView(start=one.start, end=one.end, title=one.title, room=one.room)
+            MeetingView(
+                start=int(one.start), end=int(one.end), title=one.title, room=one.room
+            )
             for one in hub.calendar
         ],
         calendar_url=hub.calendar_url if agent else None,
         report=report,
         update=update_view(hub.update),
-        found=None if agent or live.status is None else _found(live.status),
+        found=None if agent else found_view(live),
+        network=None if agent else network_view(hub.network),
     )
 
 
-def _found(status: Any) -> UpdateState | None:
-    told: UpdateState | None = status.update
+def found_view(live: Live) -> FoundView | None:
+    """The update that the agent reported last, as a wall needs it."""
+    status: StatusView | None = live.status
+    if status is None or status.update is None:
+        return None
+    told = status.update
+    return FoundView(
+        state=told.state,
+        available=told.available,
+        notes=told.notes,
+        size=told.size,
+        runs=status.version,
+    )
+
+
+def network_view(network: HubNetwork | None) -> NetworkView | None:
+    """In short, for lists and walls."""
+    return None if network is None else NetworkView(**_network(network))
+
+
+def network_details(network: HubNetwork) -> NetworkDetails:
+    """With everything that was tried."""
+    checks = [NetworkCheckDoc(**_fields(one)) for one in network.checks]
+    return NetworkDetails(**_network(network), checks=checks)
+
+
+def network_of(result: NetworkResult, *, now: float) -> HubNetwork:
+    """A report as it is kept. now: Unix seconds."""
+    return HubNetwork(
+        at=round(now - result.age_s, 3),
+        reason=result.reason,
+        outcome=result.outcome,
+        quick=result.quick,
+        via=result.via,
+        took_s=result.took_s,
+        verdicts=tuple(
+            NetworkVerdict(**msgspec.structs.asdict(one)) for one in result.verdicts
+        ),
+        checks=tuple(
+            NetworkTrial(**msgspec.structs.asdict(one)) for one in result.checks
+        ),
+    )
+
+
+def _network(network: HubNetwork) -> dict[str, Any]:
+    told = _fields(network)
+    del told["checks"]
+    told["verdicts"] = [NetworkVerdictDoc(**_fields(one)) for one in network.verdicts]
     return told
+
+
+def _fields(kept: HubNetwork | NetworkVerdict | NetworkTrial) -> dict[str, Any]:
+    return {each.name: getattr(kept, each.name) for each in fields(kept)}
 
 
 def desired_view(desired: Desired) -> DesiredView:

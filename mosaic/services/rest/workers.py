@@ -7,12 +7,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessDone, ProcessExitedAlready
-from twisted.internet.interfaces import IDelayedCall
-from twisted.internet.protocol import ProcessProtocol
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from mosaic.export.child import Child
 from mosaic.export.jobs import (
     Said,
     WorkFailed,
@@ -20,13 +17,10 @@ from mosaic.export.jobs import (
     read_job,
     read_said,
     worker_command,
-    worker_environment,
 )
 
 MAX_LINE_BYTES = 65536
-MAX_ERRORS_BYTES = 8192
 
-_log = Logger()
 Told = Callable[[Said], None]
 
 
@@ -53,33 +47,21 @@ class WorkerProcesses:
         ended: Deferred[None] = Deferred(lambda _: child.stop("it was cancelled"))
         child = _Child(ended, told)
         command = worker_command(folder)
-        self._reactor.spawnProcess(
-            child,
-            command[0],
-            command,
-            env=worker_environment(),
-            path=str(folder),
-            childFDs={0: "w", 1: "r", 2: "r"},
-        )
-        child.alarm = self._reactor.callLater(
-            seconds, child.stop, f"it took more than {seconds:g} seconds"
-        )
+        child.spawn(self._reactor, command, path=str(folder), seconds=seconds)
         return ended
 
 
-class _Child(ProcessProtocol):
+class _Child(Child):
     """Reads what the worker prints. ended: told once, when it is reaped."""
 
-    transport: Any
+    name = "an export worker"
 
     def __init__(self, ended: Deferred[None], told: Told) -> None:
+        super().__init__()
         self._ended = ended
         self._told = told
         self._rest = b""
-        self._errors = b""
         self._last: Said | None = None
-        self._stopped = ""
-        self.alarm: IDelayedCall | None = None
 
     def outReceived(self, data: bytes) -> None:
         """Lines of progress; the last one says how it ended."""
@@ -93,35 +75,20 @@ class _Child(ProcessProtocol):
                 self._last = said
                 self._told(said)
 
-    def errReceived(self, data: bytes) -> None:
-        """For the log, the end of it."""
-        self._errors = (self._errors + data)[-MAX_ERRORS_BYTES:]
+    def was_stopped(self, why: str) -> None:
+        """Killed; who cancelled the work knows already."""
+        if not self._ended.called:
+            self._ended.errback(WorkFailed(f"the work was stopped: {why}"))
 
-    def stop(self, why: str) -> None:
-        """Kill it; why is told to whoever waits."""
-        self._stopped = self._stopped or why
-        try:
-            self.transport.signalProcess("KILL")
-        except ProcessExitedAlready:
-            pass
-
-    def processEnded(self, reason: Failure) -> None:
-        """It is gone: say how."""
-        if self.alarm is not None and self.alarm.active():
-            self.alarm.cancel()
+    def has_ended(self, reason: Failure) -> None:
+        """Say how."""
         ended, last = self._ended, self._last
         if ended.called:
             return
-        if self._stopped:
-            ended.errback(WorkFailed(f"the work was stopped: {self._stopped}"))
-        elif last is not None and last.refused:
+        if last is not None and last.refused:
             ended.errback(WorkRefused(last.refused))
-        elif last is not None and last.done and isinstance(reason.value, ProcessDone):
+        elif last is not None and last.done and self.is_well(reason):
             ended.callback(None)
         else:
-            _log.error(
-                "an export worker broke down: {reason}\n{errors}",
-                reason=reason.getErrorMessage(),
-                errors=self._errors.decode("utf-8", "replace"),
-            )
+            self.log_end(reason)
             ended.errback(WorkFailed("the worker broke down; nothing was changed"))

@@ -16,7 +16,7 @@ from mosaic.wire.xmpp.jid import Jid
 from mosaic.wire.xmpp.stanza import Stanza
 from mosaic.wire.xmpp.subscription import Contact
 from mosaic.wire.xmpp.xml import element
-from mosaic.workspace.hubs import Doing, HubSource, HubState
+from mosaic.workspace.hubs import HUBS, Doing, HubSource, HubState
 
 GROUP = "Hubs"
 RESOURCE = "hub"
@@ -34,7 +34,7 @@ class HubContacts:
         directory: Directory,
         presence: Presence,
     ) -> None:
-        self.host = f"hubs.{exchange.domain}"
+        self.host = f"{HUBS}.{exchange.domain}"
         self._exchange = exchange
         self._source = source
         self._directory = directory

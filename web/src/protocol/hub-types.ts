@@ -36,7 +36,52 @@ export interface HubUpdate {
   notes?: string | null;
   /** Octets to fetch. */
   size?: number | null;
+  /**
+   * "none", "available", "installing", "restart", "failed", "off", or "taken-back": `available`
+   * was installed, did not prove itself, and what ran before runs again.
+   */
   state?: string | null;
+}
+
+export type HubNetworkOutcome = "ok" | "degraded" | "blocked" | "skipped";
+/** Why a check of the network was made. */
+export type HubNetworkReason = "enrolled" | "daily" | "unreachable" | "asked" | "local";
+
+/** One capability, and what to do if it is not good. */
+export interface HubNetworkVerdict {
+  capability: string;
+  outcome: HubNetworkOutcome;
+  advice: string;
+}
+
+/** What a hub found when it last checked its network. */
+export interface HubNetwork {
+  at: number;
+  outcome: HubNetworkOutcome;
+  reason: HubNetworkReason;
+  /** Without measurements. */
+  quick: boolean;
+  /** Where its way out came from. */
+  via: string;
+  took_s: number;
+  verdicts: HubNetworkVerdict[];
+}
+
+/** The same with everything that was tried. */
+export interface HubNetworkDetails extends HubNetwork {
+  checks: {
+    name: string;
+    outcome: HubNetworkOutcome;
+    ms?: number | null;
+    stage?: string;
+    detail?: string;
+    advice?: string;
+  }[];
+}
+
+/** The same for a screen, with the version that the hub runs. */
+export interface HubFound extends HubUpdate {
+  runs?: string | null;
 }
 
 /** The feed: all that a screen and an agent need to know. */
@@ -47,7 +92,9 @@ export interface HubFeedAnswer {
   calendar: HubEntry[];
   update: HubUpdatePolicy;
   /** The update that the box has found. */
-  found: HubUpdate | null;
+  found: HubFound | null;
+  /** What it found when it checked its network. */
+  network: HubNetwork | null;
 }
 
 /** A screen's way in. */
@@ -81,6 +128,7 @@ export interface Hub {
   desired: HubDesired;
   update: HubUpdatePolicy;
   has_calendar: boolean;
+  network: HubNetwork | null;
   status: HubStatus | null;
 }
 
@@ -120,7 +168,8 @@ export type HubCommandName =
   | "update-install"
   | "screenshot"
   | "log"
-  | "wipe";
+  | "wipe"
+  | "check-network";
 
 /** How far a command is; `file` once the box has sent one. */
 export interface HubCommand {
@@ -136,6 +185,8 @@ export interface HubCode {
   id: string;
   name: string | null;
   code?: string;
+  /** For how many hubs it was made. */
+  uses: number;
   uses_left: number;
   expires_at: number;
 }

@@ -53,6 +53,8 @@ export interface WirePerson extends WireState {
   account: string | null;
   /** The door they came through, unless it is a browser's: "xmpp". */
   via?: string;
+  /** The Hub ID of the room box that this is; the server alone says so. */
+  hub?: string;
 }
 
 /** One committed chat message; `at` is in Unix seconds. */

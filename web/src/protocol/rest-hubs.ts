@@ -6,6 +6,7 @@ import type {
   HubCommand,
   HubCommandName,
   HubFeedAnswer,
+  HubNetworkDetails,
   RoomTokenAnswer,
   ScreenAnswer,
 } from "./hub-types";
@@ -74,6 +75,11 @@ export class HubCalls extends RestCaller {
   /** One hub. */
   show(hubId: string): Promise<Hub> {
     return this.json("GET", `/hubs/${part(hubId)}`);
+  }
+
+  /** What a hub found when it last checked its network; 404 before the first time. */
+  network(hubId: string): Promise<HubNetworkDetails> {
+    return this.json("GET", `/hubs/${part(hubId)}/network-check`);
   }
 
   /** Change what a hub is or shall do. */

@@ -19,6 +19,7 @@ export interface Person {
   readonly cam: boolean;
   readonly screen: boolean;
   readonly via?: "xmpp"; // they have chat alone, and no browser
+  readonly hub?: string; // the Hub ID of the room box that this is
 }
 
 export interface ChatMessage {

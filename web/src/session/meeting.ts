@@ -20,6 +20,7 @@ import type {
   SharedDoc,
   Snapshot,
 } from "./api";
+import { NearestPlace } from "./call/regions";
 import { CallMesh } from "./call/mesh";
 import { ChatSender } from "./chat-sender";
 import { Documents } from "./documents";
@@ -53,6 +54,7 @@ export class MeetingSession implements RoomSession {
   readonly #chat: ChatSender;
   readonly #local: LocalStreams;
   readonly #mesh: CallMesh;
+  readonly #nearest: NearestPlace;
   readonly #unwatch: () => void;
   readonly versions: RoomVersions;
   readonly hubs: RoomHubs;
@@ -118,18 +120,28 @@ export class MeetingSession implements RoomSession {
       () => this.#localChanged(),
       () => this.stopScreen(),
     );
+    this.#nearest = new NearestPlace(
+      {
+        createConnection: (configuration) => environment.createConnection(configuration),
+        now: () => performance.now(),
+      },
+      environment.storage,
+      options.relay ?? null,
+    );
     this.#mesh = new CallMesh({
       instance: environment.randomId(),
       relay: options.relay ?? null,
       createConnection: (configuration) =>
         environment.createConnection(configuration),
       fetchCredentials: () => this.#rest.turnCredentials(),
+      nearest: (credentials) => this.#nearest.of(credentials),
       send: (to, signal) => this.#client.sendSignal(to, signal),
       local: () => this.#local.state,
       changed,
     });
     this.#unwatch = environment.watch({
       network: () => {
+        this.#nearest.forget();
         // Without signalling a restart could not be agreed upon: the return
         // of the connection repairs the calls that need it.
         if (this.#client.state.kind === "live") this.#mesh.networkChanged();

@@ -66,6 +66,7 @@ export class People {
       cam,
       screen,
       ...(person.via === "xmpp" ? { via: "xmpp" } : {}),
+      ...(typeof person.hub === "string" ? { hub: person.hub } : {}),
     };
     if (id === this.#me?.id) this.#me = copy;
     this.#people.set(id, copy);

@@ -22,7 +22,7 @@ export interface Services {
 /** A hub's screen as the page uses it. */
 export type Screen = Pick<
   HubScreen,
-  "snapshot" | "subscribe" | "join" | "leaveRoom" | "installUpdate" | "close"
+  "snapshot" | "subscribe" | "join" | "leaveRoom" | "installUpdate" | "draws" | "close"
 >;
 
 const ServicesContext = createContext<Services | null>(null);

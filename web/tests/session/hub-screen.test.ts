@@ -257,11 +257,14 @@ describe("a screen", () => {
     await pass(1_000);
     server.desire({ room: "100000001" });
     await pass(1_000);
+    screen.draws(true);
+    await pass(1_000);
     server.desire({ screen_on: false });
     await pass(1_000);
-    expect(told).toEqual(["idle", "meeting", "dark"].map((shown) => `${LOCAL} 1 ${shown}`));
+    const words = ["idle", "meeting", "presenting", "dark"];
+    expect(told).toEqual(words.map((shown) => `${LOCAL} 1 ${shown}`));
     await pass(41_000);
-    expect(told).toHaveLength(5);
+    expect(told).toHaveLength(6);
     screen.close();
   });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { checkNetwork } from "../../src/session/netcheck/check";
 import type { NetcheckEnvironment } from "../../src/session/netcheck/check";
-import { overall, packReport, unpackReport, wayOf } from "../../src/session/netcheck/report";
+import { nearestAt, overall, packReport, unpackReport, wayOf } from "../../src/session/netcheck/report";
 import type { CheckResult } from "../../src/session/netcheck/report";
 
 interface World {
@@ -115,6 +115,29 @@ describe("the network check", () => {
   });
 });
 
+describe("places with relays", () => {
+  it("are each tried, and named, where there are several", async () => {
+    const { env, asked, closed } = environment({ rest: true, socket: true, relays: ["udp"] });
+    const fetch = env.fetch;
+    const more = {
+      region: "Lisbon",
+      regions: [{ name: "Far", urls: ["turns:far:443?transport=tcp"] }],
+    };
+    const wide: NetcheckEnvironment["fetch"] = async (input, init) => {
+      const answer = await fetch(input, init);
+      if (!String(input).endsWith("/netcheck")) return answer;
+      return new Response(JSON.stringify({ ...(await answer.json()), ...more }));
+    };
+    const { places } = await checkNetwork({ ...env, fetch: wide }, () => {});
+    expect(places).toEqual([
+      { name: "Lisbon", rttMs: 5, way: "udp" },
+      { name: "Far", rttMs: null, way: null },
+    ]);
+    expect(asked).toContain("turns:far:443?transport=tcp");
+    expect(closed).toHaveLength(asked.length);
+  });
+});
+
 describe("a result in a link", () => {
   it("comes back as it was", async () => {
     const { env } = environment({ rest: true, socket: true, relays: ["udp"] });
@@ -122,6 +145,7 @@ describe("a result in a link", () => {
     const text = packReport(report);
     expect(unpackReport(text)).toEqual({
       at: report.at,
+      places: [],
       checks: report.checks.map(({ ms, value, ...rest }) => ({
         ...rest,
         ms: ms === null ? null : Math.round(ms),
@@ -129,6 +153,23 @@ describe("a result in a link", () => {
       })),
     });
     expect(text).toMatch(/^[\d.-]+$/);
+  });
+
+  it("holds places by their number: nobody makes our page say their words", () => {
+    const places = [
+      { name: "Lisbon", rttMs: 80.4, way: "udp" as const },
+      { name: "Mumbai", rttMs: null, way: null },
+      { name: "Porto", rttMs: 7, way: "tls" as const },
+    ];
+    const text = packReport({ at: 5, checks: [], places });
+    expect(text).toMatch(/^[\d.-]+$/);
+    expect(unpackReport(text)?.places).toEqual([
+      { name: null, rttMs: 80, way: "udp" },
+      { name: null, rttMs: null, way: null },
+      { name: null, rttMs: 7, way: "tls" },
+    ]);
+    expect(nearestAt(places)).toBe(2);
+    expect(nearestAt(places.slice(1, 2))).toBe(-1);
   });
 
   it("is refused when it is anything else", () => {
@@ -142,6 +183,9 @@ describe("a result in a link", () => {
       "1.5.0.0.1.1.0.0.1.1",
       "1.5.0.0.1.99999999999",
       "1.-5.0.0.1.1",
+      "1.5.101.0.1.1",
+      "1.5.100.0.1.3",
+      "1.5.100.0.1.0.100.0.1.0",
       "<script>",
       "1.".repeat(900),
     ]) {

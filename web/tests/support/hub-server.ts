@@ -26,6 +26,7 @@ export function feedOf(change: Partial<HubFeedAnswer> = {}): HubFeedAnswer {
     calendar: [],
     update: { channel: "stable", window: null },
     found: null,
+    network: null,
     ...change,
   };
 }

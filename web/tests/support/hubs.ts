@@ -1,6 +1,21 @@
 /** A hub as administrators and hosts see it. */
-import type { Hub } from "../../src/protocol";
+import type { Hub, HubNetwork } from "../../src/protocol";
 import { DESIRED } from "./hub-server";
+
+export const LIMITED: HubNetwork = {
+  at: 1_790_000_400,
+  outcome: "degraded",
+  reason: "daily",
+  quick: false,
+  via: "environment",
+  took_s: 9.5,
+  verdicts: [
+    { capability: "signalling", outcome: "ok", advice: "Meetings can be joined." },
+    { capability: "media", outcome: "degraded", advice: "UDP is blocked: video and voice use TLS." },
+    { capability: "direct", outcome: "skipped", advice: "not checked" },
+    { capability: "quality", outcome: "degraded", advice: "UDP is blocked: video and voice use TLS." },
+  ],
+};
 
 export function hubOf(change: Partial<Hub> = {}): Hub {
   return {
@@ -15,6 +30,7 @@ export function hubOf(change: Partial<Hub> = {}): Hub {
     desired: { ...DESIRED, room: "412907338" },
     update: { channel: "stable", window: null },
     has_calendar: false,
+    network: null,
     status: {
       doing: "meeting",
       room: "412907338",

@@ -3,18 +3,21 @@ import { act, cleanup, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { HubCalls } from "../../src/protocol";
-import type { Hub, HubCode, HubCommand } from "../../src/protocol";
+import type { Hub, HubCode, HubCommand, HubNetworkDetails } from "../../src/protocol";
 import { HubsSection } from "../../src/ui/admin/hubs/HubsSection";
 import { spanWords, windowOf } from "../../src/ui/admin/hubs/words";
 import { en } from "../../src/ui/text/en";
-import { hubOf } from "../support/hubs";
+import { LIMITED, hubOf } from "../support/hubs";
 import { show } from "../support/page";
+
+const SOON = Date.now() / 1000 + 3600;
 
 /** The server's side of a few hubs; what was asked is in `asked`. */
 class Fleet {
   hubs: Hub[] = [];
   codes: HubCode[] = [];
   command: Partial<HubCommand> = { state: "done", detail: null, file: null };
+  details: HubNetworkDetails | null = null;
   down = false;
   readonly asked: string[] = [];
   readonly fetch = async (url: unknown, init?: RequestInit): Promise<Response> => {
@@ -26,7 +29,7 @@ class Fleet {
     if (call === "GET /hubs") return json({ hubs: this.hubs });
     if (call === "GET /hub-codes") return json({ codes: this.codes });
     if (call === "POST /hub-codes") {
-      const made = { id: "c1", name: null, uses_left: 1, expires_at: 1_790_000_000 };
+      const made = { id: "c1", name: null, uses: 1, uses_left: 1, expires_at: SOON };
       this.codes = [made];
       return json({ ...made, code: "7KQ2M-XW9RD" }, 201);
     }
@@ -36,6 +39,7 @@ class Fleet {
     if (call.startsWith("PATCH")) return json(this.hubs[0]);
     if (call.endsWith("/commands")) return json({ id: "k1" }, 201);
     if (call.endsWith("/commands/k1")) return json({ id: "k1", ...this.command });
+    if (call.endsWith("/network-check") && this.details) return json(this.details);
     if (call.endsWith("/file")) return new Response("png");
     return json({ status: 404, title: "Not found" }, 404);
   };
@@ -87,6 +91,25 @@ describe("hubs in administration", () => {
     await userEvent.click(button("Really revoke"));
     await waitFor(() => expect(screen.queryByText("7KQ2M-XW9RD")).toBeNull());
     expect(fleet.asked[1]).toBe("DELETE /hub-codes/c1");
+  });
+
+  it("keeps codes apart that let nobody in any more", async () => {
+    const fleet = new Fleet();
+    const code = { name: null, uses: 2, uses_left: 2, expires_at: SOON };
+    fleet.codes = [
+      { ...code, id: "c1", name: "Porto" },
+      { ...code, id: "c2", name: "Lisbon", uses_left: 0 },
+      { ...code, id: "c3", name: "Faro", expires_at: 1_700_000_000 },
+    ];
+    open(fleet);
+    expect(await screen.findByText(/^for 2 more hubs, until /)).toBeTruthy();
+    const spent = within(screen.getByRole("group"));
+    expect(spent.getByText("Show 2 codes that are used up or expired")).toBeTruthy();
+    expect(spent.getByText("used up: 2 hubs came in with it")).toBeTruthy();
+    expect(spent.getByText(/^expired /)).toBeTruthy();
+    await userEvent.click(screen.getByText("Show 2 codes that are used up or expired"));
+    await userEvent.click(button("Delete: Lisbon"));
+    expect(fleet.asked).toEqual(["DELETE /hub-codes/c2"]);
   });
 
   it("tells what a hub does, what is wrong with it, and since when it is away", async () => {
@@ -176,6 +199,47 @@ describe("hubs in administration", () => {
     ]);
   });
 
+  it("says what the network lacks and why, and checks it again", async () => {
+    const fleet = new Fleet();
+    fleet.hubs = [hubOf({ network: LIMITED })];
+    fleet.details = {
+      ...LIMITED,
+      checks: [{ name: "udp-53", outcome: "blocked", ms: 2104.2, detail: "no answer over UDP" }],
+    };
+    fleet.command = { state: "done", detail: "degraded: UDP is blocked", file: null };
+    open(fleet);
+    expect(await screen.findByText("Network limited")).toBeTruthy();
+    await userEvent.click(button("Manage: Lisbon"));
+    expect(screen.getByText(/the daily one/)).toBeTruthy();
+    // Once, though video and quality both want it; what was not looked at is left out.
+    expect(screen.getAllByText(/UDP is blocked: video and voice use TLS/)).toHaveLength(1);
+    expect(screen.queryByText("Direct calls")).toBeNull();
+    await userEvent.click(screen.getByText("Everything that was tried"));
+    expect(await screen.findByText("no answer over UDP")).toBeTruthy();
+    expect(screen.getByText(/2104 ms/)).toBeTruthy();
+    await userEvent.click(button("Check now"));
+    expect(fleet.asked.at(-1)).toContain('"command":"check-network"');
+    expect(await screen.findByText("degraded: UDP is blocked")).toBeTruthy();
+  });
+
+  it("says that what was found without a server is over", async () => {
+    const fleet = new Fleet();
+    const network = { ...LIMITED, reason: "unreachable" as const };
+    fleet.hubs = [hubOf({ network })];
+    await manage(fleet);
+    expect(screen.getByText(/when it could not reach the server/)).toBeTruthy();
+    expect(screen.getByText("It has reached the server since then.")).toBeTruthy();
+  });
+
+  it("says that the network was never checked, and gives a host no button", async () => {
+    const fleet = new Fleet();
+    fleet.hubs = [hubOf()];
+    open(fleet, false);
+    await userEvent.click(await screen.findByRole("button", { name: "Manage: Lisbon" }));
+    expect(screen.getByText("It has not checked its network yet.")).toBeTruthy();
+    expect(screen.queryByRole("button", { name: "Check now" })).toBeNull();
+  });
+
   it("shows a screenshot when the box has sent one", async () => {
     const fleet = new Fleet();
     fleet.command = { state: "done", detail: null, file: "/api/v1/x" };
@@ -198,11 +262,48 @@ describe("hubs in administration", () => {
     await userEvent.click(button("Install update: Lisbon"));
     expect(fleet.asked).toEqual([]);
     await userEvent.click(button("Really install"));
-    await screen.findByText("Done.");
+    await waitFor(() => expect(button("Restart: Lisbon")).toHaveProperty("disabled", false));
     await userEvent.click(button("Restart: Lisbon"));
     await userEvent.click(button("Really restart"));
     await waitFor(() => expect(fleet.asked).toHaveLength(2));
     expect(fleet.asked[1]).toContain('"restart"');
+  });
+
+  it.each([
+    ["installing", "Version 1.3.0 is being installed."],
+    ["restart", "Version 1.3.0 is installed. The hub starts again with it."],
+    [
+      "taken-back",
+      "Version 1.3.0 did not work on this hub and was taken back. Version 1.2.0 runs again. 1.0 MB to fetch.",
+    ],
+    ["failed", "Version 1.3.0 could not be installed. Version 1.2.0 runs as before. 1.0 MB to fetch."],
+  ])("says how an update goes: %s", async (state, words) => {
+    const fleet = new Fleet();
+    const { status } = hubOf();
+    const update = { state, available: "1.3.0", size: 1_048_576 };
+    fleet.hubs = [hubOf({ status: status && { ...status, update } })];
+    await manage(fleet);
+    expect(screen.getByText(words)).toBeTruthy();
+    const install = button(/^Install (again|update): Lisbon$/) as HTMLButtonElement;
+    expect(install.disabled).toBe(state === "installing" || state === "restart");
+  });
+
+  it("watches an update as closely as who asked for it", async () => {
+    vi.useFakeTimers({ shouldAdvanceTime: true });
+    const fleet = new Fleet();
+    fleet.command = { state: "waiting", detail: null, file: null };
+    await manage(fleet);
+    await userEvent.click(button("Install update: Lisbon"));
+    await userEvent.click(button("Really install"));
+    const { status } = hubOf();
+    const update = { state: "installing", available: "1.3.0" };
+    fleet.hubs = [hubOf({ doing: "updating", status: status && { ...status, update } })];
+    await act(() => vi.advanceTimersByTimeAsync(1_000));
+    expect(screen.getByText("updating")).toBeTruthy();
+    expect(screen.getByText("Version 1.3.0 is being installed.")).toBeTruthy();
+    // An installation may take longer than a screenshot.
+    await act(() => vi.advanceTimersByTimeAsync(14 * 60_000));
+    expect(screen.queryByText(/has not answered/)).toBeNull();
   });
 
   it("removes a hub when asked twice", async () => {

@@ -51,11 +51,17 @@ describe("attention", () => {
     expect(order([])).toEqual(["Dan", "Bert Moor", "Cleo"]);
     expect(order([["c", 5], [bert.id, 4]])).toEqual(["Dan", "Cleo", "Bert Moor"]);
   });
-  it("leaves out chat alone, and the other screen of the same box", () => {
-    const me = person("me", "Lisbon", { role: "host" });
-    const second = person("me2", "Lisbon", { role: "host", mic: false, cam: false });
-    const namesake = person("x", "Lisbon");
+  it("leaves out chat alone, the other screens of the same box, and silent ones of others", () => {
+    const me = person("me", "Lisbon", { role: "host", hub: "412907338" });
+    const second = person("me2", "Lisbon", { hub: "412907338" });
+    const porto = person("p", "Porto", { hub: "100000001" });
+    const further = person("p2", "Porto", { hub: "100000001", mic: false, cam: false });
+    const namesake = person("x", "Lisbon", { role: "host", mic: false, cam: false });
     const xmpp = person("y", "Xena", { via: "xmpp" });
-    expect(byAttention([me, second, namesake, xmpp], me, new Map())).toEqual([namesake]);
+    const people = [me, second, namesake, xmpp, further, porto];
+    expect(byAttention(people, me, new Map())).toEqual([namesake, porto]);
+    // A box that is muted and dark is still in the room, once.
+    const muted = person("p", "Porto", { hub: "100000001", mic: false, cam: false });
+    expect(byAttention([me, further, muted], me, new Map())).toEqual([further]);
   });
 });

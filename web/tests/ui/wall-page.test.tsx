@@ -8,6 +8,7 @@ import { JoinError } from "../../src/session/join";
 import { App } from "../../src/ui/App";
 import { FakeSession, bert } from "../support/fake-session";
 import { DESIRED, feedOf } from "../support/hub-server";
+import { LIMITED } from "../support/hubs";
 import { show } from "../support/page";
 
 vi.mock("../../src/ui/board/Board", () => ({ default: () => <p>the board</p> }));
@@ -39,6 +40,8 @@ class FakeScreen {
   join = (hubId: string, pin?: string) => this.#note("join", hubId, pin);
   leaveRoom = () => this.#note("leaveRoom");
   installUpdate = () => this.#note("installUpdate");
+  presenting = false;
+  draws = (presenting: boolean) => void (this.presenting = presenting);
   close = () => void (this.closed = true);
   show(change: Partial<ScreenSnapshot>) {
     this.#snapshot = { ...this.#snapshot, ...change };
@@ -160,7 +163,7 @@ describe("the wall, idle", () => {
     act(() => wall.desire({}, { found }));
     await userEvent.click(await screen.findByRole("button", { name: /Update 1.4.0/ }));
     expect(screen.getByText("Less echo")).toBeTruthy();
-    expect(screen.getByText("18 MB")).toBeTruthy();
+    expect(screen.getByText("18 MB to fetch.")).toBeTruthy();
     await userEvent.click(button("Later"));
     expect(screen.queryByRole("button", { name: /Update/ })).toBeNull();
     act(() => wall.desire({}, { found: { ...found, available: "1.5.0" } }));
@@ -168,6 +171,58 @@ describe("the wall, idle", () => {
     await userEvent.click(button("Install"));
     expect(wall.asked).toEqual([["installUpdate"]]);
     expect(screen.getByText(/is being installed/)).toBeTruthy();
+  });
+
+  it("says in a line what the network lacks, and nothing of one that is good or over", async () => {
+    const { wall } = await open();
+    await screen.findByText("Connected");
+    const said = () => screen.queryByText(/The network is limited\. UDP is blocked/);
+    expect(said()).toBeNull();
+    act(() => wall.desire({}, { network: LIMITED }));
+    expect(said()).toBeTruthy();
+    act(() => wall.desire({}, { network: { ...LIMITED, reason: "unreachable" } }));
+    expect(said()).toBeNull();
+    const cut = { capability: "signalling", outcome: "blocked" as const, advice: "UDP is blocked" };
+    act(() => wall.desire({}, { network: { ...LIMITED, verdicts: [cut] } }));
+    expect(said()).toBeNull();
+    act(() => wall.desire({}, { network: { ...LIMITED, outcome: "ok", verdicts: [] } }));
+    expect(screen.queryByText(/The network/)).toBeNull();
+  });
+
+  it("says how an update goes, and what runs when one did not work", async () => {
+    const { wall } = await open();
+    const told = (state: string) =>
+      act(() => wall.desire({}, { found: { state, available: "1.4.0", runs: "1.3.0" } }));
+    told("available");
+    await userEvent.click(await screen.findByRole("button", { name: /Update 1.4.0/ }));
+    await userEvent.click(button("Install"));
+    told("installing");
+    expect(screen.getByText(/is being installed/)).toBeTruthy();
+    told("failed");
+    await userEvent.click(button("Update 1.4.0 could not be installed"));
+    expect(screen.getByText(/Everything runs as before/)).toBeTruthy();
+    told("taken-back");
+    expect(screen.getByText(/was taken back. Version 1.3.0 runs again/)).toBeTruthy();
+    await userEvent.click(button("Try again"));
+    expect(wall.asked).toEqual([["installUpdate"], ["installUpdate"]]);
+    expect(screen.getByText(/is being installed/)).toBeTruthy();
+    told("none");
+    expect(screen.queryByText(/is being installed/)).toBeNull();
+  });
+
+  it("offers again what a touch did not start", async () => {
+    vi.useFakeTimers({ shouldAdvanceTime: true });
+    try {
+      const { wall } = await open();
+      act(() => wall.desire({}, { found: { state: "available", available: "1.4.0" } }));
+      await userEvent.click(await screen.findByRole("button", { name: /Update 1.4.0/ }));
+      await userEvent.click(button("Install"));
+      expect(screen.queryByRole("button", { name: /Update 1.4.0/ })).toBeNull();
+      await act(() => vi.advanceTimersByTimeAsync(60_000));
+      expect(button(/Update 1.4.0/)).toBeTruthy();
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it("says why the last meeting ended", async () => {
@@ -222,6 +277,22 @@ describe("the wall, in a meeting", () => {
     expect(people()?.textContent).not.toContain("Ada"); // the wall itself
     act(() => wall.desire({ room: "412907338", layout: "board" }));
     expect(people()?.className).toContain("strip");
+  });
+
+  it("knows whether it draws what somebody presents", async () => {
+    const shared = { id: "s", getAudioTracks: () => [], getVideoTracks: () => [], getTracks: () => [] };
+    const call = { kind: "connected", path: "direct", protocol: null, port: null, rttMs: 3 } as const;
+    const remote = [
+      { personId: bert.id, camera: null, screen: shared as unknown as MediaStream, call },
+    ];
+    const { wall, session } = await meet(new FakeSession({ remote }));
+    expect(wall.presenting).toBe(true);
+    act(() => wall.desire({ room: "412907338", layout: "people" }));
+    expect(wall.presenting).toBe(false);
+    act(() => wall.desire({ room: "412907338", layout: "screen" }));
+    expect(wall.presenting).toBe(true);
+    act(() => session.show({ remote: [] }));
+    expect(wall.presenting).toBe(false);
   });
 
   it("plays the others as loud as it shall", async () => {

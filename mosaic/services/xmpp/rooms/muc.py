@@ -28,6 +28,7 @@ from mosaic.wire.xmpp.xml import Xml, element
 from mosaic.workspace import attendance
 from mosaic.workspace.archive import Subject
 from mosaic.workspace.attendance import Attendee, Change
+from mosaic.workspace.hubs import HUBS
 from mosaic.workspace.model import Role, Room
 
 
@@ -148,9 +149,17 @@ class Muc:
             affiliation=self.standing(account),
             occupant_id=self.occupant_id(attendee.id),
             via=attendee.via,
-            real="" if account is None else f"{account}@{self.front.domain}",
+            real=self._real(attendee),
             hand=attendee.hand,
         )
+
+    def _real(self, attendee: Attendee) -> str:
+        """The address that everybody is told: an account's, or the contact that a
+        hub is. Nobody else has one of that domain."""
+        if attendee.hub is not None:
+            return f"{attendee.hub}@{HUBS}.{self.front.domain}"
+        account = attendee.account
+        return "" if account is None else f"{account}@{self.front.domain}"
 
     def elsewhere(self, change: Change) -> None:
         """Somebody came, changed or went through another door."""

@@ -12,6 +12,8 @@ export interface MeshOptions {
   readonly relay: RelayChoice;
   createConnection(configuration: RTCConfiguration): RTCPeerConnection;
   fetchCredentials(): Promise<TurnCredentials>;
+  /** The name of the nearest of their regions, "" for the server itself. */
+  nearest?(credentials: TurnCredentials): Promise<string>;
   send(personId: string, signal: CallSignal): boolean;
   local(): PublishedStreams;
   changed(): void;
@@ -38,6 +40,7 @@ class Preparation {
       () => options.fetchCredentials(),
       options.relay,
       serversChanged,
+      options.nearest && ((credentials) => options.nearest!(credentials)),
     );
     this.#patience = setTimeout(() => this.#end(), CREDENTIALS_PATIENCE_MS);
     void this.#ice.ready().then(() => this.#end());

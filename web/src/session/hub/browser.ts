@@ -27,7 +27,10 @@ export function openHubScreen(
     wipe: wipeMeeting,
     // A plain text needs no leave of the agent before it is sent.
     tell: (local, screen, shown) => {
-      const body = JSON.stringify({ screen, shown });
+      // An agent of an earlier version knows the meeting alone.
+      const body = JSON.stringify(
+        shown === "presenting" ? { screen, shown: "meeting", presenting: true } : { screen, shown },
+      );
       const address = `${local.replace(/\/$/, "")}/screen`;
       void fetch(address, { method: "POST", body, mode: "no-cors", credentials: "omit" }).catch(
         () => {},

@@ -81,6 +81,8 @@ export class HubScreen {
   #closed = false;
   /** Somebody here touched "Leave". */
   #leaving = false;
+  /** In the meeting, this screen draws what somebody presents. */
+  #presenting = false;
   /** What the agent heard last, and when. */
   #said = { shown: "", at: 0 };
   /** Counts the rooms, so that a late answer for an earlier one is known. */
@@ -141,6 +143,11 @@ export class HubScreen {
   /** By touch: let the box install the update that it found. */
   async installUpdate(): Promise<void> {
     await this.#calls.installUpdate(this.#hubId());
+  }
+
+  /** Whether it draws what somebody presents; nobody but the page knows. */
+  draws(presenting: boolean): void {
+    this.#presenting = presenting;
   }
 
   /** Stop everything; the page goes away. */
@@ -361,7 +368,8 @@ export class HubScreen {
 
   #tell(): void {
     const { local, screen } = this.#address;
-    const shown = shownBy(this.snapshot());
+    const drawn = shownBy(this.snapshot());
+    const shown = drawn === "meeting" && this.#presenting ? "presenting" : drawn;
     if (local === null) return;
     if (shown === this.#said.shown && Date.now() - this.#said.at < TELL_MS) return;
     this.#said = { shown, at: Date.now() };

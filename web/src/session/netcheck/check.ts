@@ -4,7 +4,8 @@ import type { NetcheckFacts, Socket } from "../../protocol";
 import { drcpUrl } from "../environment";
 import type { Environment } from "../environment";
 import { chooseServers } from "../call/ice-servers";
-import type { CheckName, CheckResult, NetcheckReport, Outcome, Way } from "./report";
+import { isRelay, measurePlaces, placesOf } from "../call/regions";
+import type { CheckName, CheckResult, NetcheckReport, Outcome, PlaceResult, Way } from "./report";
 
 /** What of the surroundings is needed, and the time. */
 export type NetcheckEnvironment = Pick<
@@ -20,6 +21,7 @@ export type NetcheckEnvironment = Pick<
 const SUBPROTOCOL = "drcp.1";
 const SOCKET_MS = 8_000;
 const RELAY_MS = 8_000;
+const PLACES_MS = 5_000;
 const PINGS = 10;
 const NOISE_BYTES = 2 * 1024 * 1024;
 const SLOW_KBIT = 1100;
@@ -75,7 +77,23 @@ export async function checkNetwork(
     await quality(env, add);
     await bandwidth(env, rest, add);
   }
-  return { at: env.wall() / 1000, checks };
+  const places = facts === null ? [] : await placesFrom(env, facts);
+  return { at: env.wall() / 1000, checks, places };
+}
+
+/** Each place with relays, where there are several. */
+async function placesFrom(
+  env: NetcheckEnvironment,
+  facts: NetcheckFacts,
+): Promise<PlaceResult[]> {
+  const places = placesOf(facts);
+  if (places.length === 1) return [];
+  const found = await measurePlaces(facts, places, env, {
+    choice: null,
+    deadlineMs: PLACES_MS,
+    nearestAlone: false,
+  });
+  return found.map((place) => ({ ...place, name: place.name || facts.region }));
 }
 
 type Add = (name: CheckName, outcome: Outcome, ms?: number | null, value?: number | null) => void;
@@ -160,7 +178,7 @@ async function relayAnswers(env: NetcheckEnvironment, server: RTCIceServer): Pro
       };
       connection.onicecandidate = ({ candidate }) => {
         if (candidate === null) done(false);
-        else if (candidate.type === "relay" || / typ relay/.test(candidate.candidate)) done(true);
+        else if (isRelay(candidate)) done(true);
       };
       connection.createDataChannel("check");
       connection

@@ -28,10 +28,31 @@ export interface CheckResult {
   readonly value: number | null;
 }
 
-/** at: Unix seconds. */
+/**
+ * A place with relays. name: "" for a server that has none; null where it is not
+ * known, in a link. rttMs, way: null where no relay of it answers.
+ */
+export interface PlaceResult {
+  readonly name: string | null;
+  readonly rttMs: number | null;
+  readonly way: Way | null;
+}
+
+/** at: Unix seconds. places: the server's own first; empty where there is one alone. */
 export interface NetcheckReport {
   readonly at: number;
   readonly checks: readonly CheckResult[];
+  readonly places: readonly PlaceResult[];
+}
+
+/** The index of the nearest; -1 if none answers. */
+export function nearestAt(places: readonly PlaceResult[]): number {
+  let best = -1;
+  let least = Infinity;
+  places.forEach(({ rttMs }, at) => {
+    if (rttMs !== null && rttMs < least) [best, least] = [at, rttMs];
+  });
+  return best;
 }
 
 const rank: Record<Outcome, number> = { skipped: 0, ok: 0, degraded: 1, blocked: 2 };
@@ -58,15 +79,26 @@ const FORMAT = 1;
 const MAX_LINK_CHARS = 1000;
 const MAX_NUMBER = 1e7;
 
+/** Rows of places begin here: their number, then way and round trip. */
+const PLACE_AT = 100;
+const MAX_PLACES = 20;
+const ways = ["udp", "tcp", "tls"] as const;
+
 /** A report as text for a fragment: numbers alone, no address and no name. */
-export function packReport({ at, checks }: NetcheckReport): string {
+export function packReport({ at, checks, places }: NetcheckReport): string {
   const rows = checks.map(({ name, outcome, ms, value }) => [
     checkNames.indexOf(name),
     outcomes.indexOf(outcome),
     ms === null ? -1 : Math.round(ms),
     value === null ? -1 : Math.round(value),
   ]);
-  return [FORMAT, Math.round(at), ...rows.flat()].join(".");
+  const far = places.slice(0, MAX_PLACES).map(({ rttMs, way }, number) => [
+    PLACE_AT + number,
+    rttMs === null ? outcomes.indexOf("blocked") : outcomes.indexOf("ok"),
+    rttMs === null ? -1 : Math.round(rttMs),
+    way === null ? -1 : ways.indexOf(way),
+  ]);
+  return [FORMAT, Math.round(at), ...[...rows, ...far].flat()].join(".");
 }
 
 /** The report in such a text; null for anything that is none. */
@@ -77,13 +109,21 @@ export function unpackReport(text: string): NetcheckReport | null {
   if (format !== FORMAT || at === undefined || !Number.isInteger(at) || at < 0) return null;
   if (at > 1e11 || !sane || rest.length === 0 || rest.length % 4 !== 0) return null;
   const checks: CheckResult[] = [];
+  const places: PlaceResult[] = [];
   for (let i = 0; i < rest.length; i += 4) {
     const [nameAt, outcomeAt, ms, value] = rest.slice(i, i + 4) as [number, number, number, number];
+    if (nameAt >= PLACE_AT) {
+      const way = ms < 0 ? null : ways[value];
+      if (nameAt !== PLACE_AT + places.length || way === undefined) return null;
+      if (places.length === MAX_PLACES) return null;
+      places.push({ name: null, rttMs: ms < 0 ? null : ms, way });
+      continue;
+    }
     const name = checkNames[nameAt];
     const outcome = outcomes[outcomeAt];
     if (name === undefined || outcome === undefined) return null;
     if (checks.some((check) => check.name === name)) return null;
     checks.push({ name, outcome, ms: ms < 0 ? null : ms, value: value < 0 ? null : value });
   }
-  return { at, checks };
+  return { at, checks, places };
 }

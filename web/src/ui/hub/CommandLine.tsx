@@ -1,6 +1,8 @@
 import { refusalText } from "../admin/rest";
 import { useText } from "../text";
-import type { CommandState } from "./useCommand";
+import { patienceMinutes, type CommandState } from "./useCommand";
+
+const UPDATES: ReadonlySet<string> = new Set(["update-check", "update-install"]);
 
 /** How far the last command is, in one line. */
 export function CommandLine({ state }: { state: CommandState }) {
@@ -12,11 +14,12 @@ export function CommandLine({ state }: { state: CommandState }) {
       case "waiting":
         return t.hubs.commands.waiting;
       case "done":
-        return state.detail || t.hubs.commands.done;
+        // How an update went is in what the hub reports, and its own words are not for people.
+        return UPDATES.has(state.command) ? "" : state.detail || t.hubs.commands.done;
       case "failed":
         return t.hubs.commands.failed(state.detail);
       case "no-answer":
-        return t.hubs.commands.noAnswer;
+        return t.hubs.commands.noAnswer(patienceMinutes(state.command));
       case "refused":
         return refusalText(t, state.error);
     }

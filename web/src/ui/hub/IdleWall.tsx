@@ -1,8 +1,9 @@
 /** Between meetings: how to join, what comes next, and what is wrong if something is. */
 import { useEffect, useState } from "react";
-import type { HubEntry, HubFeedAnswer } from "../../protocol/hub-types";
+import type { HubEntry, HubFeedAnswer, HubNetwork } from "../../protocol/hub-types";
 import type { ScreenSnapshot } from "../../session/hub/screen";
 import type { JoinProblem } from "../../session/api";
+import { isOver } from "../parts/network";
 import { joinProblemOf, joinProblemText, useCountdown } from "../join/problems";
 import { Icon } from "../parts/Icon";
 import type { Screen } from "../services";
@@ -52,6 +53,7 @@ export function IdleWall({ screen, snapshot, feed }: IdleWallProps) {
       <footer className="wall-foot">
         <div className="wall-words">
           <LinkLine link={link} />
+          <NetworkLine network={feed.network} />
           <p role="alert" className="wall-problem">
             {problem && !pad && joinProblemText(t, problem, wait)}
             {!problem && room.kind === "outside" && outsideWords(t, room.why)}
@@ -94,6 +96,19 @@ export function IdleWall({ screen, snapshot, feed }: IdleWallProps) {
       )}
     </main>
   );
+}
+
+/** What the box found when it checked its network, if that is no good news. What was
+ * found without a server is over: this wall has one. */
+function NetworkLine({ network }: { network: HubNetwork | null }) {
+  const t = useText();
+  if (network === null || isOver(network)) return null;
+  const { outcome, verdicts } = network;
+  if (outcome !== "degraded" && outcome !== "blocked") return null;
+  const first =
+    verdicts.find((verdict) => verdict.outcome === "blocked") ??
+    verdicts.find((verdict) => verdict.outcome === "degraded");
+  return <p className="wall-network">{t.hub.network[outcome](first?.advice ?? "")}</p>;
 }
 
 type Words = ReturnType<typeof useText>;

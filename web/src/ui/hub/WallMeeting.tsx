@@ -1,5 +1,5 @@
 /** A meeting on the wall: the canvas is the screen, the rest fades when nobody touches it. */
-import { Suspense, lazy, useMemo, useState } from "react";
+import { Suspense, lazy, useEffect, useMemo, useState } from "react";
 import type { HubFeedAnswer } from "../../protocol/hub-types";
 import type { RoomSession } from "../../session/api";
 import type { ScreenSnapshot } from "../../session/hub/screen";
@@ -67,6 +67,11 @@ export function WallMeeting({ screen, snapshot: place, feed, session, dark }: Wa
     screens: place.screens,
   };
   const view = wallView(facts);
+  const presenting = view === "screen";
+  useEffect(() => {
+    screen.draws(presenting);
+    return () => screen.draws(false);
+  }, [screen, presenting]);
   const sounds = useMemo(
     () =>
       snapshot.remote

@@ -1,6 +1,7 @@
 /** What each screen of a wall shows (docs/hub-screen.md). */
 import type { HubLayout } from "../../protocol/hub-types";
 import type { Person } from "../../session/api";
+import { isFurtherScreen } from "../parts/person";
 
 export type WallView = "board" | "people" | "screen";
 
@@ -43,8 +44,8 @@ export function hasStrip(view: WallView, { layout, screens }: Pick<WallFacts, "l
 
 /**
  * The others, by attention: raised hands, then who spoke last, then by time of
- * joining. spoken: person to when they spoke last. Another screen of this very
- * box (our name, no microphone, no camera) is nobody.
+ * joining. spoken: person to when they spoke last. Other screens of this very box
+ * are this room, and further ones of another box show nothing.
  */
 export function byAttention(
   people: readonly Person[],
@@ -55,7 +56,8 @@ export function byAttention(
     (person) =>
       person.id !== me?.id &&
       person.via === undefined &&
-      !(person.name === me?.name && person.role === me?.role && !person.mic && !person.cam),
+      !(person.hub !== undefined && person.hub === me?.hub) &&
+      !isFurtherScreen(person, people),
   );
   const weight = (person: Person) => (person.hand ? Infinity : (spoken.get(person.id) ?? 0));
   return others

@@ -17,7 +17,11 @@ export type CommandState =
   | { kind: "refused"; command: HubCommandName; error: unknown };
 
 const ASK_MS = 1_000;
-const PATIENCE_MS = 60_000;
+
+/** How long an answer is waited for: an installation takes its time. */
+export function patienceMinutes(command: HubCommandName): number {
+  return command === "update-install" ? 15 : 1;
+}
 
 /** onFile: given the file that the hub sent. */
 export function useCommand(
@@ -43,7 +47,7 @@ export function useCommand(
     tell({ kind: "waiting", command });
     try {
       const { id } = await calls.command(hubId, command);
-      const until = Date.now() + PATIENCE_MS;
+      const until = Date.now() + patienceMinutes(command) * 60_000;
       while (mine === turn.current) {
         const { state: how, detail, file } = await calls.showCommand(hubId, id);
         if (how === "failed") return tell({ kind: "failed", command, detail: detail ?? "" });

@@ -2,8 +2,15 @@ import { useEffect, useRef, useState } from "react";
 import { browserEnvironment } from "../../session/environment";
 import { checkNetwork, netcheckIn } from "../../session/netcheck/check";
 import type { NetcheckEnvironment } from "../../session/netcheck/check";
-import { checkNames, overall, packReport, unpackReport, wayOf } from "../../session/netcheck/report";
-import type { CheckName, CheckResult, NetcheckReport } from "../../session/netcheck/report";
+import {
+  checkNames,
+  nearestAt,
+  overall,
+  packReport,
+  unpackReport,
+  wayOf,
+} from "../../session/netcheck/report";
+import type { CheckName, CheckResult, NetcheckReport, PlaceResult } from "../../session/netcheck/report";
 import { CopyButton } from "../parts/CopyButton";
 import { PageHead } from "../parts/PageHead";
 import { go } from "../parts/route";
@@ -91,6 +98,7 @@ function Frame({ report, checks, shared = false, onAgain }: FrameProps) {
               <Row key={name} name={name} check={checks.find((each) => each.name === name)} />
             ))}
           </ul>
+          {report && report.places.length > 0 && <Places places={report.places} />}
           <div className="row">
             {shared ? (
               <button type="button" className="button primary" onClick={() => go("/netcheck")}>
@@ -129,6 +137,35 @@ function Row({ name, check }: { name: CheckName; check: CheckResult | undefined 
       <span className="netcheck-name">{t.netcheck.names[name]}</span>
       <span className="netcheck-detail">{check ? detailWords(t, check) : "…"}</span>
     </li>
+  );
+}
+
+/** Where relays are, and which is the nearest: calls from here use that one. */
+function Places({ places }: { places: readonly PlaceResult[] }) {
+  const t = useText();
+  const nearest = nearestAt(places);
+  return (
+    <section aria-labelledby="places">
+      <h2 id="places" className="netcheck-places">
+        {t.netcheck.places}
+      </h2>
+      <ul className="netcheck-list">
+        {places.map(({ name, rttMs, way }, at) => (
+          <li key={at} className={`netcheck-row ${rttMs === null ? "blocked" : "ok"}`}>
+            <span className="netcheck-mark" aria-hidden="true" />
+            <span className="netcheck-name">
+              {name || (at === 0 ? t.netcheck.here : t.netcheck.place(at + 1))}{" "}
+              {at === nearest && <span className="tag">{t.netcheck.nearest}</span>}
+            </span>
+            <span className="netcheck-detail">
+              {rttMs === null || way === null
+                ? t.netcheck.outcomes.blocked
+                : t.netcheck.away(Math.round(rttMs), way.toUpperCase())}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
   );
 }
 

@@ -5,6 +5,8 @@ interface SureButtonProps {
   label: string;
   /** What the second button says: the act itself. */
   sure: string;
+  /** What the way back says. */
+  no?: string;
   /** A name that says of what, for those who do not see the surroundings. */
   name?: string;
   disabled?: boolean;
@@ -13,7 +15,7 @@ interface SureButtonProps {
 }
 
 /** A button that asks once more, in place. */
-export function SureButton({ label, sure, name, disabled, danger = false, onSure }: SureButtonProps) {
+export function SureButton({ label, sure, no, name, disabled, danger = false, onSure }: SureButtonProps) {
   const t = useText();
   const [asking, setAsking] = useState(false);
   if (!asking) {
@@ -43,7 +45,7 @@ export function SureButton({ label, sure, name, disabled, danger = false, onSure
         {sure}
       </button>
       <button type="button" className="button" onClick={() => setAsking(false)}>
-        {t.hubs.keep}
+        {no ?? t.hubs.keep}
       </button>
     </span>
   );

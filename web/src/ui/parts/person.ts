@@ -1,4 +1,14 @@
-/** How a person looks: stable colour and initials. */
+/** How a person looks: stable colour and initials; and who is no face of their own. */
+import type { Person } from "../../session/api";
+
+/** A further screen of a room box, with nothing to see or hear: its first one stands for the room. */
+export function isFurtherScreen(person: Person, people: readonly Person[]): boolean {
+  if (person.hub === undefined || person.mic || person.cam) return false;
+  const seats = people.filter(({ hub }) => hub === person.hub);
+  const face = seats.find(({ mic, cam }) => mic || cam) ?? seats[0];
+  return face?.id !== person.id;
+}
+
 const COLOURS = 8;
 
 /** A stable place in the palette for an identifier. */

@@ -18,14 +18,12 @@ export function PeoplePanel({ session, snapshot }: PeoplePanelProps) {
   const [failed, setFailed] = useState(false);
   const hosting = snapshot.me?.role === "host";
   const { hubs, reload } = useHubsHere(session.hubs, snapshot.room?.hubId ?? null, hosting);
-  /** A hub sits in the room under its own name; one box may sit there with several screens. */
+  /** The first seat of a box has its controls: one with several screens has several. */
   const hubOf = (person: Person) =>
     hubs.find(
-      (hub) =>
-        hub.name === person.name &&
-        snapshot.people.find(({ name }) => name === hub.name)?.id === person.id,
+      ({ hub_id }) => snapshot.people.find(({ hub }) => hub === hub_id)?.id === person.id,
     );
-  const unseen = hubs.filter((hub) => !snapshot.people.some(({ name }) => name === hub.name));
+  const unseen = hubs.filter(({ hub_id }) => !snapshot.people.some(({ hub }) => hub === hub_id));
   const attempt = (work: Promise<void>) => {
     setFailed(false);
     work.catch(() => setFailed(true));
@@ -182,6 +180,7 @@ function PersonRow({
         {mine && <small> ({t.people.you})</small>}
         <small className="person-role">
           {t.people[person.role]}
+          {person.hub !== undefined && ` · ${t.people.isHub}`}
           {person.screen && ` · ${t.people.presenting}`}
           {person.via === "xmpp" && ` · ${t.people.viaXmpp}`}
         </small>

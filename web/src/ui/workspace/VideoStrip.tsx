@@ -1,5 +1,6 @@
 import { useEffect, useState } from "react";
 import type { Snapshot } from "../../session/api";
+import { isFurtherScreen } from "../parts/person";
 import { useText } from "../text";
 import { Tile } from "./Tile";
 
@@ -27,7 +28,10 @@ export function VideoStrip({ snapshot, onMore }: { snapshot: Snapshot; onMore: (
   const t = useText();
   const { most, scrolls } = useRoomForTiles();
   const { me, people, remote, local, reactions } = snapshot;
-  const rest = people.filter((person) => person.id !== me?.id && person.via === undefined);
+  const rest = people.filter(
+    (person) =>
+      person.id !== me?.id && person.via === undefined && !isFurtherScreen(person, people),
+  );
   const ordered = [
     ...people.filter((person) => person.id === me?.id),
     ...rest.filter((person) => person.hand),

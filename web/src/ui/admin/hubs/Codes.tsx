@@ -1,6 +1,6 @@
 /** Activation codes: made, shown once, revoked. */
 import { useId, useState } from "react";
-import type { FormEvent } from "react";
+import type { FormEvent, ReactNode } from "react";
 import type { HubCode } from "../../../protocol/hub-types";
 import type { HubCalls } from "../../../protocol/rest-hubs";
 import { CopyButton } from "../../parts/CopyButton";
@@ -8,6 +8,7 @@ import { Field } from "../../parts/Field";
 import { SureButton } from "../../parts/SureButton";
 import { momentWords, useLanguage, useText } from "../../text";
 import { useListed } from "../useListed";
+import { codeState } from "./words";
 
 const HOUR_S = 3600;
 const EXPIRIES = {
@@ -28,6 +29,14 @@ export function Codes({ calls, onRefused }: CodesProps) {
   const { language } = useLanguage();
   const { items, act } = useListed<HubCode>(() => calls.codes(), onRefused);
   const [made, setMade] = useState<HubCode | null>(null);
+  const now = Date.now() / 1000;
+  const good = items?.filter((code) => codeState(code, now) === "good") ?? [];
+  const spent = items?.filter((code) => codeState(code, now) !== "good") ?? [];
+  const remove = (code: HubCode) => {
+    if (made?.id === code.id) setMade(null);
+    void act(() => calls.removeCode(code.id));
+  };
+  const when = (code: HubCode) => momentWords(new Date(code.expires_at * 1000), language);
   return (
     <div className="hub-codes">
       <h3>{t.hubs.codes}</h3>
@@ -39,32 +48,73 @@ export function Codes({ calls, onRefused }: CodesProps) {
         }
       />
       {made?.code && <MadeCode code={made.code} />}
-      {items !== null && items.length > 0 && (
+      {good.length > 0 && (
         <ul className="people-list card">
-          {items.map((code) => (
-            <li key={code.id} className="person">
-              <span className="person-name">
-                {code.name || t.hubs.unnamedCode}
-                <small className="person-role">
-                  {t.hubs.codeLeft(code.uses_left)},{" "}
-                  {t.hubs.codeUntil(momentWords(new Date(code.expires_at * 1000), language))}
-                </small>
-              </span>
+          {good.map((code) => (
+            <CodeRow
+              key={code.id}
+              code={code}
+              words={`${t.hubs.codeLeft(code.uses_left)}, ${t.hubs.codeUntil(when(code))}`}
+            >
               <SureButton
                 label={t.hubs.revoke}
                 sure={t.hubs.revokeSure}
                 name={code.name || t.hubs.unnamedCode}
                 danger
-                onSure={() => {
-                  if (made?.id === code.id) setMade(null);
-                  void act(() => calls.removeCode(code.id));
-                }}
+                onSure={() => remove(code)}
               />
-            </li>
+            </CodeRow>
           ))}
         </ul>
       )}
+      {spent.length > 0 && (
+        <details className="spent-codes">
+          <summary>{t.hubs.spentCodes(spent.length)}</summary>
+          <ul className="people-list card">
+            {spent.map((code) => (
+              <CodeRow
+                key={code.id}
+                code={code}
+                words={
+                  codeState(code, now) === "used"
+                    ? t.hubs.codeUsed(code.uses)
+                    : t.hubs.codeExpired(when(code))
+                }
+              >
+                <button
+                  type="button"
+                  className="button"
+                  aria-label={`${t.hubs.deleteCode}: ${code.name || t.hubs.unnamedCode}`}
+                  onClick={() => remove(code)}
+                >
+                  {t.hubs.deleteCode}
+                </button>
+              </CodeRow>
+            ))}
+          </ul>
+        </details>
+      )}
     </div>
+  );
+}
+
+interface CodeRowProps {
+  code: HubCode;
+  words: string;
+  /** What can be done about it. */
+  children: ReactNode;
+}
+
+function CodeRow({ code, words, children }: CodeRowProps) {
+  const t = useText();
+  return (
+    <li className="person">
+      <span className="person-name">
+        {code.name || t.hubs.unnamedCode}
+        <small className="person-role">{words}</small>
+      </span>
+      {children}
+    </li>
   );
 }
 

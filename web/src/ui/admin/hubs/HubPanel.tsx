@@ -13,7 +13,10 @@ import { SureButton } from "../../parts/SureButton";
 import { languages, useText } from "../../text";
 import { refusalText } from "../rest";
 import { HubFacts } from "./HubFacts";
+import { NetworkPart } from "./NetworkPart";
 import { UpdateForm } from "./UpdateForm";
+
+const WATCH_MS = 1_000;
 
 interface HubPanelProps {
   hub: Hub;
@@ -34,6 +37,7 @@ export function HubPanel({ hub, calls, admin, reload }: HubPanelProps) {
   };
   const { state, run } = useCommand(calls, hub.hub_id, file);
   const waiting = state.kind === "waiting";
+  const aboutUpdates = state.kind !== "none" && state.command.startsWith("update-");
 
   const act = async (work: () => Promise<unknown>, done = "") => {
     try {
@@ -44,6 +48,22 @@ export function HubPanel({ hub, calls, admin, reload }: HubPanelProps) {
     }
     await reload();
   };
+  // Somebody watches an update: every second counts.
+  const watching = aboutUpdates && waiting;
+  useEffect(() => {
+    if (!watching) return;
+    let gone = false;
+    const look = async () => {
+      while (!gone) {
+        await reload();
+        await new Promise((wake) => setTimeout(wake, WATCH_MS));
+      }
+    };
+    void look();
+    return () => {
+      gone = true;
+    };
+  }, [watching, reload]);
   const change = (wish: HubChange, done = "") => act(() => calls.change(hub.hub_id, wish), done);
 
   return (
@@ -68,12 +88,20 @@ export function HubPanel({ hub, calls, admin, reload }: HubPanelProps) {
           <UpdateForm
             hub={hub}
             waiting={waiting}
+            answer={aboutUpdates && <CommandLine state={state} />}
             onSave={(update) => void change({ update }, t.hubs.saved)}
-            onCheck={() => void run("update-check")}
-            onInstall={() => void run("update-install")}
+            onCheck={() => void run("update-check").then(reload)}
+            onInstall={() => void run("update-install").then(reload)}
           />
         </>
       )}
+
+      <NetworkPart
+        hub={hub}
+        calls={calls}
+        waiting={waiting}
+        onCheck={admin ? () => void run("check-network").then(reload) : null}
+      />
 
       <h4>{t.hubs.support}</h4>
       <div className="row">
@@ -93,6 +121,7 @@ export function HubPanel({ hub, calls, admin, reload }: HubPanelProps) {
             <SureButton
               label={t.hubs.restart}
               sure={t.hubs.restartSure}
+              no={t.hubs.notNow}
               name={hub.name}
               disabled={waiting}
               onSure={() => void run("restart")}
@@ -100,7 +129,7 @@ export function HubPanel({ hub, calls, admin, reload }: HubPanelProps) {
           </>
         )}
       </div>
-      <CommandLine state={state} />
+      {!aboutUpdates && <CommandLine state={state} />}
       {picture && <img className="hub-shot" src={picture} alt={t.hubs.screenshotOf(hub.name)} />}
 
       {admin && (

@@ -71,7 +71,9 @@ function HubCard({ hub, open, onOpen, children }: HubCardProps) {
   const t = useText();
   const { language } = useLanguage();
   const { status } = hub;
-  const available = status?.update?.available;
+  const { available, state } = status?.update ?? {};
+  const offered = state === "available" ? available : null;
+  const outcome = hub.network?.outcome;
   return (
     <li className="card hub-card" aria-label={t.hubs.details(hub.name)}>
       <div className="hub-card-head">
@@ -79,7 +81,10 @@ function HubCard({ hub, open, onOpen, children }: HubCardProps) {
         <h3>{hub.name}</h3>
         <span className="hub-id">{groupHubId(hub.hub_id)}</span>
         <span className="tag">{doingWords(t, hub)}</span>
-        {available && <span className="tag signal">{t.hubs.available(available)}</span>}
+        {offered && <span className="tag signal">{t.hubs.available(offered)}</span>}
+        {(outcome === "degraded" || outcome === "blocked") && (
+          <span className="tag signal">{t.hubs.networkIs[outcome]}</span>
+        )}
         <button
           type="button"
           className="button"
