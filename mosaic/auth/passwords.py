@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from functools import lru_cache
 
 from mosaic.wire.sasl.saslprep import SaslprepError, saslprep
 from mosaic.wire.sasl.verifier import SALT_BYTES, ScramVerifier, derive_verifier
@@ -50,15 +51,22 @@ def fake_verifier(
     if digest != "sha256":
         subject = digest.encode() + b"\x00" + subject
 
-    def part(label: bytes) -> bytes:
-        return hmac.digest(key, label + b"\x00" + subject, digest)
-
+    # Only the salt is ever shown; the keys need to be nobody's.
+    stored_key, server_key = _nobodys_keys(key, digest)
     return ScramVerifier(
-        salt=part(b"salt")[:SALT_BYTES],
+        salt=hmac.digest(key, b"salt\x00" + subject, digest)[:SALT_BYTES],
         iterations=iterations,
-        stored_key=part(b"stored key"),
-        server_key=part(b"server key"),
+        stored_key=stored_key,
+        server_key=server_key,
         digest=digest,
+    )
+
+
+@lru_cache(maxsize=8)
+def _nobodys_keys(key: bytes, digest: str) -> tuple[bytes, bytes]:
+    return (
+        hmac.digest(key, b"stored key", digest),
+        hmac.digest(key, b"server key", digest),
     )
 
 

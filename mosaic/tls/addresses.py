@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv6Address as IPv6
 from ipaddress import ip_address
 
@@ -9,6 +10,7 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import ITransport
 
 
+@lru_cache(maxsize=4096)
 def plain_address(host: str) -> str:
     """Write an IP address in its one shortest form.
 

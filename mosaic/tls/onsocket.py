@@ -36,6 +36,12 @@ _TCP_ULP = 31
 """From Linux's tcp.h; Python does not name it."""
 _DISCARD_BYTES = 65536
 _DISCARDS = 16
+MAX_HANDSHAKE_READS = 512
+"""A handshake in so many pieces is none: a ClientHello has two kilobytes at most,
+and each piece costs as much as a small request."""
+_CRUMB_BYTES = 1024
+_LINGERING_CRUMBS = 256
+"""Reads of less, after the end, before the connection is cut."""
 
 
 @implementer(ISSLTransport, INegotiated)
@@ -53,6 +59,8 @@ class TlsOnSocket(DirectWrites):
     _connection: SSL.Connection | None = None
     _ssl: Any = None
     _paused = False
+    _handshake_reads = 0
+    _crumbs = 0
     _held: Exception | None = None
     """The end, which came together with data that made the protocol pause."""
     _read_waits_for_room = False
@@ -153,7 +161,10 @@ class TlsOnSocket(DirectWrites):
         try:
             self._connection.do_handshake()
         except SSL.WantReadError:
+            self._handshake_reads += 1
             self.stopWriting()
+            if self._handshake_reads > MAX_HANDSHAKE_READS:
+                return CONNECTION_LOST
             return None
         except SSL.WantWriteError:
             self.startWriting()
@@ -175,21 +186,27 @@ class TlsOnSocket(DirectWrites):
             return None
         if self.disconnecting:
             self.stopReading()
-        if self._tempDataLen or self.producer is not None or self._is_closing():
+        pulled = self.producer is not None and not self.streamingProducer
+        if self._tempDataLen or pulled or self._is_closing():
             self.startWriting()
         return None
 
     def _discard(self) -> Any:
-        """Read and forget, without TLS."""
+        """Read and forget, without TLS; a peer that goes on for ever in small
+        pieces is cut off."""
+        total = 0
         for _ in range(_DISCARDS):
             try:
-                if not self.socket.recv(_DISCARD_BYTES):
-                    return CONNECTION_DONE
+                got = len(self.socket.recv(_DISCARD_BYTES))
             except BlockingIOError:
                 break
             except OSError:
                 return CONNECTION_LOST
-        return None
+            if not got:
+                return CONNECTION_DONE
+            total += got
+        self._crumbs += total < _CRUMB_BYTES
+        return CONNECTION_LOST if self._crumbs > _LINGERING_CRUMBS else None
 
     def readConnectionLost(self, reason: Failure) -> None:
         """The peer has said, or shown, that nothing more comes."""

@@ -7,6 +7,7 @@ or raises ValueError with a sentence that may be shown to that person.
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 from mosaic.workspace.ids import parse_hub_id
 from mosaic.workspace.versions import VERSION_NAME_CHARS
@@ -38,6 +39,19 @@ def account_name(text: str) -> str:
     NFKC and case-folded; 1-64 letters, digits, dots, underscores and dashes;
     the first is a letter or a digit. Applying it twice changes nothing.
     """
+    if len(text) > ACCOUNT_NAME_CHARS:
+        return _long_account_name(text)
+    return _account_name(text)
+
+
+@lru_cache(maxsize=4096)
+def _account_name(text: str) -> str:
+    """Remembered: each login asks for the same one five times."""
+    return _localpart(text, what="a name")
+
+
+def _long_account_name(text: str) -> str:
+    """Folding may still make it short; not worth remembering."""
     if len(text) > _MAX_TYPED:
         raise ValueError("the name is too long")
     return _localpart(text, what="a name")

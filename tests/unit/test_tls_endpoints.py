@@ -7,6 +7,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -217,23 +219,48 @@ class SocketEndpointTests(EndpointCase):
             ):
                 self.assertIs(self.transport_of(text_), expected)
 
+    def test_what_a_port_accepts_sends_at_once(self) -> None:
+        """The client of a handshake waits 40 ms otherwise, wherever TLS stands."""
+        transports: tuple[Transport, ...] = ("socket", "memory")
+        for transport in transports:
+            for text_ in (
+                "tcp:0:interface=127.0.0.1",
+                r"mosaic-tls:on=tcp\:0\:interface=127.0.0.1",
+            ):
+                if (transport, text_[:3]) == ("memory", "tcp"):
+                    continue  # Twisted's own
+                with self.listening(text_, transport) as (port, _):
+                    with socket.create_connection(port.socket.getsockname()):
+                        accepted, _ = port.socket.accept()
+                    with accepted:
+                        option = (socket.IPPROTO_TCP, socket.TCP_NODELAY)
+                        self.assertTrue(accepted.getsockopt(*option), text_)
+
     def transport_of(self, description: str) -> type:
         """What a port of a real reactor makes of a connection."""
-        reactor = EPollReactor()
-        endpoint = server_endpoint(
-            reactor, description, default_context=self.context, transport="socket"
-        )
-        port: Any = self.successResultOf(endpoint.listen(Factory.forProtocol(Protocol)))
         ours, theirs = socket.socketpair()
         self.addCleanup(theirs.close)
-        try:
+        with self.listening(description) as (port, reactor):
             made = port.transport(ours, Protocol(), ("", 0), port, 0, reactor)
             made.connectionLost(Failure(ConnectionDone()))
+        return type(made)
+
+    @contextmanager
+    def listening(
+        self, description: str, transport: Transport = "socket"
+    ) -> Iterator[tuple[Any, EPollReactor]]:
+        """A port of a real reactor that does not run."""
+        reactor = EPollReactor()
+        endpoint = server_endpoint(
+            reactor, description, default_context=self.context, transport=transport
+        )
+        port: Any = self.successResultOf(endpoint.listen(Factory.forProtocol(Protocol)))
+        try:
+            yield port, reactor
         finally:
             port.connectionLost(None)
             for reader in reactor.removeAll() + list(reactor._internalReaders):
                 reader.connectionLost(None)
-        return type(made)
 
 
 class OtherEndpointTests(EndpointCase):

@@ -48,6 +48,18 @@ class EndTests(PairCase):
         self.assertFalse(pair.client.reset)
         self.assertLessEqual(len(pair.protocol.received), 30_000)
 
+    def test_a_peer_that_goes_on_in_crumbs_is_cut_off(self) -> None:
+        """Each costs a turn of the reactor, though nobody wants to hear it."""
+        pair = self.pair()
+        pair.server.loseConnection()
+        pair.turn(2)
+        for _ in range(1000):
+            if pair.protocol.reason is not None:
+                break
+            pair.theirs.send(b"x")
+            pair.turn()
+        self.assertIsNotNone(pair.protocol.reason)
+
     def test_a_peer_that_never_answers_is_not_waited_for(self) -> None:
         """A clean end all the same: everything was sent."""
         pair = self.pair()

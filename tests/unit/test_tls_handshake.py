@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IHandshakeListener, INegotiated, ISSLTra
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from mosaic.tls.onsocket import MAX_HANDSHAKE_READS
 from tests.support.tls_pumped import Pair, PairCase, Recorder
 
 
@@ -126,6 +127,26 @@ class HandshakeTests(PairCase):
             pair.theirs.close()
             pair.turn(2)
             self.assertIsInstance(pair.protocol.reason, ConnectionLost)
+
+    def test_a_handshake_in_crumbs(self) -> None:
+        """In pieces of four bytes a client gets through; one that never gets there
+        does not."""
+        pair = self.pair(shaken=False)
+        with self.assertRaises(ssl.SSLWantReadError):
+            pair.client.tls.do_handshake()
+        hello = pair.client._out.read()
+        for at in range(0, len(hello), 4):
+            pair.theirs.send(hello[at : at + 4])
+            pair.turn()
+        pair.shake_hands()
+        self.assertEqual(pair.protocol.events, ["made", "handshake"])
+        pair = self.pair(shaken=False)
+        pair.theirs.send(b"\x16\x03\x01\x40\x00\x01\x00\x3f\xfc")
+        for _ in range(MAX_HANDSHAKE_READS + 2):
+            if pair.protocol.reason is None:
+                pair.theirs.send(b"x")
+                pair.turn()
+        self.assertIsInstance(pair.protocol.reason, ConnectionLost)
 
     def test_giving_up_in_the_middle(self) -> None:
         """Nobody to say goodbye to: at once. With something to say: after it."""

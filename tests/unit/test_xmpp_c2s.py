@@ -49,6 +49,18 @@ class StreamTests(SynchronousTestCase):
         self.assertEqual(client.header.attributes["from"], "localhost")
         self.assertTrue(client.header.attributes["id"])
 
+    def test_an_answer_leaves_at_once_and_whole(self) -> None:
+        """Nobody else writes to a stream that has no session: no need to wait for
+        the end of the turn, and header and features are one TLS record."""
+        client = self.house.connect()
+        writes: list[bytes] = []
+        self.patch(client.transport, "write", writes.append)
+        client.protocol.dataReceived(HEADER.encode())
+        [said] = writes
+        self.assertTrue(said.endswith(b"</stream:features>"))
+        client.protocol.dataReceived(CLIENT_FIRST.encode())
+        self.assertEqual(len(writes), 2)
+
     def test_refusals_have_a_header_and_a_condition(self) -> None:
         """RFC 6120 section 4.9.1.2: an error may come before any header."""
         for data, expected in (

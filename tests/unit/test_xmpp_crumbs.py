@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from mosaic.services.xmpp.streams.crumbs import CRUMB_BYTES, IN_A_ROW, REST_S
-from tests.support.xmpp import HEADER, MemoryClient, MemoryXmpp, condition
+from mosaic.services.xmpp.streams.crumbs import (
+    BEFORE_SESSION,
+    CRUMB_BYTES,
+    IN_A_ROW,
+    REST_S,
+    WITH_SESSION,
+    WITH_SESSION_PER_S,
+)
+from mosaic.wire.sasl.client import ScramClient
+from tests.support.xmpp import HEADER, MemoryClient, MemoryXmpp, condition, sasl
 
 BYTE_S = 0.00005
 
@@ -45,15 +54,59 @@ class CrumbTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.house = MemoryXmpp()
 
-    def test_64_kib_are_refused_after_few_reads(self) -> None:
-        """As many as there are pauses in the time that the peer takes."""
+    def test_strangers_are_refused_after_few_reads_and_bytes(self) -> None:
+        """As many reads as there are pauses in the time that the peer takes; and
+        what goes on coming is not read any more."""
         client = self.house.connect()
         client.send(HEADER)
         line = Line(self.house, client)
-        data = b"<message a='" + b"x" * 70_000
-        line.comes(data)
+        line.comes(b"<message a='" + b"x" * 70_000)
         self.assertEqual(condition(client.receive()[-1]), "policy-violation")
-        self.assertLess(line.reads, IN_A_ROW + len(data) * BYTE_S / REST_S + 10)
+        self.assertTrue(client.transport.aborted)
+        self.assertLess(line.reads, IN_A_ROW + BEFORE_SESSION * BYTE_S / REST_S + 10)
+
+    def test_complete_elements_do_not_earn_a_stranger_more(self) -> None:
+        """A bad login for every few thousand bytes would, five times."""
+        client = self.house.connect()
+        client.send(HEADER)
+        line = Line(self.house, client)
+        attempt = sasl("abort", b"")
+        for _ in range(2):
+            line.comes(b" " * (BEFORE_SESSION * 2 // 3) + attempt.encode())
+        self.assertEqual(condition(client.receive()[-1]), "policy-violation")
+        self.assertTrue(client.transport.aborted)
+
+    def test_a_login_byte_by_byte_is_a_login(self) -> None:
+        """Whatever makes the pieces: a terminal in raw mode, or a small machine."""
+        client = self.house.connect()
+        line = Line(self.house, client)
+
+        def say(text: str) -> None:
+            line.comes(text.encode())
+            for _ in range(2):
+                self.house.clock.advance(REST_S)
+                line.read()
+
+        say(HEADER)
+        client.receive()
+        scram = ScramClient("ann", "secret", nonce="mine")
+        say(sasl("auth", scram.first(), "SCRAM-SHA-256"))
+        [challenge] = client.receive()
+        say(sasl("response", scram.final(base64.b64decode(challenge.text))))
+        self.assertEqual(client.receive()[-1].name, "success")
+
+    def test_who_is_in_may_be_slow_for_ever(self) -> None:
+        """A large stanza in small records over a slow link is no crime; the same
+        at full speed ends where it costs too much."""
+        for at_a_time_s, ends in ((0.1, False), (0.001, True)):
+            ann = self.house.client("ann")
+            ann.send("<message to='bob@localhost'><body>")
+            for _ in range(2 * WITH_SESSION // 256):
+                if ann.open:
+                    self.house.clock.advance(at_a_time_s)
+                    ann.protocol.dataReceived(b"x" * (256 if ends else 400))
+            self.assertEqual(ann.transport.aborted, ends)
+            self.assertLess(256 / 0.1, WITH_SESSION_PER_S)
 
     def test_everything_arrives(self) -> None:
         """A stanza in crumbs is a stanza, and what follows is read at once."""

@@ -20,7 +20,7 @@ from mosaic.wire.xmpp.stream import (
     StreamParser,
     StreamStart,
 )
-from mosaic.wire.xmpp.xml import Node, Xml, element, read_node
+from mosaic.wire.xmpp.xml import Node, Xml, element, read_leaf, read_node
 
 HEADER = (
     b"<?xml version='1.0'?><stream:stream xmlns='jabber:client' "
@@ -408,3 +408,43 @@ class XmlTests(SynchronousTestCase):
         self.assertEqual(bind.children, [Node("u", "r", {}, [], "x&y")])
         self.assertIs(node.child("u", "other"), None)
         self.assertIsInstance(element("x"), Xml)
+
+
+class LeafTests(SynchronousTestCase):
+    """The short way to read an element of text."""
+
+    @given(
+        lists(
+            sampled_from(
+                ("x", "=", "/", " ", "\n", "\r", "&lt;", "&#13;", "<![CDATA[<]]>", "ž")
+            ),
+            max_size=6,
+        ),
+        sampled_from(
+            ("<a{}>", "<a {} >", "<a b='>'{}>", "<a xml:lang='cs'{}>", "<a/>")
+        ),
+        sampled_from(("", " xmlns='urn:x'", " xmlns:p='urn:p' p:c='1' d = \"'\"")),
+    )
+    def test_it_reads_what_the_parser_reads(
+        self, inner: list[str], start: str, declared: str
+    ) -> None:
+        """Or says that it cannot."""
+        begun = start.format(declared)
+        whole = begun if "/>" in begun else f"{begun}{''.join(inner)}</a >"
+        found = [e for e in parse(HEADER + whole.encode()) if isinstance(e, Stanza)]
+        for stanza in found:
+            leaf = read_leaf(stanza)
+            if leaf is not None:
+                self.assertEqual(leaf, read_node(stanza))
+
+    def test_logins_go_the_short_way(self) -> None:
+        """What SASL sends is text; whatever has more to it is not."""
+        for raw, short in (
+            (b"<auth xmlns='urn:x' mechanism='M'>biws</auth>", True),
+            (b"<abort xmlns='urn:x'/>", True),
+            (b"<auth xmlns='urn:x'><b/></auth>", False),
+            (b"<auth xmlns='urn:x'>&lt;</auth>", False),
+        ):
+            stanza = parse(HEADER + raw)[1]
+            assert isinstance(stanza, Stanza)
+            self.assertEqual(read_leaf(stanza) is not None, short, raw)

@@ -8,7 +8,7 @@ by the deadline is closed.
 from __future__ import annotations
 
 import base64
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
@@ -146,7 +146,7 @@ class ClientStream(StreamBase):
     async def _answer_login(self, stanza: Stanza) -> None:
         login = self._login
         assert login is not None
-        answer = await login.answer(stanza, nonce=self._house.new_token())
+        answer = await login.answer(stanza, nonce=self._house.new_token)
         if isinstance(answer, LoggedIn) and hub_of_account(answer.account) is None:
             # Known before it is bound: whom it blocks, and who may see it.
             await self._house.persons.load(answer.account)
@@ -163,7 +163,9 @@ class ClientStream(StreamBase):
             self._restart(self._house.settings.max_stanza_bytes)
             return
         self._phase = Phase.LOGIN
+        self._outbox.collect()
         self.say(answer)
+        self._outbox.send()
         if answer.startswith("<failure"):
             self._house.counters.logins_refused += 1
         if login.exhausted:
@@ -359,7 +361,7 @@ class ClientStream(StreamBase):
         return [*self._house.features, self._house.answers.capabilities()]
 
     def _send_features(self, *features: Xml) -> None:
-        self.say(element("stream:features", None, *features))
+        self.say(_features(features))
 
     def _restart(self, max_stanza_bytes: int) -> None:
         """RFC 6120 section 4.3.3: a new stream on the same connection."""
@@ -367,6 +369,11 @@ class ClientStream(StreamBase):
         self._header_sent = False
         self._login = None
         self._parser = self.new_parser(max_stanza_bytes)
+
+
+@lru_cache(maxsize=64)
+def _features(features: tuple[Xml, ...]) -> Xml:
+    return element("stream:features", None, *features)
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -22,7 +23,7 @@ from mosaic.wire.sasl.errors import (
 )
 from mosaic.wire.xmpp.acks import NS_SM, read_count
 from mosaic.wire.xmpp.stanza import Stanza
-from mosaic.wire.xmpp.xml import Node, Xml, element, read_node
+from mosaic.wire.xmpp.xml import Node, Xml, element, read_leaf, read_node
 
 NS_SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
 NS_SASL2 = "urn:xmpp:sasl:2"
@@ -84,11 +85,13 @@ class Login:
             tuple(self._at_bind),
         )
 
-    async def answer(self, stanza: Stanza, *, nonce: str) -> Xml | LoggedIn:
-        """The reply to one element of either SASL namespace."""
+    async def answer(
+        self, stanza: Stanza, *, nonce: Callable[[], str]
+    ) -> Xml | LoggedIn:
+        """The reply to one element of either SASL namespace. nonce: makes one."""
         self._ns = stanza.ns
         try:
-            node = read_node(stanza)
+            node = read_leaf(stanza) or read_node(stanza)
             if node.ns == NS_SASL:
                 return self._told(await self._step(node, nonce))
             return self._told(await self._step_2(node, nonce))
@@ -113,7 +116,7 @@ class Login:
             "failure", None, element(error.condition, ns=ns), text, ns=self._ns
         )
 
-    async def _step(self, node: Node, nonce: str) -> bytes | Proved:
+    async def _step(self, node: Node, nonce: Callable[[], str]) -> bytes | Proved:
         """RFC 6120 section 6.4."""
         if node.name == "auth":
             if self._proving.under_way:
@@ -122,11 +125,11 @@ class Login:
             return await self._proving.begin(
                 node.attributes.get("mechanism", ""),
                 b"" if node.text == "=" else _decoded(node.text),
-                nonce=nonce,
+                nonce=nonce(),
             )
         return await self._go_on(node, b"" if node.text == "=" else None)
 
-    async def _step_2(self, node: Node, nonce: str) -> bytes | Proved:
+    async def _step_2(self, node: Node, nonce: Callable[[], str]) -> bytes | Proved:
         """XEP-0388 sections 2.3 to 2.5."""
         if node.name != "authenticate":
             return await self._go_on(node, None)
@@ -138,7 +141,7 @@ class Login:
         message = b"" if initial is None else _decoded(initial.text.strip())
         fast = node.child(NS_FAST, "fast")
         if fast is None:
-            return await self._proving.begin(mechanism, message, nonce=nonce)
+            return await self._proving.begin(mechanism, message, nonce=nonce())
         presented = Presented(
             client=client_key(_client_name(node)),
             count=_count(fast),

@@ -9,7 +9,7 @@ from functools import lru_cache
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
-from mosaic.wire.xmpp.stanza import NS_CLIENT, Stanza
+from mosaic.wire.xmpp.stanza import NS_CLIENT, Stanza, start_tag_end
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot carry, not even escaped."""
@@ -109,6 +109,19 @@ def read_node(stanza: Stanza) -> Node:
     parser.CharacterDataHandler = said
     parser.Parse(stanza.raw, False)
     return root.children[0]
+
+
+def read_leaf(stanza: Stanza) -> Node | None:
+    """The same for an element that StreamParser has cut and that holds plain text
+    alone, at a tenth of the time; None where it takes a parser."""
+    raw = stanza.raw
+    if stanza.payload is not None or b"&" in raw or b"\r" in raw or b"lang" in raw:
+        return None
+    begin, empty = start_tag_end(raw, 0)
+    inner = b"" if empty else raw[begin : raw.rindex(b"</")]
+    if b"<" in inner:  # CDATA
+        return None
+    return Node(stanza.ns, stanza.name, stanza.attributes, [], inner.decode())
 
 
 def wrapper_start(stanza: Stanza) -> bytes:

@@ -150,12 +150,19 @@ class StreamBase:
         events = parser.feed(data)
         if not events:
             self._crumb(len(data))
-        elif self._crumbs is not None and not self._crumbs.resting:
-            self._crumbs = None
+        elif self._crumbs is not None:
+            self._crumbs.whole()
+            if self._phase is Phase.BOUND and not self._crumbs.resting:
+                self._crumbs = None
         if self._held is not None:
             self._hold_more(events, len(data))
             return
-        self._act(events)
+        if self._phase is Phase.BOUND:
+            self._act(events)
+        else:
+            self._outbox.collect()
+            self._act(events)
+            self._outbox.send()
         if self._phase is Phase.BOUND and self._held is None and parser.idle:
             self._place = self._house.parsers.put(parser)
             self._parser = None
@@ -324,9 +331,16 @@ class StreamBase:
         """A read that completed nothing: one byte, if a peer means ill."""
         if self._phase is Phase.CLOSED:
             return
-        if self._crumbs is None:
-            self._crumbs = Crumbs(self._house.clock, self._read_on)
-        if self._crumbs.another(size_bytes):
+        crumbs = self._crumbs
+        if crumbs is None:
+            crumbs = self._crumbs = Crumbs(self._house.clock, self._read_on)
+        rests = crumbs.another(size_bytes)
+        if crumbs.too_many(has_session=self._phase is Phase.BOUND):
+            self._house.counters.streams_refused += 1
+            self.close("policy-violation", "too much in too small pieces")
+            # What goes on coming would cost as much as before.
+            self.transport.abortConnection()
+        elif rests:
             self.transport.pauseProducing()
 
     def _read_on(self) -> None:
@@ -454,7 +468,13 @@ class StreamBase:
 
     def _run(self, steps: Coroutine[Any, Any, None]) -> None:
         """Start steps that may wait; a fault of ours ends the stream."""
-        Deferred.fromCoroutine(steps).addErrback(self._failed)
+        try:
+            waiting = begin(steps)
+        except Exception as error:
+            self._failed(Failure(error))  # type: ignore[no-untyped-call]
+            return
+        if waiting is not None:
+            waiting.addErrback(self._failed)
 
     def _failed(self, reason: Failure) -> None:
         _log.failure("an XMPP stream failed", reason)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _log = Logger()
 
+_ANSWER = b'<iq type="result"'
+"""How the server's own answers begin."""
+
 
 def leave(house: Household, session: Session, unacknowledged: list[bytes]) -> None:
     """Unbind a session, say so to those who saw it, and hand on its stanzas."""
@@ -26,6 +29,9 @@ def leave(house: Household, session: Session, unacknowledged: list[bytes]) -> No
     house.presence.gone(session)
     for raw in unacknowledged:
         if raw.startswith(b"<presence"):
+            continue
+        if raw.startswith(_ANSWER):  # nobody is told that it was not heard
+            house.counters.undelivered += 1
             continue
         try:
             _hand_on(house, session, raw)

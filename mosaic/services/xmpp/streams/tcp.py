@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
@@ -24,15 +26,7 @@ class TcpStream(ClientStream, Protocol):
 
     def opening(self, stream_id: str) -> str:
         """Ours (RFC 6120 section 4.7); the element stays open."""
-        attributes = {
-            "xmlns:stream": NS_STREAM,
-            "id": stream_id,
-            "from": self._house.exchange.domain,
-            "version": "1.0",
-            "xml:lang": "en",
-        }
-        opened = element("stream:stream", attributes, ns=NS_CLIENT)
-        return "<?xml version='1.0'?>" + opened.removesuffix("/>") + ">"
+        return f'{_opening(self._house.exchange.domain)} id="{stream_id}">'
 
     def open_outbox(self, outbox: Outbox) -> None:
         """The bytes are what they are."""
@@ -41,3 +35,15 @@ class TcpStream(ClientStream, Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The transport is gone; Protocol's own does nothing."""
         StreamBase.connectionLost(self, reason)
+
+
+@lru_cache(maxsize=8)
+def _opening(domain: str) -> str:
+    attributes = {
+        "xmlns:stream": NS_STREAM,
+        "from": domain,
+        "version": "1.0",
+        "xml:lang": "en",
+    }
+    opened = element("stream:stream", attributes, ns=NS_CLIENT)
+    return "<?xml version='1.0'?>" + opened.removesuffix("/>")
