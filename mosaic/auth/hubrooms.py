@@ -11,7 +11,7 @@ from twisted.logger import Logger
 
 from mosaic.auth.huberrors import HubIdle, WrongPin
 from mosaic.auth.hubfleet import Fleet, Live
-from mosaic.auth.interface import Issued, RoomUnavailable
+from mosaic.auth.interface import InvalidToken, Issued, RoomUnavailable
 from mosaic.auth.issue import TokenDesk
 from mosaic.auth.rooms import RoomDesk
 from mosaic.auth.tries import ROOM, Tries
@@ -121,15 +121,21 @@ class HubRooms:
             raise RoomUnavailable("locked")
 
     # Its tokens -----------------------------------------------------------
-    async def token(self, live: Live) -> Seated:
+    async def token(self, live: Live, *, held: str | None = None) -> Seated:
         """A token for the room where it shall be. Raises HubIdle,
-        RoomUnavailable, NotFound when it is removed meanwhile."""
+        RoomUnavailable, NotFound when it is removed meanwhile.
+
+        held: the one that it has; it lives on, if it is for that room.
+        """
         desired = live.hub.desired
         if desired.room is None:
             raise HubIdle
         room = await self._store.room(desired.room)
         if room.closed_at is not None:
             raise RoomUnavailable("closed")
+        kept = None if held is None else await self._prolonged(live, room, held)
+        if kept is not None:
+            return Seated(room, kept)
         role, waiting = _standing(live.hub, desired, room)
         issued = await self._tokens.room(
             room.hub_id,
@@ -159,6 +165,18 @@ class HubRooms:
             self._rooms.tell_waiting(room.hub_id, who)
         await self._make_place(live.hub.hub_id)
         return Seated(room, issued)
+
+    async def _prolonged(self, live: Live, room: Room, token: str) -> Issued | None:
+        """Who sits there goes on sitting; None if it is not this hub's seat there."""
+        try:
+            who = await self._tokens.principal(token)
+            if (who.hub, who.hub_id) != (live.hub.hub_id, room.hub_id):
+                return None
+            expires_at = await self._tokens.prolong(token)
+            await self._store.prolong_hub_seat(who.participant_id, expires_at)
+        except (InvalidToken, NotFound):
+            return None
+        return Issued(token=token, principal=replace(who, expires_at=expires_at))
 
     async def _make_place(self, hub_id: str) -> None:
         seats = await self._store.hub_seats(hub_id)

@@ -172,9 +172,11 @@ class Server:
             body["pin"] = pin
         await self._as_hub("PUT", hub_id, "/room", body)
 
-    async def room_pass(self, hub_id: str) -> RoomPass:
-        """For the room that is desired now."""
-        content = await self._as_hub("POST", hub_id, "/room-token", {})
+    async def room_pass(self, hub_id: str, *, held: str | None = None) -> RoomPass:
+        """For the room that is desired now. held: the token that one has for it,
+        which lives on then, and whoever sits there by it."""
+        body = {} if held is None else {"token": held}
+        content = await self._as_hub("POST", hub_id, "/room-token", body)
         answer = _read(content, _RoomToken)
         return RoomPass(
             room=answer.room,

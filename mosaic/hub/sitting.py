@@ -93,18 +93,18 @@ class HeadlessSitter:
             return
         left_s = given.expires_at - self._server.now()
         self._timer = self._reactor.callLater(
-            max(LEAST_REFRESH_S, left_s * 2 / 3), self._refresh, hub_id, given.room
+            max(LEAST_REFRESH_S, left_s * 2 / 3), self._refresh, hub_id, given
         )
 
-    def _refresh(self, hub_id: str, room: str) -> None:
+    def _refresh(self, hub_id: str, old: RoomPass) -> None:
         async def work() -> None:
             try:
-                given = await self._server.room_pass(hub_id)
+                given = await self._server.room_pass(hub_id, held=old.token)
             except (HopError, CallRefused, HubUnknown, CancelledError) as error:
                 # The old one ends the seat, and then a new one is asked for.
                 _log.info("no newer pass: {reason}", reason=str(error))
                 return
-            if given.room == room == self._room:
+            if given.room == old.room == self._room:
                 self._participant.refresh(given)
                 self._refresh_in_time(hub_id, given)
 

@@ -86,6 +86,11 @@ class Hubs(Protocol):
     def hub_seat(self, participant_id: str) -> Deferred[HubSeat | None]:
         """Whose seat it is."""
 
+    def prolong_hub_seat(
+        self, participant_id: str, expires_at: float
+    ) -> Deferred[None]:
+        """Let it last until then. Raises NotFound."""
+
     def remove_hub_seat(self, participant_id: str) -> Deferred[None]:
         """Unknown ones are no error."""
 

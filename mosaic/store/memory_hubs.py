@@ -117,6 +117,14 @@ class MemoryHubs:
         return self._hub_seats.get(participant_id)
 
     @fired
+    def prolong_hub_seat(self, participant_id: str, expires_at: float) -> None:
+        """See Hubs."""
+        seat = self._hub_seats.get(participant_id)
+        if seat is None:
+            raise NotFound("no such seat")
+        self._hub_seats[participant_id] = replace(seat, expires_at=expires_at)
+
+    @fired
     def remove_hub_seat(self, participant_id: str) -> None:
         """See Hubs."""
         self._hub_seats.pop(participant_id, None)

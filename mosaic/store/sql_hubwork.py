@@ -35,6 +35,12 @@ class SqlHubWork:
         """See Hubs."""
         return self._ask(_seat, participant_id)
 
+    def prolong_hub_seat(
+        self, participant_id: str, expires_at: float
+    ) -> Deferred[None]:
+        """See Hubs."""
+        return self._change(_prolong_seat, participant_id, expires_at)
+
     def remove_hub_seat(self, participant_id: str) -> Deferred[None]:
         """See Hubs."""
         return self._change(_remove_seat, participant_id)
@@ -95,6 +101,17 @@ def _seat(connection: Connection, participant_id: str) -> HubSeat | None:
     where = hub_seats.c.participant_id == participant_id
     row = connection.execute(select(hub_seats).where(where)).first()
     return None if row is None else HubSeat(**row._mapping)
+
+
+def _prolong_seat(
+    connection: Connection, participant_id: str, expires_at: float
+) -> None:
+    where = hub_seats.c.participant_id == participant_id
+    changed = connection.execute(
+        update(hub_seats).where(where).values(expires_at=expires_at)
+    )
+    if changed.rowcount == 0:
+        raise NotFound("no such seat")
 
 
 def _remove_seat(connection: Connection, participant_id: str) -> None:

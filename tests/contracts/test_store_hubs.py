@@ -243,6 +243,13 @@ class HubContract(HubsCase):
         self.assertIsNone(self.result(find("nobody")))
         gone = self.result(self.store.remove_hub_seats(expired_before=NOW + 70))
         self.assertEqual(gone, 1)
+        prolong = self.store.prolong_hub_seat
+        self.result(prolong(second.participant_id, NOW + 500))
+        self.assertEqual(
+            self.result(find(second.participant_id)),
+            replace(second, expires_at=NOW + 500),
+        )
+        self.fails(NotFound, prolong(first.participant_id, NOW + 500))
         self.result(self.store.remove_hub_seat(second.participant_id))
         self.result(self.store.remove_hub_seat(second.participant_id))
         self.assertEqual(self.result(self.store.hub_seats(HUB.hub_id)), [])

@@ -36,6 +36,7 @@ class FakeHubServer(Resource):
         self.seq = 1
         self.desired: dict[str, Any] = {"room": None}
         self.commands: list[dict[str, Any]] = []
+        self.held: list[str | None] = []
         self.results: dict[str, Any] = {}
         self.files: dict[str, bytes] = {}
         self.status: dict[str, Any] | None = None
@@ -117,6 +118,7 @@ class FakeHubServer(Resource):
             if self.desired["room"] is None:
                 self._problem(request, 409, "hub-idle")
                 return
+            self.held.append(body.get("token"))
             answer = {"room": self.desired["room"], "token": "room-token"}
             more = {"role": "host", "expires_at": self.now() + 3600}
             self._send(request, 200, {**answer, **more})

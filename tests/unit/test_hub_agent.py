@@ -348,6 +348,7 @@ class AgentTests(SynchronousTestCase):
         self.pass_time(2500)
         self.assertEqual(self.participant.refreshed, 1)
         self.assertEqual(len(self.participant.passes), 1)
+        self.assertEqual(self.server.held, [None, "room-token"])
 
     def test_full_disk_is_said_and_stops_nothing(self) -> None:
         """The meeting goes on; a kill would forget the room."""

@@ -128,9 +128,10 @@ class RoomTests(HubCase):
         path = f"{API}/hubs/{self.hub_id}/room"
         return self.ask("PUT", path, self.mine, json=body)
 
-    def seat(self) -> Reply:
-        """A room token."""
-        return self.ask("POST", f"{API}/hubs/{self.hub_id}/room-token", self.mine)
+    def seat(self, held: str | None = None) -> Reply:
+        """A room token. held: the one before."""
+        path = f"{API}/hubs/{self.hub_id}/room-token"
+        return self.ask("POST", path, self.mine, json={"token": held})
 
     def desired(self) -> Any:
         """Where it shall be."""
@@ -144,6 +145,27 @@ class RoomTests(HubCase):
         self.assertEqual((told["room"], told["role"]), (self.hub_id, "host"))
         me = self.ask("GET", f"{API}/me", told["token"]).json()
         self.assertEqual((me["name"], me["hub_id"]), ("Lisbon", self.hub_id))
+
+    def test_in_a_long_meeting_it_keeps_its_seat(self) -> None:
+        """The token that it holds for that room lives on; no other does."""
+        self.go(self.hub_id)
+        first = self.seat().json()
+        self.wall += 60
+        again = self.seat(first["token"]).json()
+        self.assertEqual(again["expires_at"], first["expires_at"] + 60)
+        for name in ("token", "participant_id", "role", "room"):
+            self.assertEqual(again[name], first[name])
+        kept = self.run_steps(self.store.hub_seats(self.hub_id))
+        self.assertEqual([one.expires_at for one in kept], [again["expires_at"]])
+        home = self.run_steps(self.store.room(self.hub_id))
+        body = {"name": "Eve", "pin": home.pin}
+        guest = self.ask("POST", f"{API}/rooms/{self.hub_id}/join", json=body).json()
+        for held in (guest["token"], self.ada, "nonsense"):
+            other = self.seat(held).json()
+            self.assertNotIn(other["token"], (held, first["token"]))
+        self.run_steps(self.door.kick(self.hub_id, first["participant_id"]))
+        self.clock.advance(0)
+        self.told(self.seat(first["token"]), 409, "hub-idle")
 
     def test_its_seat_is_known_as_the_hubs(self) -> None:
         """By the token alone: the same name, PIN or role make nobody a hub."""
@@ -261,7 +283,8 @@ class RemovalTests(HubCase):
         self.report(hub_id, token)
         screen = self.screen(hub_id, token)
         self.ask("PUT", f"{API}/hubs/{hub_id}/room", token, json={"room": hub_id})
-        seat = self.ask("POST", f"{API}/hubs/{hub_id}/room-token", token).json()
+        path = f"{API}/hubs/{hub_id}/room-token"
+        seat = self.ask("POST", path, token, json={}).json()
         login = self.sign(box, hub_id).json()
         seq = self.feed(hub_id, token)["seq"]
         waiting = self.raw(

@@ -26,6 +26,7 @@ from mosaic.services.rest.hubdocuments import (
     NetworkResult,
     ScreenTokenView,
     SeatView,
+    SeatWish,
     Status,
     Ticket,
     TicketView,
@@ -198,6 +199,7 @@ class HubAgents:
                 tag="hubs",
                 who=Who.HUB_OR_SCREEN,
                 run=self.room_token,
+                body=SeatWish,
                 answer=SeatView,
                 status=201,
                 refusals=(409, 423),
@@ -343,9 +345,10 @@ class HubAgents:
         """By touch or by calendar."""
         await self._hubs.rooms.go(call.caller.as_hub.live, body.room, pin=body.pin)
 
-    async def room_token(self, call: Call, body: None) -> SeatView:
-        """For where it shall be."""
-        seated = await self._hubs.rooms.token(call.caller.as_hub.live)
+    async def room_token(self, call: Call, body: SeatWish) -> SeatView:
+        """For where it shall be; the one that it holds, if that is for there."""
+        live = call.caller.as_hub.live
+        seated = await self._hubs.rooms.token(live, held=body.token)
         who = seated.issued.principal
         return SeatView(
             room=seated.room.hub_id,

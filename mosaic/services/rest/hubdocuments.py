@@ -326,6 +326,12 @@ class WantedRoom(Body):
     pin: Annotated[str, Meta(max_length=32)] | None = None
 
 
+class SeatWish(Body):
+    """token: the room token that the caller holds; it lives on if it still fits."""
+
+    token: Annotated[str, Meta(max_length=64)] | None = None
+
+
 class SeatView(Answer):
     """A hub's token for the room where it shall be."""
 
