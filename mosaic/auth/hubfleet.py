@@ -350,9 +350,10 @@ class Fleet:
         counters.enrolled = len(self._hubs)
         for live in self._hubs.values():
             counters.waiting += len(live.waiters)
-            if live.hub.network is not None:
-                counters.network_degraded += live.hub.network.outcome == "degraded"
-                counters.network_blocked += live.hub.network.outcome == "blocked"
+            network = live.hub.network
+            if network is not None and not (live.online and network.over):
+                counters.network_degraded += network.outcome == "degraded"
+                counters.network_blocked += network.outcome == "blocked"
             name = live.doing.name.lower() if live.online else "offline"
             setattr(counters, name, getattr(counters, name) + 1)
         return counters

@@ -121,6 +121,7 @@ def _build(settings: Settings, options: argparse.Namespace) -> None:
                 folder,
                 constraints=Path(options.constraint) if options.constraint else None,
                 dependencies=not options.no_deps,
+                extras=options.extras,
                 isolated=not options.no_build_isolation,
             )
         wheels = describe_wheels(folder)

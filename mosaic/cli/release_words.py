@@ -83,6 +83,10 @@ def _contents(action: Callable[..., Any]) -> None:
     build.add_argument(
         "--no-deps", action="store_true", help="the project's wheel only"
     )
+    build.add_argument(
+        "--extra", dest="extras", action="append", default=[], metavar="NAME",
+        help="of the project, beside `hub`, such as hub-kerberos; may be repeated",
+    )  # fmt: skip
     build.add_argument("--no-build-isolation", action="store_true", help="as in pip")
     build.add_argument("--project", default="mosaic-meetings", help="whose version")
     build.add_argument("--python", default="3.11", metavar="3.N", help="the oldest")

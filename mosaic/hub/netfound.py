@@ -18,19 +18,10 @@ MAX_NAME = 64
 MAX_VERDICTS = 16
 MAX_CHECKS = 64
 
-REASONS = {
-    "enrolled": "the first at this server",
-    "daily": "the daily one",
-    "unreachable": "the server was not reached",
-    "asked": "an administrator asked",
-    "local": "asked at the box",
-}
-"""Why a check is made (docs/protocols/hub.md)."""
-
 
 class Found(Struct, frozen=True, kw_only=True):
-    """One check. server: whom it was about. at: Unix seconds. quick: without
-    measurements. told: the server has it."""
+    """One check. server: whom it was about. at: Unix seconds. reason: why it was made
+    (docs/protocols/hub.md). quick: without measurements. told: the server has it."""
 
     server: str
     at: float
@@ -50,6 +41,11 @@ class Found(Struct, frozen=True, kw_only=True):
         """A hub that reaches its server again knows better."""
         blocked = (v.capability for v in self.report.verdicts if v.outcome == "blocked")
         return self.reason == "unreachable" or "signalling" in blocked
+
+    @property
+    def limited(self) -> bool:
+        """The server answered so many of this address that it did not answer us."""
+        return any(check.data.get("limited") for check in self.report.checks)
 
     @property
     def words(self) -> str:

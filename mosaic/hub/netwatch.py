@@ -29,6 +29,7 @@ SOON_S = 30.0
 AGAIN_S = 1800.0
 """After the server was away, what was found then is old; up to three times as long."""
 DAY_S = 86400.0
+LIMITED = "this network's address has checked too often; try again in a minute"
 LIMIT_S = 300.0
 """A check that takes longer has lost its way."""
 
@@ -118,6 +119,7 @@ class NetworkWatch:
         self._up: bool | None = None
         self._since = 0.0
         self._checked_at, self._outage_at = self._ages()
+        self._failed_at: float | None = None
         self._timer: IDelayedCall | None = None
         self._work: Deferred[Any] | None = None
         self._waiting: list[Deferred[Found]] = []
@@ -189,9 +191,11 @@ class NetworkWatch:
                 due = max(due, self._outage_at + APART_S * (1 + luck / 3))
             return "unreachable", due
         soon = self._since + SOON_S * (1 + luck)
+        reason = "enrolled" if self.latest is None else "daily"
+        if self._failed_at is not None:
+            return reason, max(soon, self._failed_at + APART_S * (1 + luck / 3))
         if self.latest is None or self._checked_at is None:
-            failed = self._checked_at
-            return "enrolled", soon if failed is None else max(soon, failed + APART_S)
+            return reason, soon
         if self.latest.over:
             return "daily", self._since + AGAIN_S * (1 + 2 * luck)
         return "daily", max(soon, self._checked_at + DAY_S * (1 - luck / 10))
@@ -231,7 +235,11 @@ class NetworkWatch:
         _log.info(
             "network check ({reason}): {words}", reason=found.reason, words=found.words
         )
-        self.latest, self._work = found, None
+        if found.limited:
+            # It says nothing of the network: what was found before stays.
+            self._over(CheckFailed(LIMITED))
+            return
+        self.latest, self._work, self._failed_at = found, None, None
         self._checked_at = self._reactor.seconds()
         self._save(found)
         if self._up:
@@ -243,13 +251,15 @@ class NetworkWatch:
 
     def _broken(self, failure: Failure) -> None:
         """Cancelled, out of time, or a fault of ours."""
-        self._work = None
-        self._checked_at = self._reactor.seconds()
         if not self._stopped:
             _log.failure("the network check failed", failure)
+        self._over(CheckFailed("the check failed; the hub's log says why"))
+
+    def _over(self, error: CheckFailed) -> None:
+        self._work, self._failed_at = None, self._reactor.seconds()
         waiting, self._waiting = self._waiting, []
         for each in waiting:
-            each.errback(CheckFailed("the check failed; the hub's log says why"))
+            each.errback(error)
         self._plan()
 
     async def _bring(self, found: Found) -> None:

@@ -139,6 +139,7 @@ class ServiceChecks:
                 stage="application",
                 detail="this address has checked too often",
                 advice="try again in a minute",
+                data={"limited": True},
             )
         if answer.code != 200:
             raise NoAnswer(

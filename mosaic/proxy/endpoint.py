@@ -263,10 +263,9 @@ def schemes_for(login: Login | None, proxy: Proxy, target: str) -> list[Scheme]:
 
 def _missing(login: Login | None) -> dict[str, str]:
     """What an extra would bring, by scheme."""
-    missing = {} if is_installed() else {"NTLM": MISSING, "Negotiate": MISSING}
-    if login is not None and login.keytab and not kerberos.is_installed():
-        missing["Negotiate"] = kerberos.MISSING
-    return missing
+    if login is None or login.keytab:
+        return {} if kerberos.is_installed() else {"Negotiate": kerberos.MISSING}
+    return {} if is_installed() else {"NTLM": MISSING, "Negotiate": MISSING}
 
 
 def _explained(error: Exception, hop: str, host: str, port: int) -> Exception:

@@ -11,6 +11,8 @@ import ctypes
 import hashlib
 import os
 from collections.abc import Callable
+from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol
 
@@ -63,9 +65,13 @@ class Trouble(Exception):
         self.kind: TicketTrouble = kind
 
 
+@cache
 def is_installed() -> bool:
-    """Whether the extra is there."""
-    return find_spec("gssapi") is not None
+    """Whether the extra is there, and the system's library that it wants."""
+    try:
+        return find_spec("gssapi") is not None and bool(import_module("gssapi"))
+    except (ImportError, OSError):
+        return False
 
 
 class KerberosScheme:

@@ -15,6 +15,11 @@ from mosaic.wire.httpauth import Challenge
 
 MISSING = "NTLM and Negotiate need more: pip install 'mosaic-meetings[hub]'"
 
+KERBEROS_ALONE = (
+    "if it takes Kerberos alone: write user@REALM, or name a keytab, and "
+    "pip install 'mosaic-meetings[hub-kerberos]'"
+)
+
 
 def is_installed() -> bool:
     """Whether the extra is there."""
@@ -62,5 +67,6 @@ class SpnegoScheme:
         return f"{self.name} {base64.b64encode(made).decode()}"
 
     def refused(self, hop: str) -> HopError:
-        """User or password are wrong."""
-        return LoginRefused(hop, self.name)
+        """User or password are wrong, or NTLM is."""
+        more = "" if self.name == "NTLM" else KERBEROS_ALONE
+        return LoginRefused(hop, self.name, more)

@@ -26,14 +26,17 @@ def build_wheels(
     *,
     constraints: Path | None = None,
     dependencies: bool = True,
+    extras: Sequence[str] = (),
     isolated: bool = True,
 ) -> None:
     """Fill a folder with the wheel of a source tree and those of its hub.
 
-    constraints: pinned versions, as for pip. isolated: build in an environment
-    that pip makes. Raises ReleaseRefused with pip's last words.
+    constraints: pinned versions, as for pip. extras: of the project, beside `hub`.
+    isolated: build in an environment that pip makes. Raises ReleaseRefused with
+    pip's last words.
     """
-    what = f"{source}[hub]" if dependencies else str(source)
+    wanted = ",".join(["hub", *extras])
+    what = f"{source}[{wanted}]" if dependencies else str(source)
     command = [sys.executable, "-m", "pip", "wheel", "-q", "-w", str(folder), what]
     if constraints is not None:
         command += ["--constraint", str(constraints)]

@@ -196,7 +196,8 @@ class ConnectClient:
         """Find what to say; or the scheme that is to be prepared for it."""
         offered = _names(challenges)
         if not self._schemes:
-            raise LoginWanted(self._hop, offered)
+            words = self._missing.get("Negotiate", "") if "Negotiate" in offered else ""
+            raise LoginWanted(self._hop, offered, missing=words)
         if self._scheme is not None:
             said = self._respond(self._scheme, challenges)
             if said is None:

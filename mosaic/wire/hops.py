@@ -81,13 +81,19 @@ class ProxyError(HopError):
 
 class LoginWanted(ProxyError):
     """It wants a login and none was given. offered: its schemes. ticket: what became
-    of the Kerberos ticket that would have done as well."""
+    of the Kerberos ticket that would have done as well. missing: what would bring it.
+    """
 
     def __init__(
-        self, hop: str, offered: Sequence[str] = (), ticket: TicketFailed | None = None
+        self,
+        hop: str,
+        offered: Sequence[str] = (),
+        ticket: TicketFailed | None = None,
+        missing: str = "",
     ) -> None:
         ways = f" ({', '.join(offered)})" if offered else ""
-        none, or_else = "", ""
+        none = ""
+        or_else = f"; {missing}" if missing else ""
         if ticket is not None:
             none, or_else = ", nor is there a Kerberos ticket", f"; or {ticket.advice}"
         super().__init__(
@@ -100,13 +106,14 @@ class LoginWanted(ProxyError):
 
 
 class LoginRefused(ProxyError):
-    """It does not accept the user and password."""
+    """It does not accept the user and password. more: what else may be the cause."""
 
-    def __init__(self, hop: str, scheme: str) -> None:
+    def __init__(self, hop: str, scheme: str, more: str = "") -> None:
         super().__init__(
             hop,
             f"refused the user and password ({scheme})",
-            "check user and password in the file that --proxy-login names",
+            "check user and password in the file that --proxy-login names"
+            + (f"; {more}" if more else ""),
         )
         self.scheme = scheme
 

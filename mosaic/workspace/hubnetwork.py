@@ -42,3 +42,9 @@ class HubNetwork:
     took_s: float = 0.0
     verdicts: tuple[NetworkVerdict, ...] = ()
     checks: tuple[NetworkTrial, ...] = ()
+
+    @property
+    def over(self) -> bool:
+        """A hub that reaches its server again knows better."""
+        blocked = (v.capability for v in self.verdicts if v.outcome == "blocked")
+        return self.reason == "unreachable" or "signalling" in blocked

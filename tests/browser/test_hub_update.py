@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ class UpdateCase(BrowserTestCase):
         self.token = self.server.call("POST", "/sessions", body)[1]["token"]
         # Chromium's sockets want a short path.
         folder = Path(tempfile.mkdtemp(prefix="mosaic-hub-test-"))
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
         self.hub = Supervisor(folder / "hub")
         self.publisher = begin_feed(self.server, folder / "publisher")
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from twisted.internet.defer import succeed
 from twisted.trial.unittest import SynchronousTestCase
 
+from mosaic.store.hubs import HubSeat
 from mosaic.store.interface import StoredToken
 from mosaic.wire.drcp import client
 from mosaic.wire.drcp.yprotocols import Type
@@ -114,6 +116,28 @@ class PeopleTests(SynchronousTestCase):
         kinds = [e["type"] for e in host.events]
         self.assertIn("lobby", kinds)
         self.assertIn("join", kinds)
+
+    def test_hosts_see_which_of_those_who_wait_is_a_hub(self) -> None:
+        """By its token, whatever the others call themselves."""
+        hub = Hub()
+        seat = HubSeat(
+            participant_id=f"{'lisbon':0>16}",
+            hub_id="412907338",
+            room=HUB,
+            created_at=0.0,
+            expires_at=1e12,
+        )
+        self.patch(hub.store, "hub_seat", lambda _: succeed(seat))
+        for number, kind in enumerate(("room", "seat")):
+            token = replace(_stored("lisbon"), kind=kind, waiting=True)
+            hub.store.add_token(replace(token, digest=b"%d" % number))
+        host = hub.native("host", Role.HOST)
+        hub.native("gus", waiting=True)
+        hub.tick()
+        host.hear()
+        told = [e["data"]["waiting"] for e in host.events if e["type"] == "lobby"][-1]
+        self.assertEqual([one["name"] for one in told], ["Lisbon"] * 2)
+        self.assertEqual([one.get("hub") for one in told], [None, "412907338"])
 
     def test_roles_change_at_once(self) -> None:
         """An editor made viewer writes no more."""

@@ -414,6 +414,15 @@ class WatchTests(SynchronousTestCase):
         self.treq.flush()
         self.assertEqual(self.host.asked[-1], (b"GET", "Basic YUBiOmM6"))
 
+    def test_server_sends_nobody_to_what_listens_on_this_machine(self) -> None:
+        """A redirect is a stranger's word."""
+        self.host.status = 302
+        self.host.headers["Location"] = "http://127.0.0.1:8080/api"
+        self.watch.watch("https://cal.example.org/room.ics")
+        self.treq.flush()
+        self.assertIn("https", self.watch.problem or "")
+        self.assertEqual(len(self.host.asked), 1)
+
     def test_digest_where_the_server_asks_for_it(self) -> None:
         """And the password is not said by Basic to it again."""
         self.host.status = 401

@@ -58,6 +58,7 @@ class WatchCase(SynchronousTestCase):
         self.refusal: Exception | None = None
         self.busy = False
         self.luck = 0.0
+        self.report = REPORT
         self.watch = self.start()
 
     def start(self) -> NetworkWatch:
@@ -69,7 +70,7 @@ class WatchCase(SynchronousTestCase):
             self.clock.callLater(TOOK_S, waiting.callback, None)
             await waiting
             quick()
-            return REPORT
+            return self.report
 
         async def tell(found: Found) -> None:
             if self.refusal is not None:
@@ -169,6 +170,24 @@ class ByItselfTests(WatchCase):
         self.assertEqual(found.reason, "unreachable")
         self.pass_time(AGAIN_S + TOOK_S + 1)
         self.assertEqual([one.reason for one in self.told][1:], ["daily"])
+
+    def test_a_crowd_behind_one_address_is_no_finding(self) -> None:
+        """The server limits checks by address; who was turned away comes again, and
+        what was found before stays. Who asked is told."""
+        self.watch.reached()
+        self.pass_time(60)
+        good, check = (
+            self.watch.latest,
+            Check(name="rest", outcome="degraded", data={"limited": True}),
+        )
+        self.report = msgspec.structs.replace(REPORT, checks=(check,))
+        asked = Deferred.fromCoroutine(self.watch.check("asked"))
+        self.pass_time(TOOK_S + 1)
+        self.assertIn("too often", str(self.failureResultOf(asked, CheckFailed).value))
+        self.assertIs(self.watch.latest, good)
+        self.report = REPORT
+        self.pass_time(APART_S + TOOK_S)
+        self.assertEqual([one.reason for one in self.told], ["enrolled", "daily"])
 
     def test_what_could_not_be_told_is_told_later(self) -> None:
         """But not for ever to a server that knows no such thing."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -12,7 +14,12 @@ from mosaic.release.channel import Channel
 from mosaic.release.errors import ReleaseRefused
 from mosaic.release.keys import load_public, load_signer, make_key, public_file
 from mosaic.release.status import standing_rows
-from mosaic.release.wheels import architectures_of, describe_wheels, version_of
+from mosaic.release.wheels import (
+    architectures_of,
+    build_wheels,
+    describe_wheels,
+    version_of,
+)
 from mosaic.workspace.releases import Wheel
 from tests.support.feeds import PROJECT, Publisher, make_wheel
 
@@ -343,6 +350,20 @@ class WheelTests(ReleaseCase):
             size_bytes=1,
         )
         self.assertEqual(architectures_of([native, *wheels]), ("aarch64",))
+
+    def test_extras_beside_the_hubs(self) -> None:
+        """A hub that has one of them would lose it by an update without."""
+        asked: list[str] = []
+
+        def run(command: list[str], **more: Any) -> Any:
+            asked.append(command[-1])
+            return CompletedProcess(command, 0, "", "")
+
+        self.patch(subprocess, "run", run)
+        build_wheels(Path("/src"), Path("/w"))
+        build_wheels(Path("/src"), Path("/w"), extras=["hub-kerberos"])
+        build_wheels(Path("/src"), Path("/w"), dependencies=False)
+        self.assertEqual(asked, ["/src[hub]", "/src[hub,hub-kerberos]", "--no-deps"])
 
     def test_nothing_to_release(self) -> None:
         """Each with its word."""

@@ -80,6 +80,9 @@ class NetworkTests(HubCase):
         self.tell(outcome="blocked")
         counters = fleet.counters
         self.assertEqual((counters.network_degraded, counters.network_blocked), (0, 1))
+        self.feed(self.hub_id, self.mine)
+        self.tell(outcome="blocked", reason="unreachable")  # and it is here again
+        self.assertEqual(fleet.counters.network_blocked, 0)
         self.tell(outcome="ok")
         self.assertEqual(fleet.counters.network_blocked, 0)
 

@@ -202,8 +202,12 @@ class RoomTests(HubCase):
         self.go(self.room.hub_id, self.room.pin)
         told = self.seat().json()
         self.assertEqual((told["role"], told["waiting"]), ("viewer", True))
+        namesake = {"name": "Lisbon", "pin": self.room.pin}
+        self.wall += 1
+        self.ask("POST", f"{self.hub}/join", json=namesake)
         waiting = self.ask("GET", f"{self.hub}/lobby", self.ada).json()["waiting"]
-        self.assertEqual(waiting[0]["name"], "Lisbon")
+        self.assertEqual([one["name"] for one in waiting], ["Lisbon"] * 2)
+        self.assertEqual([one["hub"] for one in waiting], [self.hub_id, None])
         self.change(self.hub_id, self.ada, desired={"room": None})
         self.change(self.hub_id, self.ada, desired={"room": self.room.hub_id})
         told = self.seat().json()

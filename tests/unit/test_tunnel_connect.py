@@ -155,6 +155,15 @@ class ConnectTests(SynchronousTestCase):
             client.receive(WANTS % b"NTLM")
         self.assertEqual(caught.exception.advice, "pip install this")
 
+    def test_without_a_login_the_extra_for_kerberos_is_named(self) -> None:
+        """With it, no login may be needed at all; but only where it would help."""
+        for offered, named in ((b"Negotiate, Basic", True), (b"Basic", False)):
+            client = ConnectClient("a:1", hop=HOP, missing={"Negotiate": "install it"})
+            client.begin()
+            with self.assertRaises(LoginWanted) as caught:
+                client.receive(WANTS % offered)
+            self.assertEqual("install it" in caught.exception.advice, named)
+
     def test_bound_scheme_keeps_its_connection(self) -> None:
         """NTLM authenticates the connection: three requests on one."""
         legs = Legs()

@@ -90,8 +90,16 @@ class HubTests(SynchronousTestCase):
         client, _ = self.come()
         for doing in (Doing.IDLE, Doing.PRESENTING, Doing.UPDATING, Doing.OFFLINE):
             self.hubs.be("lobby", doing)
-        kinds = [kind for _, kind, _ in self.presences(client.receive())]
-        self.assertEqual(kinds, ["", "dnd", "xa", "unavailable"])
+        seen = [told for _, *told in self.presences(client.receive())]
+        self.assertEqual(
+            seen,
+            [
+                ["", "idle"],
+                ["dnd", "presenting"],
+                ["xa", "updating"],
+                ["unavailable", ""],
+            ],
+        )
 
     def test_they_stand_in_the_roster(self) -> None:
         """Under a group of their own; a new one is pushed."""

@@ -189,13 +189,16 @@ class CalendarSource:
         )
 
     def _place(self, url: str, before: _Place | None) -> _Place:
-        """Passwords go over TLS alone, and on a redirect to the same server alone."""
+        """Passwords go over TLS alone, and after a redirect to the same server alone.
+        before: whence we were sent."""
         try:
             parts = urlsplit(url)
             host, port = parts.hostname or "", parts.port
         except ValueError:
             raise CalendarError("its address is no URL") from None
-        if parts.scheme != "https" and host not in ("127.0.0.1", "localhost"):
+        # On this machine in the clear, but nobody shall send us there.
+        here = host in ("127.0.0.1", "localhost") and before is None
+        if parts.scheme != "https" and not here:
             raise CalendarError("its address must begin with https://")
         port = port or (443 if parts.scheme == "https" else 80)
         origin = (parts.scheme, host, port)

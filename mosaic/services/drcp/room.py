@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from mosaic.auth.lobby import lobby_of
 from mosaic.bus.interface import Bus, Payload
 from mosaic.config.settings import Drcp
 from mosaic.services.drcp.chatting import Chat
@@ -376,8 +377,12 @@ class LiveRoom:
         spawn(self._send_lobby(), "telling the hosts who waits")
 
     async def _send_lobby(self) -> None:
-        tokens = await self._store.waiting_tokens(self.room.hub_id)
-        waiting = [{"participant_id": t.participant_id, "name": t.name} for t in tokens]
+        waiting = []
+        for one in await lobby_of(self._store, self.room.hub_id):
+            entry = {"participant_id": one.participant_id, "name": one.name}
+            if one.hub is not None:
+                entry["hub"] = one.hub
+            waiting.append(entry)
         hosts = [m for m in self._natives.values() if m.role is Role.HOST]
         self.tell(hosts, "lobby", {"waiting": waiting})
 

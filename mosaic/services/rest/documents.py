@@ -292,10 +292,11 @@ class Joined(Answer):
 
 
 class Waiting(Answer):
-    """Somebody in the lobby."""
+    """Somebody in the lobby. hub: the Hub ID of a room box, null for people."""
 
     participant_id: str
     name: str
+    hub: str | None
 
 
 class Lobby(Answer):

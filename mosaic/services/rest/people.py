@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET
 
 from mosaic.auth.interface import Door, Issued
+from mosaic.auth.lobby import lobby_of
 from mosaic.services.rest.documents import (
     Admission,
     ChatLine,
@@ -146,11 +147,10 @@ class People:
         """Those who wait."""
         hub_id = call.path["hub_id"]
         await self._store.room(hub_id)
-        tokens = await self._store.waiting_tokens(hub_id)
         return Lobby(
             waiting=[
-                Waiting(participant_id=one.participant_id, name=one.name)
-                for one in tokens
+                Waiting(participant_id=one.participant_id, name=one.name, hub=one.hub)
+                for one in await lobby_of(self._store, hub_id)
             ]
         )
 

@@ -85,6 +85,8 @@ export interface WireRoom {
 export interface WireWaiting {
   participant_id: string;
   name: string;
+  /** The Hub ID of a room box. */
+  hub?: string | null;
 }
 
 /** The first message of a client. */

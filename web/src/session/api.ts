@@ -105,7 +105,7 @@ export interface Snapshot {
   readonly room: RoomInfo | null;
   readonly people: readonly Person[]; // me first, then by time of joining
   readonly chat: readonly ChatMessage[];
-  readonly lobby: readonly { participantId: string; name: string }[];
+  readonly lobby: readonly { participantId: string; name: string; hub?: string }[];
   readonly save: SaveState;
   readonly local: LocalMedia;
   readonly remote: readonly RemoteMedia[];

@@ -5,6 +5,7 @@ import type {
   Welcome,
   WireRoom,
   WireState,
+  WireWaiting,
 } from "../protocol";
 import type { RoomInfo, Role, Snapshot } from "./api";
 import { ChatLog } from "./chat-log";
@@ -123,11 +124,12 @@ export class RoomState {
   }
 
   /** The lobby as a host fetched it or was told. */
-  setLobby(waiting: readonly { participant_id: string; name: string }[]): void {
+  setLobby(waiting: readonly WireWaiting[]): void {
     this.#lobbyVersion += 1;
-    this.#lobby = waiting.map(({ participant_id, name }) => ({
+    this.#lobby = waiting.map(({ participant_id, name, hub }) => ({
       participantId: participant_id,
       name,
+      ...(typeof hub === "string" ? { hub } : {}),
     }));
   }
 

@@ -229,6 +229,7 @@ describe("hubs in administration", () => {
     await manage(fleet);
     expect(screen.getByText(/when it could not reach the server/)).toBeTruthy();
     expect(screen.getByText("It has reached the server since then.")).toBeTruthy();
+    expect(screen.queryByText("Network limited")).toBeNull();
   });
 
   it("says that the network was never checked, and gives a host no button", async () => {

@@ -321,6 +321,17 @@ describe("a hub in the room", () => {
     expect(await screen.findByRole("img", { name: "Screenshot of Lisbon" })).toBeTruthy();
   });
 
+  it("is known in the lobby too", async () => {
+    const lobby = [
+      { participantId: "w1", name: "Porto", hub: "100000001" },
+      { participantId: "w2", name: "Porto" },
+    ];
+    open(new FakeSession({ lobby }));
+    await userEvent.click(button("People"));
+    const rows = within(screen.getByRole("region", { name: "Waiting to come in" })).getAllByRole("listitem");
+    expect(rows.map((row) => row.querySelector(".person-name")?.textContent)).toEqual(["Portohub", "Porto"]);
+  });
+
   it("is nobody's but a host's to control", async () => {
     withHub({ ...ada, role: "editor" });
     await userEvent.click(button("People"));

@@ -39,7 +39,10 @@ export function PeoplePanel({ session, snapshot }: PeoplePanelProps) {
           <ul className="people-list">
             {snapshot.lobby.map((entry) => (
               <li key={entry.participantId} className="person waiting">
-                <span className="person-name">{entry.name}</span>
+                <span className="person-name">
+                  {entry.name}
+                  {entry.hub !== undefined && <small className="person-role">{t.people.isHub}</small>}
+                </span>
                 <AdmitButtons
                   name={entry.name}
                   onAnswer={(admit) => attempt(session.admit(entry.participantId, admit))}

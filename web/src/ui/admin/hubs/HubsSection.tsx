@@ -2,6 +2,7 @@ import { useState } from "react";
 import type { Hub } from "../../../protocol/hub-types";
 import type { HubCalls } from "../../../protocol/rest-hubs";
 import { groupHubId } from "../../parts/route";
+import { isOver } from "../../parts/network";
 import { usePolled } from "../../parts/usePolled";
 import { momentWords, useLanguage, useText } from "../../text";
 import { refusalText, statusOf } from "../rest";
@@ -73,7 +74,8 @@ function HubCard({ hub, open, onOpen, children }: HubCardProps) {
   const { status } = hub;
   const { available, state } = status?.update ?? {};
   const offered = state === "available" ? available : null;
-  const outcome = hub.network?.outcome;
+  const { network } = hub;
+  const outcome = network && !(hub.online && isOver(network)) ? network.outcome : null;
   return (
     <li className="card hub-card" aria-label={t.hubs.details(hub.name)}>
       <div className="hub-card-head">
