@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from mosaic.services.xmpp.extras.commands import MAX_SESSIONS, NS_COMMANDS, SESSION_S
-from mosaic.services.xmpp.extras.forms import Field, FormError, Questions
+from mosaic.services.xmpp.extras.forms import Field, Questions
+from mosaic.wire.xmpp.forms import FormError
 from mosaic.wire.xmpp.xml import Node, element
 from tests.support.xmpp import MemoryClient, condition
 from tests.support.xmpp_house import XmppCase

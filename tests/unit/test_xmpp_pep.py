@@ -287,6 +287,7 @@ class PublishTests(Base):
                 ("bad-request", "invalid-payload"),
             ),
             ("<subscribe node='n'/>", ("feature-not-implemented", "unsupported")),
+            ("<affiliations node='n'/>", ("feature-not-implemented", "unsupported")),
         ):
             self.assertEqual(self.refused(self.ann, ask(inner)), expected)
         for sent, plain in (

@@ -8,11 +8,11 @@ from mosaic.services.xmpp.answers import NS_PING
 from mosaic.services.xmpp.extras.disco import NS_DISCO_INFO, NS_DISCO_ITEMS
 from mosaic.services.xmpp.rooms.names import (
     NS_CONFERENCE,
-    NS_DATA,
     NS_MUC_CONFIG,
     NS_MUC_OWNER,
     NS_MUC_USER,
 )
+from mosaic.wire.xmpp.forms import NS_FORM
 from mosaic.wire.xmpp.xml import element, read_node
 from tests.support.muc import HOST, XmppClient, codes, error, item, nick, shown
 from tests.support.muc_rule import RuleCase
@@ -30,7 +30,7 @@ class ConfigurationTests(RuleCase):
                 **{f"muc#roomconfig_{k}": v for k, v in values.items()},
             }.items()
         ]
-        form = element("x", {"type": kind}, *fields, ns=NS_DATA)
+        form = element("x", {"type": kind}, *fields, ns=NS_FORM)
         answer = who.ask("set", element("query", None, form, ns=NS_MUC_OWNER))
         return error(answer)
 
@@ -193,7 +193,7 @@ class PrivateTests(RuleCase):
         )
         self.bob.say(f"<message to='{self.bob.room()}'>{request.format('')}</message>")
         [asked] = self.ann.hear()
-        self.assertEqual(asked.children[0].ns, NS_DATA)
+        self.assertEqual(asked.children[0].ns, NS_FORM)
         self.assertEqual(self.cyd.hear(), [])
         self.page.hear()
         hands = {p["name"]: p["hand"] for p in self.page.people.values()}

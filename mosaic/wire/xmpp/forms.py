@@ -1,4 +1,5 @@
-"""Data forms (XEP-0004), as far as requests and answers of machines need them."""
+"""Data forms (XEP-0004): the one reader of those that were filled in, and how they
+are written."""
 
 from __future__ import annotations
 
@@ -10,6 +11,10 @@ NS_FORM = "jabber:x:data"
 FORM_TYPE = "FORM_TYPE"
 Form = dict[str, tuple[str, ...]]
 """Field -> its values."""
+
+
+MAX_VALUES = 1000
+"""Of one field."""
 
 
 class FormError(ValueError):
@@ -25,20 +30,32 @@ def read_form(node: Node, *, of: str) -> Form:
         raise FormError("not a form")
     if node.attributes.get("type") != "submit":
         raise FormError("a form that was not submitted")
+    return read_fields(node, of=of)
+
+
+def read_fields(node: Node, *, of: str) -> Form:
+    """The same, whatever the type of the form says."""
     found: Form = {}
     for field in node.children:
         if (field.ns, field.name) != (NS_FORM, "field"):
             continue
         name = field.attributes.get("var", "")
-        if not name or name in found:
-            raise FormError("a field without a name, or twice")
-        found[name] = tuple(
+        if not name and field.attributes.get("type") == "fixed":
+            continue  # text between the fields (section 3.3)
+        if not name:
+            raise FormError("a field without a name")
+        if name in found:
+            raise FormError(f"the field {name} is there twice")
+        values = tuple(
             value.text
             for value in field.children
             if (value.ns, value.name) == (NS_FORM, "value")
         )
+        if len(values) > MAX_VALUES:
+            raise FormError(f"the field {name} has too many values")
+        found[name] = values
     if found.pop(FORM_TYPE, (of,)) != (of,):
-        raise FormError("a form of another kind")
+        raise FormError(f"another form than {of}")
     return found
 
 

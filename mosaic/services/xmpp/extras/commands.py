@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from mosaic.services.xmpp.about import About
 from mosaic.services.xmpp.exchange import Undeliverable
 from mosaic.services.xmpp.extras.asked import Asked, Known, Registry
-from mosaic.services.xmpp.extras.disco import NS_DATA, Facts, Identity, Item
-from mosaic.services.xmpp.extras.forms import FormError, Questions
+from mosaic.services.xmpp.extras.disco import Facts, Identity, Item
+from mosaic.services.xmpp.extras.forms import Questions
 from mosaic.store.interface import NotFound, Store
+from mosaic.wire.xmpp.forms import NS_FORM, FormError
 from mosaic.wire.xmpp.jid import Jid
 from mosaic.wire.xmpp.xml import Xml, element
 
@@ -94,7 +95,7 @@ class Commands:
         if command is None or await self._administrator(asked) is None:
             return None
         who = Identity("automation", "command-node", command.name)
-        return Facts((who,), (NS_COMMANDS, NS_DATA))
+        return Facts((who,), (NS_COMMANDS, NS_FORM))
 
     async def items(self, asked: Asked, node: str) -> list[Item] | None:
         """What may be run; nothing below a command."""
@@ -152,7 +153,7 @@ class Commands:
             return _command(command, session_id, "canceled")
         if action == "prev" or command.questions is None:
             raise _refused("bad-action", "bad-request")
-        form = asked.payload.child(NS_DATA, "x")
+        form = asked.payload.child(NS_FORM, "x")
         if form is None:
             raise _refused("bad-payload", "bad-request", "the form is missing")
         try:

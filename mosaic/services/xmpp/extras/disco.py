@@ -8,12 +8,12 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mosaic.wire.xmpp.forms import NS_FORM
 from mosaic.wire.xmpp.xml import Xml, element
 
 NS_DISCO_INFO = "http://jabber.org/protocol/disco#info"
 NS_DISCO_ITEMS = "http://jabber.org/protocol/disco#items"
 NS_CAPS = "http://jabber.org/protocol/caps"
-NS_DATA = "jabber:x:data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Form:
             element("field", {"var": var}, *(element("value", None, v) for v in values))
             for var, values in self.fields
         ]
-        return element("x", {"type": "result"}, *fields, ns=NS_DATA)
+        return element("x", {"type": "result"}, *fields, ns=NS_FORM)
 
 
 @dataclass(frozen=True, slots=True)

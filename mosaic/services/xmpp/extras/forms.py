@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mosaic.services.xmpp.extras.disco import NS_DATA
+from mosaic.wire.xmpp.forms import NS_FORM, FormError, read_form
 from mosaic.wire.xmpp.jid import JidError, parse_jid
 from mosaic.wire.xmpp.xml import Node, Xml, element
 
-MAX_VALUES = 1000
 _MULTI = ("jid-multi", "text-multi", "list-multi")
-
-
-class FormError(ValueError):
-    """The answer does not fit the form. The message names the field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +41,7 @@ class Questions:
         hidden = _values({"FORM_TYPE": [self.form_type]}, "hidden")
         fields = (field.xml() for field in self.fields)
         title = element("title", None, self.title)
-        return element("x", {"type": "form"}, title, *hidden, *fields, ns=NS_DATA)
+        return element("x", {"type": "form"}, title, *hidden, *fields, ns=NS_FORM)
 
     def read(self, form: Node) -> dict[str, list[str]]:
         """The answers by field; a field that was left out has none.
@@ -54,21 +49,14 @@ class Questions:
         Raises FormError for another form, unknown or repeated fields, more
         values than asked for, missing ones, and addresses that are none.
         """
-        if (form.ns, form.name, form.attributes.get("type")) != (
-            NS_DATA,
-            "x",
-            "submit",
-        ):
-            raise FormError("this is no form that was filled in")
-        given = _given(form)
-        if given.pop("FORM_TYPE", [self.form_type]) != [self.form_type]:
-            raise FormError("this is another form")
+        given = read_form(form, of=self.form_type)
         known = {field.var: field for field in self.fields}
         for var in given:
             if var not in known:
                 raise FormError(f"the form has no field {var}")
         return {
-            var: _checked(field, given.get(var, [])) for var, field in known.items()
+            var: _checked(field, list(given.get(var, ())))
+            for var, field in known.items()
         }
 
 
@@ -76,7 +64,7 @@ def result_form(form_type: str, fields: Mapping[str, Sequence[str]]) -> Xml:
     """What was found, as a form of the type "result"."""
     hidden = _values({"FORM_TYPE": [form_type]}, "hidden")
     told = _values(fields, None)
-    return element("x", {"type": "result"}, *hidden, *told, ns=NS_DATA)
+    return element("x", {"type": "result"}, *hidden, *told, ns=NS_FORM)
 
 
 def _values(fields: Mapping[str, Sequence[str]], kind: str | None) -> list[Xml]:
@@ -88,21 +76,6 @@ def _values(fields: Mapping[str, Sequence[str]], kind: str | None) -> list[Xml]:
         )
         for var, values in fields.items()
     ]
-
-
-def _given(form: Node) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for field in form.children:
-        if (field.ns, field.name) != (NS_DATA, "field"):
-            raise FormError(f"a form has no <{field.name}/>")
-        var = field.attributes.get("var", "")
-        if var in found:
-            raise FormError(f"the field {var} is there twice")
-        values = [one.text for one in field.children if one.name == "value"]
-        if len(values) > MAX_VALUES:
-            raise FormError(f"the field {var} has too many values")
-        found[var] = values
-    return found
 
 
 def _checked(field: Field, values: list[str]) -> list[str]:

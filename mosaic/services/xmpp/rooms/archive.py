@@ -158,7 +158,7 @@ class Archive:
 def _read(query: Node) -> _Wish:
     """Raises Undeliverable (bad-request, item-not-found)."""
     values = submitted(query, NS_MAM) or {}
-    one = {key: (value or [""])[0] for key, value in values.items()}
+    one = {key: (value or ("",))[0] for key, value in values.items()}
     known = {"start", "end", "before-id", "after-id", "ids"}
     if not set(values) <= known:
         raise Undeliverable(

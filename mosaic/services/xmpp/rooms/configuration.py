@@ -9,7 +9,8 @@ from mosaic.services.xmpp.rooms.forms import field, form, submitted, truth
 from mosaic.services.xmpp.rooms.front import Front
 from mosaic.services.xmpp.rooms.governance import Governance
 from mosaic.services.xmpp.rooms.muc import Muc
-from mosaic.services.xmpp.rooms.names import NS_DATA, NS_MUC_CONFIG, NS_MUC_OWNER
+from mosaic.services.xmpp.rooms.names import NS_MUC_CONFIG, NS_MUC_OWNER
+from mosaic.wire.xmpp.forms import NS_FORM, Form
 from mosaic.wire.xmpp.jid import Jid
 from mosaic.wire.xmpp.xml import Node, element
 from mosaic.workspace.ids import parse_pin
@@ -85,7 +86,7 @@ class Configuration:
         if query.child(NS_MUC_OWNER, "destroy") is not None:
             await self._close(muc)
             return
-        if query.child(NS_DATA, "x") is None:
+        if query.child(NS_FORM, "x") is None:
             raise Undeliverable("bad-request")
         values = submitted(query, NS_MUC_CONFIG)
         if values is None:
@@ -97,15 +98,15 @@ class Configuration:
             kind = "pin" if room == replace(before, pin=room.pin) else "updated"
             self._front.bus.publish(f"room.{room.hub_id}", {"type": kind})
 
-    def _configured(self, room: Room, values: dict[str, list[str]]) -> Room:
+    def _configured(self, room: Room, values: Form) -> Room:
         """The room as the form has it; what it leaves out stays."""
         for var, fixed in _ALWAYS.items():
             if var in values and truth(values[var]) is not fixed:
                 raise Undeliverable("not-acceptable", text=f"{var} cannot be changed")
-        if values.get(_WHOIS, ["anyone"]) != ["anyone"]:
+        if values.get(_WHOIS, ("anyone",)) != ("anyone",):
             raise Undeliverable("not-acceptable", text=f"{_WHOIS} cannot be changed")
         most = str(self._front.settings.max_occupants)
-        if values.get(MAX_USERS, [most]) != [most]:
+        if values.get(MAX_USERS, (most,)) != (most,):
             raise Undeliverable("not-acceptable", text=f"{MAX_USERS} is {most}")
         try:
             if NAME in values:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from mosaic.services.xmpp.exchange import Undeliverable
-from mosaic.services.xmpp.rooms.names import NS_DATA
+from mosaic.wire.xmpp.forms import NS_FORM, Form, FormError, read_fields, read_flag
 from mosaic.wire.xmpp.xml import Node, Xml, element
 
 
@@ -39,36 +39,27 @@ def form(form_type: str, *fields: Xml, kind: str = "form", title: str = "") -> X
     """A form with its FORM_TYPE (XEP-0068)."""
     head = [element("title", None, title)] if title else []
     hidden = field("FORM_TYPE", form_type, kind="hidden")
-    return element("x", {"type": kind}, *head, hidden, *fields, ns=NS_DATA)
+    return element("x", {"type": kind}, *head, hidden, *fields, ns=NS_FORM)
 
 
-def submitted(inside: Node, form_type: str) -> dict[str, list[str]] | None:
+def submitted(inside: Node, form_type: str) -> Form | None:
     """The values of a submitted form of that type by field.
 
-    None if there is none, or it was cancelled. Raises Undeliverable
-    (bad-request) for a form of another type.
+    None if there is none, or it was cancelled; a form that does not say its type is
+    taken for submitted. Raises Undeliverable (bad-request).
     """
-    x = inside.child(NS_DATA, "x")
+    x = inside.child(NS_FORM, "x")
     if x is None or x.attributes.get("type", "submit") != "submit":
         return None
-    values = {
-        node.attributes.get("var", ""): [
-            child.text for child in node.children if child.name == "value"
-        ]
-        for node in x.children
-        if node.name == "field"
-    }
-    said = values.pop("FORM_TYPE", [form_type])
-    if said != [form_type]:
-        raise Undeliverable("bad-request", text=f"a form of {form_type} is wanted")
-    return values
+    try:
+        return read_fields(x, of=form_type)
+    except FormError as error:
+        raise Undeliverable("bad-request", text=str(error)) from error
 
 
-def truth(values: list[str]) -> bool:
+def truth(values: Sequence[str]) -> bool:
     """XEP-0004 section 3.3: a boolean. Raises Undeliverable (bad-request)."""
-    match values:
-        case ["1" | "true"]:
-            return True
-        case ["0" | "false"]:
-            return False
-    raise Undeliverable("bad-request", text="a field is 0 or 1")
+    try:
+        return read_flag(tuple(values))
+    except FormError as error:
+        raise Undeliverable("bad-request", text="a field is 0 or 1") from error

@@ -8,7 +8,6 @@ from mosaic.services.xmpp.rooms.front import Front
 from mosaic.services.xmpp.rooms.muc import Muc
 from mosaic.services.xmpp.rooms.names import (
     NS_CONFERENCE,
-    NS_DATA,
     NS_MUC_REQUEST,
     NS_MUC_USER,
     NS_OCCUPANT_ID,
@@ -16,6 +15,7 @@ from mosaic.services.xmpp.rooms.names import (
 from mosaic.services.xmpp.rooms.occupants import ROLES, Occupant, Seat
 from mosaic.services.xmpp.rooms.render import address, halves
 from mosaic.store.interface import NotFound
+from mosaic.wire.xmpp.forms import NS_FORM, Form
 from mosaic.wire.xmpp.jid import Jid, JidError, parse_jid
 from mosaic.wire.xmpp.pieces import open_stanza
 from mosaic.wire.xmpp.stanza import Stanza
@@ -80,7 +80,7 @@ class Private:
                 elif child.name == "decline":
                     self._decline(muc, seat.jid, child)
             return
-        values = submitted(node, _REQUEST) if node.child(NS_DATA, "x") else None
+        values = submitted(node, _REQUEST) if node.child(NS_FORM, "x") else None
         if values is None:
             raise Undeliverable("bad-request", text="to all it is of type groupchat")
         if "muc#request_allow" in values:
@@ -169,19 +169,17 @@ class Private:
                 )
         self._raise_hand(muc, occupant, up=True)
 
-    async def _answer_request(
-        self, muc: Muc, seat: Seat, values: dict[str, list[str]]
-    ) -> None:
+    async def _answer_request(self, muc: Muc, seat: Seat, values: Form) -> None:
         """XEP-0045 section 8.6: a host's answer. Raises Undeliverable."""
         if not seat.occupant.is_moderator:
             raise Undeliverable("forbidden")
-        nick = (values.get("muc#roomnick") or [""])[0]
+        nick = (values.get("muc#roomnick") or ("",))[0]
         occupant = muc.people.by_nick.get(nick)
         if occupant is None:
             raise Undeliverable("item-not-found", text="they have gone")
         self._raise_hand(muc, occupant, up=False)
-        if values.get("muc#request_allow") in (["1"], ["true"]):
-            wanted = (values.get("muc#role") or ["participant"])[0]
+        if values.get("muc#request_allow") in (("1",), ("true",)):
+            wanted = (values.get("muc#role") or ("participant",))[0]
             role = ROLES.get(wanted, Role.EDITOR)
             if role is Role.HOST:
                 raise Undeliverable("not-acceptable", text="a voice is participant")
