@@ -10,7 +10,7 @@ a service says `transport.write`, and joins small pieces before it does.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet import tcp
 
@@ -56,6 +56,13 @@ class DirectWrites(Base):
         self._tempDataLen += len(data)
         self._maybePauseProducer()
         if self._open:
+            self.startWriting()
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """As Twisted's; one that is to be pulled is asked on by doWrite, also if all
+        that was written before has left already."""
+        super().registerProducer(producer, streaming)
+        if not streaming and self.producer is not None and self._open:
             self.startWriting()
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:

@@ -174,6 +174,15 @@ class DirectWritesTests(SynchronousTestCase):
         self.connection.doWrite()
         self.assertEqual(producer.told, ["resume", "resume"])
 
+    def test_pull_producers_are_asked_although_all_has_left(self) -> None:
+        """What was written before they came is no longer there to wait for."""
+        self.connection.write(b"one")
+        producer = Producer()
+        self.connection.registerProducer(producer, False)
+        self.assertIn(self.connection, self.reactor.writers)
+        self.connection.doWrite()
+        self.assertEqual(producer.told, ["resume", "resume"])
+
 
 class PlainServerTests(SynchronousTestCase):
     """What leaves in one turn."""
