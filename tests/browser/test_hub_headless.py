@@ -115,8 +115,9 @@ class HeadlessHubTests(BrowserTestCase):
         hub.until(
             lambda it: all("screen" not in c["sending"] for c in it["calls"].values())
         )
-        self.assertEqual(
-            [call["connected"] for call in hub.facts()["calls"].values()], [True] * 2
+        # On a busy machine one may be making sure of its path just now.
+        hub.until(
+            lambda it: [c["connected"] for c in it["calls"].values()] == [True] * 2
         )
 
     def counts(self, page: Page, height: int, least: int) -> None:
