@@ -140,6 +140,12 @@ class FeedAttackTests(AttackCase):
         self.served.folder = self.folder / "nothing"
         self.assertIn("is not there (HTTP 404)", self.refused("absent"))
 
+    def test_nothing_was_ever_there(self) -> None:
+        """A server that nobody publishes on: another word, since it is no fault."""
+        self.served.folder = self.folder / "nothing"
+        new = self.hub("new")
+        self.refused("no-feed", lambda: new.look("stable", self.box))
+
     def test_a_channel_that_is_not_there(self) -> None:
         """Its index has no one who could have signed it."""
         self.refused("absent", lambda: self.client.look("nightly", self.box))

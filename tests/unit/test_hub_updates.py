@@ -118,6 +118,12 @@ class CheckTests(UpdatesCase):
         self.assertGreater(state.size, 100)
         self.assertEqual(self.changes, [state])
 
+    def test_a_server_without_updates_is_no_problem(self) -> None:
+        """Who asks is told; the state of a hub that looks by itself stays quiet."""
+        self.served.folder = self.folder / "nothing"
+        self.assertIn("no updates", self.refused(self.updates.check()))
+        self.assertEqual(self.updates.state, UpdateState())
+
     def test_every_hour(self) -> None:
         """By itself; with nothing new nothing changes."""
         self.updates.start()

@@ -8,13 +8,14 @@ import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
-from tuf.api.exceptions import DownloadError, RepositoryError
+from tuf.api.exceptions import DownloadError, DownloadHTTPError, RepositoryError
 from tuf.api.metadata import TargetFile
 from tuf.ngclient import Updater
 
-from mosaic.hub.updates.errors import UpdateError, explained
+from mosaic.hub.updates.errors import NO_FEED, UpdateError, explained
 from mosaic.hub.updates.fetching import BoundedFetcher, Download
 from mosaic.workspace.releases import (
     MANIFEST_BYTES,
@@ -192,7 +193,12 @@ class FeedClient:
             known = self._root
         if known is None:
             url = f"{self._base}/metadata/1.root.json"
-            known = self._fetcher.download_bytes(url, ROOT_BYTES)
+            try:
+                known = self._fetcher.download_bytes(url, ROOT_BYTES)
+            except DownloadHTTPError as error:
+                if error.status_code == HTTPStatus.NOT_FOUND:
+                    raise UpdateError(NO_FEED, "the server has no updates") from error
+                raise
         return known
 
     def _keep_root(self, root: bytes) -> None:

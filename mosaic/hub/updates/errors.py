@@ -14,6 +14,9 @@ from tuf.api.exceptions import (
     UnsignedMetadataError,
 )
 
+NO_FEED = "no-feed"
+"""Nothing was ever published there: no fault, for a hub that looks by itself."""
+
 
 class UpdateError(Exception):
     """An update was not looked for, not fetched or not installed. Nothing has

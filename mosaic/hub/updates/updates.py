@@ -23,7 +23,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from mosaic.hub.updates.client import Box, FeedClient, Found
-from mosaic.hub.updates.errors import UpdateError
+from mosaic.hub.updates.errors import NO_FEED, UpdateError
 from mosaic.hub.updates.install import Slots
 from mosaic.hub.updates.launcher import RESTART, SUPERVISED
 from mosaic.hub.updating import UpdateRefused, UpdateState
@@ -206,7 +206,10 @@ class HubUpdates:
                 await work()
         except UpdateError as error:
             self._found = None  # not again before the next look
-            failed(str(error))
+            if error.why == NO_FEED:
+                self._set(UpdateState())
+            else:
+                failed(str(error))
             hop = _hop_in(error)
             raise hop or UpdateRefused(str(error)) from error
         except Exception as error:
