@@ -10,6 +10,8 @@ from typing import Literal
 
 import msgspec
 
+from mosaic.workspace.hubs import COMMANDS
+
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of the configuration file."""
@@ -204,15 +206,7 @@ class Hubs(Section, frozen=True):
     code_uses: int = 1
     token_ttl_s: float = 900.0
     offline_after_s: float = 60.0
-    commands: tuple[str, ...] = (
-        "restart",
-        "update-check",
-        "update-install",
-        "screenshot",
-        "log",
-        "wipe",
-        "check-network",
-    )
+    commands: tuple[str, ...] = COMMANDS
     waiting_commands: int = 32
     command_timeout_s: float = 86400.0
     command_keep_s: float = 604800.0

@@ -242,26 +242,26 @@ class RefusalTests(KerberosCase):
             self.assertIn(words, error.message)
             self.assertIn("--proxy-login", error.advice)
 
-    async def test_kdc_is_away(self) -> None:
-        """Nobody gives a ticket; and one that is silent holds up nothing else."""
+    def gone_kdc(self) -> tuple[Realm, Login]:
+        """A KDC that has stopped, and a hub's login by the keytab that it made."""
         kdc = Realm()
         self.addCleanup(kdc.stop)
         kdc.add("hub-lisbon")
         login = Login("*", "", str(kdc.keytab("hub-lisbon")))
         kdc.away()
         self.within(kdc)
+        return kdc, login
+
+    async def test_kdc_is_away(self) -> None:
+        """Nobody gives a ticket; and one that is silent holds up nothing else."""
+        _, login = self.gone_kdc()
         error = await self.refusal(TicketFailed, squid(), login)
         self.assertIn("no KDC could be asked", error.message)
         self.assertIn("port 88", error.advice)
 
     async def test_silent_kdc_holds_up_nobody(self) -> None:
         """The library waits in a thread, and we for as long as we want."""
-        kdc = Realm()
-        self.addCleanup(kdc.stop)
-        kdc.add("hub-lisbon")
-        login = Login("*", "", str(kdc.keytab("hub-lisbon")))
-        kdc.away()
-        self.within(kdc)
+        kdc, login = self.gone_kdc()
         with socket.create_server(("127.0.0.1", kdc.port)):
             ticks: list[float] = []
             ticking = LoopingCall(lambda: ticks.append(self.reactor.seconds()))
